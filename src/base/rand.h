@@ -1,0 +1,17 @@
+/* Randomness from the kernel. Blocks only before the kernel's pool is ready, early in a boot. */
+#ifndef QL_BASE_RAND_H
+#define QL_BASE_RAND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+void ql_rand_bytes(void *ret_bytes, size_t len);
+
+/* Never 0. */
+uint64_t ql_rand_u64(void);
+
+/* 26 characters of Crockford's base32 (lower case): time first, so that ids sort by age. */
+#define QL_RAND_ID 27
+void ql_rand_id(int64_t now_ms, char ret_id[static QL_RAND_ID]);
+
+#endif

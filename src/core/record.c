@@ -1,0 +1,79 @@
+#include "core/record.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+/* The strings that a record owns, each once. */
+#define QL_RECORD_STRINGS(X)                                                                       \
+	X(owner)                                                                                   \
+	X(language)                                                                                \
+	X(queue)                                                                                   \
+	X(labels)                                                                                  \
+	X(session)                                                                                 \
+	X(supersedes)                                                                              \
+	X(payload)                                                                                 \
+	X(error)                                                                                   \
+	X(worker)                                                                                  \
+	X(runtime)                                                                                 \
+	X(container)                                                                               \
+	X(actor)                                                                                   \
+	X(reason)
+
+void
+ql_record_done(struct ql_record *record)
+{
+	if (!record)
+		return;
+#define X(name) free(record->name);
+	QL_RECORD_STRINGS(X)
+#undef X
+	*record = (struct ql_record){0};
+}
+
+int
+ql_record_copy(struct ql_record *ret_record, const struct ql_record *record)
+{
+	bool failed = false;
+	*ret_record = *record;
+#define X(name)                                                                                    \
+	ret_record->name = ql_str_dup(record->name);                                               \
+	failed |= record->name && !ret_record->name;
+	QL_RECORD_STRINGS(X)
+#undef X
+	if (!failed)
+		return 0;
+	ql_record_done(ret_record);
+	return -1;
+}
+
+void
+ql_task_id(const char *eval_id, int32_t attempt, char ret_id[static QL_TASK_ID])
+{
+	if (attempt <= 1)
+		snprintf(ret_id, QL_TASK_ID, "celery-%s", eval_id);
+	else
+		snprintf(ret_id, QL_TASK_ID, "celery-%s~%d", eval_id, attempt);
+}
+
+void
+ql_cancellation_id(const char *eval_id, int32_t attempt, char ret_id[static QL_TASK_ID])
+{
+	snprintf(ret_id, QL_TASK_ID, "%s~%d", eval_id, attempt);
+}
+
+int
+ql_cancellation_parse(
+	const char *id, char ret_eval_id[static QL_EVAL_ID], int32_t *ret_attempt)
+{
+	const char *tilde = strrchr(id, '~');
+	int64_t attempt;
+	if (!tilde || tilde - id >= QL_EVAL_ID || ql_str_int(tilde + 1, 1, INT32_MAX, &attempt))
+		return -1;
+	memcpy(ret_eval_id, id, (size_t)(tilde - id));
+	ret_eval_id[tilde - id] = 0;
+	*ret_attempt = (int32_t)attempt;
+	return ql_str_is_eval_id(ret_eval_id) ? 0 : -1;
+}

@@ -1,0 +1,55 @@
+/*
+ * An evaluation as the store keeps it and the API shows it: who submitted what, and its state.
+ * Everything but the state is written once, at submission, or is text that a sighting brought
+ * (error, worker, container). A record owns all its strings; ql_record_done frees them.
+ */
+#ifndef QL_CORE_RECORD_H
+#define QL_CORE_RECORD_H
+
+#include "core/state.h"
+
+#define QL_EVAL_ID 129 /* 128 characters and a NUL */
+#define QL_TASK_ID 160 /* celery-{eval_id}~{attempt} */
+
+struct ql_record {
+	char eval_id[QL_EVAL_ID];
+	char *owner;
+	char *language; /* NULL for a bare command */
+	char *queue;
+	char *labels; /* JSON object as text, NULL for none */
+	char *session;
+	char *supersedes;
+	int32_t priority; /* 0..9, 9 first */
+	int64_t seq;	  /* the store's own order of submission; 0 until stored */
+	char *payload;	  /* the submission as JSON text; loaded only where it is asked for */
+
+	char *error;  /* the sentence of a failure, NULL for none */
+	char *worker; /* who runs it: "local", or a Celery node */
+	char *runtime;
+	char *container; /* the runtime's id of the last run */
+
+	/* the current cancellation's, NULL without one */
+	char *actor;  /* who asked: "user:alice", "policy:timeout" */
+	char *reason; /* as given, at most QL_REASON_MAX bytes */
+
+	struct ql_state state;
+};
+
+#define QL_REASON_MAX 1000
+
+void ql_record_done(struct ql_record *record);
+
+/* A deep copy into a zeroed or uninitialised record; -1 when out of memory (then it is empty). */
+int ql_record_copy(struct ql_record *ret_record, const struct ql_record *record);
+
+/* celery-{eval_id} for the first attempt, celery-{eval_id}~N for attempt N. */
+void ql_task_id(const char *eval_id, int32_t attempt, char ret_id[static QL_TASK_ID]);
+
+/* The cancellation's id: {eval_id}~{attempt}; there is at most one for an attempt. */
+void ql_cancellation_id(const char *eval_id, int32_t attempt, char ret_id[static QL_TASK_ID]);
+
+/* The reverse; -1 when it isn't one. */
+int ql_cancellation_parse(
+	const char *id, char ret_eval_id[static QL_EVAL_ID], int32_t *ret_attempt);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * The state of one evaluation: flat, without pointers and without padding, so that it is copied
+ * with = and compared with memcmp. Only ql_step changes it. The SQL columns are the fields of
+ * the three .def tables, in their order.
+ */
+#ifndef QL_CORE_STATE_H
+#define QL_CORE_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/words.h"
+
+#define X(type, field, means) type field;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+
+struct ql_cancel {
+#include "core/field_cancel.def"
+};
+
+struct ql_run {
+#include "core/field_run.def"
+};
+
+#define QL_RUNS 4 /* of one attempt; a fifth is killed on sight and noted */
+
+struct ql_state {
+#include "core/field_eval.def"
+	struct ql_cancel cancel;
+	struct ql_run runs[QL_RUNS];
+};
+
+#pragma GCC diagnostic pop
+#undef X
+
+enum ql_run_flag {
+	QL_RUN_CATCHES_TERM = 1 << 0, /* SIGTERM was in its SigCgt when it was sent */
+	QL_RUN_SAID_STOPPED = 1 << 1, /* it removed its notice file, or exited with 75 */
+	QL_RUN_OOM = 1 << 2,	      /* its memory limit killed it */
+	QL_RUN_LOST = 1 << 3,	      /* its supervisor or host died: no exit status is known */
+	QL_RUN_UNSTARTED = 1 << 4,    /* its program never ran */
+	QL_RUN_STUCK = 1 << 5,	      /* SIGKILL is delivered and the kernel keeps it */
+	QL_RUN_REPORTED = 1 << 6,     /* its exit was judged once; repeats change nothing */
+};
+
+/* The run of that name, or NULL. */
+const struct ql_run *ql_state_run(const struct ql_state *state, uint64_t incarnation);
+
+/* How many slots of the local runner it takes: its runs that are neither gone nor absent. */
+int ql_state_slots(const struct ql_state *state);
+
+/* Something of it may still be alive or unproven, or an act is open: it belongs in memory. */
+bool ql_state_live(const struct ql_state *state);
+
+/* Queued and unclaimed: it waits in the store alone. */
+bool ql_state_waiting(const struct ql_state *state);
+
+/* When ql_step wants a TIME event, in unix ms; 0 = never. */
+int64_t ql_state_wake(const struct ql_state *state);
+
+#endif

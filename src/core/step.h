@@ -1,0 +1,79 @@
+/*
+ * The decider: pure, no I/O, no clock, no memory of its own.
+ *
+ *	ql_step(state, policy, event) -> next state, acts, one sentence «why -> what»
+ *
+ * The caller makes `next` durable together with its sentence, then performs the acts in their
+ * order, then feeds what comes back as the next event. A decision whose verdict makes no row
+ * leaves next equal to state. Each act names a run and carries the epoch; an answer of another
+ * epoch is ignored. Feeding a stored state a TIME event repairs a crash between any two of these.
+ *
+ * Which signal wins against which exit stands in one table, race.c; docs/promise.md is its prose.
+ */
+#ifndef QL_CORE_STEP_H
+#define QL_CORE_STEP_H
+
+#include "core/state.h"
+
+/* How long each means is given. All in ms; the defaults stand in ql_policy_default. */
+struct ql_policy {
+	int64_t retry_ms;   /* an unanswered act is asked again, and looked after, by turns */
+	int64_t start_ms;   /* from a held start asked to HELD; then it is given up as failed */
+	int64_t prove_ms;   /* from SIGKILL to `unconfirmed` */
+	int64_t salvage_ms; /* for partial output and checkpoint */
+	int64_t watch_ms;   /* between looks at a run that is unconfirmed */
+	bool remote_broker; /* tasks are messages elsewhere: enqueue, remove, redelivery */
+};
+
+extern const struct ql_policy ql_policy_default;
+
+struct ql_event {
+	enum ql_event_kind kind;
+	int64_t now; /* unix ms; never below an earlier event's */
+
+	/* requests */
+	int32_t attempt;      /* CANCEL: only this one; 0 = whichever is current */
+	enum ql_mode mode;    /* CANCEL */
+	enum ql_rung top;     /* CANCEL: `escalate`; NONE = the mode's own */
+	enum ql_cause cause;  /* CANCEL */
+	int64_t grace_ms;     /* SUBMIT; CANCEL: -1 = the evaluation's own */
+	int64_t timeout_ms;   /* SUBMIT */
+	int64_t queue_ttl_ms; /* SUBMIT: 0 = none */
+	int32_t slot;	      /* CLAIM */
+
+	/* answers and sightings; CLAIM names the incarnation to come */
+	uint64_t incarnation;
+	int32_t epoch;		  /* answers: of the act they answer */
+	enum ql_act_kind answers; /* answers: which act */
+	int32_t exit_code;	  /* EXITED: -1 = none */
+	int32_t exit_signal;	  /* EXITED: 0 = none */
+	enum ql_rung sent;	  /* EXITED: the strongest sent before the exit */
+	int32_t flags;		  /* EXITED: bits of enum ql_run_flag */
+	int32_t unasked;	  /* GONE: bits of enum ql_check */
+	int64_t output_bytes;	  /* EXITED, SALVAGED: 0 = not known */
+	int32_t output_truncated; /* EXITED, SALVAGED */
+	int64_t checkpoint_bytes; /* SALVAGED: -1 = none was left by the program */
+};
+
+struct ql_act {
+	enum ql_act_kind kind;
+	int32_t epoch;
+	uint64_t incarnation; /* whom; 0 for the broker's acts, which name the task */
+	int32_t slot;	      /* START */
+};
+
+#define QL_ACTS 8
+#define QL_WHY 200
+
+struct ql_decision {
+	struct ql_state next;
+	enum ql_verdict verdict;
+	int act_count;
+	struct ql_act acts[QL_ACTS];
+	char why[QL_WHY]; /* «why -> what»: the audit row, the timeline, the CLI's answer */
+};
+
+void ql_step(const struct ql_state *state, const struct ql_policy *policy,
+	const struct ql_event *event, struct ql_decision *ret_decision);
+
+#endif

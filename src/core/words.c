@@ -1,0 +1,233 @@
+#include "core/words.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const struct {
+	const char *word;
+	const char *celery;
+	bool settled;
+} statuses[] = {
+#define X(status, word, celery, settled) {word, celery, settled},
+#include "core/status.def"
+#undef X
+};
+
+static const struct {
+	const char *word;
+	const char *sentence;
+} causes[] = {
+#define X(cause, word, sentence) {word, sentence},
+#include "core/cause.def"
+#undef X
+};
+
+static const struct {
+	const char *word;
+	const char *does;
+} rungs[] = {
+#define X(rung, word, does) {word, does},
+#include "core/rung.def"
+#undef X
+};
+
+static const struct {
+	const char *word;
+	enum ql_rung first;
+	enum ql_rung top;
+} modes[] = {
+#define X(mode, word, first, top) {word, QL_RUNG_##first, QL_RUNG_##top},
+#include "core/mode.def"
+#undef X
+};
+
+static const struct {
+	const char *word;
+	const char *sentence;
+} outcomes[] = {
+#define X(outcome, word, sentence) {word, sentence},
+#include "core/outcome.def"
+#undef X
+};
+
+static const char *const evidences[] = {
+#define X(evidence, word, means) word,
+#include "core/evidence.def"
+#undef X
+};
+
+static const struct {
+	const char *word;
+	bool slot;
+} phases[] = {
+#define X(phase, word, slot) {word, slot},
+#include "core/phase.def"
+#undef X
+};
+
+static const char *const events[] = {
+#define X(event, word, kind) word,
+#include "core/event.def"
+#undef X
+};
+
+static const char *const acts[] = {
+#define X(act, word, whom) word,
+#include "core/act.def"
+#undef X
+};
+
+static const struct {
+	const char *word;
+	bool row;
+} verdicts[] = {
+#define X(verdict, word, row) {word, row},
+#include "core/verdict.def"
+#undef X
+};
+
+static const char *const checks[] = {
+#define X(check, name, looks) name,
+#include "base/check.def"
+#undef X
+};
+
+const char *
+ql_status_word(enum ql_status status)
+{
+	return statuses[status].word;
+}
+
+const char *
+ql_status_celery(enum ql_status status)
+{
+	return statuses[status].celery;
+}
+
+bool
+ql_status_settled(enum ql_status status)
+{
+	return statuses[status].settled;
+}
+
+const char *
+ql_cause_word(enum ql_cause cause)
+{
+	return causes[cause].word;
+}
+
+const char *
+ql_cause_sentence(enum ql_cause cause)
+{
+	return causes[cause].sentence;
+}
+
+const char *
+ql_rung_word(enum ql_rung rung)
+{
+	return rungs[rung].word;
+}
+
+const char *
+ql_rung_does(enum ql_rung rung)
+{
+	return rungs[rung].does;
+}
+
+const char *
+ql_mode_word(enum ql_mode mode)
+{
+	return modes[mode].word;
+}
+
+enum ql_rung
+ql_mode_first(enum ql_mode mode)
+{
+	return modes[mode].first;
+}
+
+enum ql_rung
+ql_mode_top(enum ql_mode mode)
+{
+	return modes[mode].top;
+}
+
+const char *
+ql_outcome_word(enum ql_outcome outcome)
+{
+	return outcomes[outcome].word;
+}
+
+const char *
+ql_outcome_sentence(enum ql_outcome outcome)
+{
+	return outcomes[outcome].sentence;
+}
+
+const char *
+ql_evidence_word(enum ql_evidence evidence)
+{
+	return evidences[evidence];
+}
+
+const char *
+ql_phase_word(enum ql_phase phase)
+{
+	return phases[phase].word;
+}
+
+bool
+ql_phase_takes_slot(enum ql_phase phase)
+{
+	return phases[phase].slot;
+}
+
+const char *
+ql_event_word(enum ql_event_kind event)
+{
+	return events[event];
+}
+
+const char *
+ql_act_word(enum ql_act_kind act)
+{
+	return acts[act];
+}
+
+const char *
+ql_verdict_word(enum ql_verdict verdict)
+{
+	return verdicts[verdict].word;
+}
+
+bool
+ql_verdict_makes_row(enum ql_verdict verdict)
+{
+	return verdicts[verdict].row;
+}
+
+const char *
+ql_check_word(enum ql_check check)
+{
+	return checks[check];
+}
+
+int
+ql_status_parse(const char *word)
+{
+	for (int i = 0; i < QL_STATUS_COUNT; i++) {
+		if (!strcmp(statuses[i].word, word))
+			return i;
+	}
+	return -1;
+}
+
+int
+ql_mode_parse(const char *word)
+{
+	for (int i = QL_MODE_CANCEL; i < QL_MODE_COUNT; i++) {
+		if (!strcmp(modes[i].word, word))
+			return i;
+	}
+	return -1;
+}

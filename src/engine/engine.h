@@ -1,0 +1,173 @@
+/*
+ * The engine: step -> persist -> act -> feed the answer back. One thread, one libuv loop.
+ *
+ * It holds in memory what is claimed, running or being stopped; what waits stays in the store.
+ * It sees the seams (store, runtime), never a driver. Every operation below is a struct embedded
+ * in its caller's: `done` is called exactly once, on the loop's thread, never from within the
+ * call, after what it reports is durable. Until then the strings it points to stay the caller's.
+ *
+ * Order of calls: ql_engine_new -> ql_engine_start (recovers; `ready` when done) -> operations ->
+ * ql_engine_stop_accepting -> ql_engine_close -> (closed) -> ql_engine_free.
+ */
+#ifndef QL_ENGINE_ENGINE_H
+#define QL_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "core/record.h"
+#include "core/step.h"
+#include "runtime/runtime.h"
+#include "store/store.h"
+
+struct ql_engine;
+
+struct ql_engine_config {
+	uv_loop_t *loop;
+	struct ql_store *store;	    /* borrowed */
+	struct ql_runtime *runtime; /* borrowed; NULL with workers = 0 */
+	struct ql_clock clock;
+	const char *data_dir; /* outputs and checkpoints live below it */
+	int32_t workers;      /* evaluations that run at once; 0 runs none */
+	int64_t max_queued;
+	int64_t keep_ms;    /* settled ones older than this are swept */
+	int64_t keep_bytes; /* and the oldest ones beyond this many bytes */
+	struct ql_policy policy;
+	void (*log)(const char *line); /* library code does not log by itself; may be NULL */
+};
+
+int ql_engine_new(
+	const struct ql_engine_config *config, struct ql_engine **ret_engine, struct ql_err *e);
+
+/* Takes up what still runs, settles what ended meanwhile, sweeps what has no record. */
+void ql_engine_start(struct ql_engine *engine, void (*ready)(void *arg), void *arg);
+
+/* New requests get QL_E_UNAVAILABLE from now on; no more claims. */
+void ql_engine_stop_accepting(struct ql_engine *engine);
+
+/*
+ * Ends what is in flight and calls closed. With stop_runs, every run is terminated first and waited
+ * for until its stop is settled or unconfirmed; otherwise runs go on under their supervisors.
+ */
+void ql_engine_close(
+	struct ql_engine *engine, bool stop_runs, void (*closed)(void *arg), void *arg);
+void ql_engine_free(struct ql_engine *engine);
+
+int64_t ql_engine_now(const struct ql_engine *engine);
+
+/* ---- operations ---- */
+
+/* On whose behalf. Across owners everything is QL_E_NOT_FOUND. */
+struct ql_caller {
+	const char *actor; /* "user:alice"; goes into the record */
+	const char *owner;
+	bool admin; /* sees and stops all owners' */
+};
+
+/* Submit one or many: all or none. */
+struct ql_submit {
+	struct ql_caller caller;
+	struct ql_record *records;    /* from ql_submission_parse; owned by the caller; filled with
+					 owner, state and seq when done */
+	const struct ql_event *events; /* as many */
+	size_t count;
+	const char *replay_key;	 /* Idempotency-Key, or NULL */
+	const char *fingerprint; /* hex SHA-256 of method, path and body */
+	void (*done)(struct ql_submit *op, int status);
+	bool replayed;	       /* the first answer again: read replay_ids */
+	char *replay_ids;      /* one a line; the caller frees */
+	struct ql_err err;     /* CONFLICT id exists; LIMIT; INVALID another body under that key */
+	void *engine_private;
+};
+void ql_engine_submit(struct ql_engine *engine, struct ql_submit *op);
+
+/* Cancel, terminate or kill. */
+struct ql_stop {
+	struct ql_caller caller;
+	const char *eval_id;
+	int32_t attempt; /* If-Match; 0 = whichever is current */
+	enum ql_mode mode;
+	enum ql_rung top;  /* escalate; NONE = the mode's own */
+	enum ql_cause cause;
+	int64_t grace_ms;  /* -1 = the evaluation's own */
+	int64_t wait_ms;   /* done is held until it is settled or unconfirmed, or this has passed */
+	const char *reason; /* or NULL */
+	void (*done)(struct ql_stop *op, int status);
+	enum ql_verdict verdict; /* DONE JOINED ALREADY, or with -1: FINISHED FENCED REFUSED */
+	struct ql_record record; /* as of now; ql_stop_done frees it */
+	struct ql_err err;	 /* NOT_FOUND FENCED FINISHED UNAVAILABLE … */
+	void *engine_private;
+};
+void ql_engine_stop(struct ql_engine *engine, struct ql_stop *op);
+void ql_stop_done(struct ql_stop *op);
+
+/* Restore, resume, delete: one evaluation, one request. */
+struct ql_revise {
+	struct ql_caller caller;
+	const char *eval_id;
+	enum ql_revise_kind { QL_REVISE_RESTORE, QL_REVISE_RESUME, QL_REVISE_DELETE } kind;
+	void (*done)(struct ql_revise *op, int status);
+	struct ql_record record; /* as of now (not for delete); ql_revise_done frees it */
+	struct ql_err err;	 /* NOT_FOUND CONFLICT … */
+	void *engine_private;
+};
+void ql_engine_revise(struct ql_engine *engine, struct ql_revise *op);
+void ql_revise_done(struct ql_revise *op);
+
+/* PUT /evaluations/{id}: what task code reports. A hint only. */
+struct ql_report {
+	struct ql_caller caller;
+	const char *eval_id;
+	const char *report; /* JSON text */
+	void (*done)(struct ql_report *op, int status);
+	struct ql_err err;
+	void *engine_private;
+};
+void ql_engine_report(struct ql_engine *engine, struct ql_report *op);
+
+/*
+ * Waits until the evaluation is settled or unconfirmed, or until the time has passed, whichever
+ * is first; done either way (the caller then reads). ql_engine_wait_stop takes it back (done is
+ * not called any more).
+ */
+struct ql_wait {
+	const char *eval_id;
+	int64_t wait_ms;
+	void (*done)(struct ql_wait *op);
+	void *engine_private;
+};
+void ql_engine_wait(struct ql_engine *engine, struct ql_wait *op);
+void ql_engine_wait_stop(struct ql_engine *engine, struct ql_wait *op);
+
+/* A read goes straight to the store; owners are the caller's business (filter.owner). */
+void ql_engine_read(struct ql_engine *engine, struct ql_store_read *op);
+
+/*
+ * Called after each commit for each evaluation changed in it, in order: the record as it is
+ * durable now. `stopping`: its cancellation changed too.
+ */
+struct ql_subscriber {
+	struct ql_subscriber *next, *prev;
+	void (*changed)(struct ql_subscriber *sub, const struct ql_record *record, bool stopping);
+};
+void ql_engine_subscribe(struct ql_engine *engine, struct ql_subscriber *sub);
+void ql_engine_unsubscribe(struct ql_engine *engine, struct ql_subscriber *sub);
+
+/* For /readyz and doctor. All text is static or lives until the next call. */
+struct ql_health {
+	bool ready;
+	bool store_ok;
+	const char *store_error;   /* the last failed commit's sentence, while it lasts */
+	const char *runtime_name;  /* "sandbox", or NULL */
+	const char *runtime_limits;
+	int64_t queued;
+	int32_t live;
+	int32_t slots_used;
+	int32_t slots;
+};
+void ql_engine_health(const struct ql_engine *engine, struct ql_health *ret_health);
+
+#endif

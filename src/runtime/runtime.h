@@ -1,0 +1,128 @@
+/*
+ * The runtime: where runs live. One seam, with real drivers (sandbox; docker), a fake and a faulty
+ * one under one contract suite.
+ *
+ * A run is named by its incarnation, for ever; a driver maps it to what it really is (supervisor,
+ * container id and started-at) and refuses to touch anything else. An operation is a struct
+ * embedded in its caller's: `done` is called exactly once, on the loop's thread, never from within
+ * the call that submitted it, and at the latest at its deadline. `done` only says whether the act
+ * was taken over (a promise); what is true comes through the sink as a sighting (evidence).
+ * Giving up at the deadline means «stop waiting», never «it did not happen».
+ */
+#ifndef QL_RUNTIME_RUNTIME_H
+#define QL_RUNTIME_RUNTIME_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/err.h"
+#include "core/step.h"
+
+/* What a held start needs. All strings stay the caller's until the operation is done. */
+struct ql_launch {
+	const char *eval_id;
+	int32_t attempt;
+	int32_t slot;		  /* for the uid; 0 .. workers-1 */
+	const char *const *argv;  /* NULL-terminated; argv[0] is looked up in the sandbox's PATH */
+	const char *const *env;	  /* "NAME=value", NULL-terminated: the submitter's own */
+	const char *code;	  /* source text, or NULL; the program finds it as code_name */
+	size_t code_len;
+	const char *code_name;	  /* "main.py": in the sandbox's working folder for code */
+	const char *image;	  /* docker only */
+	int64_t memory_mb;
+	int64_t pids;
+	double cpus;
+	const char *keep_dir;	  /* exists; output, index and checkpoint.tar are written into it */
+	const char *checkpoint;	  /* a tar to unpack into QUELL_CHECKPOINT first, or NULL */
+	int64_t output_max;	  /* bytes of output that are kept */
+};
+
+/* What NOTICE tells the program, as JSON in its notice file. */
+struct ql_notice {
+	const char *reason; /* or NULL */
+	int64_t deadline;   /* unix ms of the next rung or the run deadline; 0 = none */
+};
+
+struct ql_runtime_op {
+	enum ql_act_kind kind; /* START, RELEASE, NOTICE, TERMINATE, KILL, INSPECT, SALVAGE, FORGET */
+	uint64_t incarnation;
+	int32_t epoch;
+	int64_t timeout_ms;		/* from submission */
+	const struct ql_launch *launch; /* START */
+	struct ql_notice notice;	/* NOTICE */
+
+	/* 0: taken over. -1: refused or no answer in time, err says which; nothing is known. */
+	void (*done)(struct ql_runtime_op *op, int status);
+	struct ql_err err;
+	void *driver; /* the driver's own, until done */
+};
+
+/*
+ * What was seen of a run: HELD RUNNING EXITED GONE STUCK LOST ABSENT FAILED_START SALVAGED.
+ * event.now and event.epoch are not filled: the engine does the first; sightings have no second.
+ */
+struct ql_sighting {
+	struct ql_event event;
+	const char *text;      /* a sentence where there is something to say, or NULL */
+	const char *container; /* the runtime's id of it, or NULL */
+};
+
+struct ql_runtime_sink {
+	void (*sighted)(void *arg, const struct ql_sighting *sighting);
+	void *arg;
+};
+
+/* Answer of list: every run of which the place of execution has any trace. */
+struct ql_runtime_list {
+	void (*done)(struct ql_runtime_list *op, int status);
+	struct ql_err err;
+	uint64_t *incarnations; /* the caller frees them */
+	size_t count;
+	void *driver;
+};
+
+struct ql_runtime;
+
+struct ql_runtime_ops {
+	const char *name; /* "sandbox", "docker", "fake" */
+
+	/*
+	 * START answers by HELD or FAILED_START; INSPECT by whatever is true now, ABSENT included;
+	 * SALVAGE by SALVAGED; the others by what they cause. TERMINATE is SIGTERM then SIGCONT.
+	 * EXITED is followed by GONE or, when something stays, STUCK (and GONE once it went).
+	 * FORGET drops the runtime's record of a run that is gone; of one that is not, it is refused.
+	 */
+	void (*act)(struct ql_runtime *runtime, struct ql_runtime_op *op);
+
+	void (*list)(struct ql_runtime *runtime, struct ql_runtime_list *op);
+
+	/*
+	 * For a run without a record: kill what is left of it, prove it, drop every trace. op.kind is
+	 * not looked at. done says 0 only when nothing is left.
+	 */
+	void (*purge)(struct ql_runtime *runtime, struct ql_runtime_op *op);
+
+	/* Which limits this host enforces, as one line for the log and `doctor`; static text. */
+	const char *(*describe)(struct ql_runtime *runtime);
+
+	/* Stops waiting for everything (each open op is done with -1), then calls closed. Runs go on. */
+	void (*close)(struct ql_runtime *runtime, void (*closed)(void *arg), void *arg);
+};
+
+struct ql_runtime {
+	const struct ql_runtime_ops *ops;
+	uv_loop_t *loop;
+	struct ql_runtime_sink sink; /* set by the engine before the first act */
+};
+
+struct ql_sandbox_config {
+	const char *runner;  /* path of the quell-runner executable */
+	const char *run_dir; /* <data>/run, 0700: one folder a run, named by its incarnation in hex */
+	int64_t uid_base;    /* as root: run in slot N is uid_base + N; 0 = the server's own uid */
+};
+
+int ql_runtime_sandbox_open(uv_loop_t *loop, const struct ql_sandbox_config *config,
+	struct ql_runtime **ret_runtime, struct ql_err *e);
+
+#endif

@@ -1,0 +1,195 @@
+/*
+ * The store: what is durable. One seam, three drivers under one contract suite: sqlite, memory,
+ * and faulty (which wraps another and fails the n-th commit before or after it became durable).
+ *
+ * Order of calls: a driver's open (blocking, at start) -> commit and read, any number -> close.
+ * An operation is a struct embedded in its caller's. Its `done` is called exactly once, on the
+ * loop's thread, never from within the call that submitted it. Until then the operation and all
+ * it points to belong to the store and must not change.
+ *
+ * At most one commit is in flight: the caller gathers what is decided meanwhile. A commit makes
+ * all of its changes durable, or none. What is settled is write-once for (eval_id, attempt): the
+ * database refuses a change of its status (a bug in the caller, QL_E_INTERNAL). Reads see the
+ * last commit that was answered, and run on threads of the store's own.
+ */
+#ifndef QL_STORE_STORE_H
+#define QL_STORE_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "core/record.h"
+
+struct ql_store;
+
+/* ---- commit ---- */
+
+enum ql_change_kind {
+	QL_CHANGE_NEW,	   /* a new evaluation: the whole record, payload included */
+	QL_CHANGE_STATE,   /* record.state of an existing one, and those of error, worker, runtime,
+			      container, actor, reason that are not NULL; a new attempt (state.attempt
+			      above the stored one) clears them all first */
+	QL_CHANGE_FORGET,  /* delete a settled evaluation, its timeline, cancellations and payload;
+			      its tombstone stays, so that the id is never used again */
+	QL_CHANGE_REFUSAL, /* a stop that was refused: record.eval_id, actor, reason, and the row */
+	QL_CHANGE_REPLAY,  /* an Idempotency-Key: key, fingerprint, record.owner and eval_ids */
+	QL_CHANGE_REPORT,  /* the storage service's view of it: record.eval_id and report */
+};
+
+struct ql_change {
+	struct ql_change *next;
+	enum ql_change_kind kind;
+	struct ql_record record; /* owned; what each kind reads of it is said above */
+
+	/* the timeline row of this decision; at = 0 for none */
+	int64_t at;
+	int32_t rung; /* enum ql_rung that it belongs to, for a cancellation's steps */
+	char what[200];
+
+	enum ql_mode mode;  /* REFUSAL: what was asked for */
+	char *replay_key;   /* REPLAY */
+	char *fingerprint;  /* REPLAY: hex SHA-256 of method, path and body */
+	char *replay_ids;   /* REPLAY: the eval_ids of the answer, one a line */
+	char *report;	    /* REPORT: JSON text: output, error, result, reported_status */
+};
+
+/* A zeroed change of that kind, or NULL when out of memory. */
+struct ql_change *ql_change_new(enum ql_change_kind kind);
+
+/* Frees the whole list. */
+void ql_changes_free(struct ql_change *changes);
+
+struct ql_store_commit {
+	struct ql_change *changes; /* in the order in which they were decided; the caller's */
+	void (*done)(struct ql_store_commit *op, int status); /* 0, or -1 with err filled */
+	struct ql_err err;
+	uv_work_t work; /* the driver's */
+	struct ql_store *store;
+};
+
+/* ---- read ---- */
+
+enum ql_read_kind {
+	QL_READ_GET,	       /* filter.eval_id: 0 or 1 records, with payload if asked for */
+	QL_READ_LIST,	       /* filter; newest first; next_cursor */
+	QL_READ_CLAIMABLE,     /* waiting ones, priority then age, up to limit, with payload */
+	QL_READ_OVERDUE,       /* waiting ones whose queue_until <= until, up to limit; `next_at` is
+				  the earliest queue_until after that, or 0 */
+	QL_READ_LIVE,	       /* all that ql_state_live says, with payload: for recovery */
+	QL_READ_SUPERSEDED,    /* filter.owner, filter.supersedes: those not settled */
+	QL_READ_SWEEPABLE,     /* settled, not live: finished before `until`, or the oldest beyond
+				  keep_bytes of output and checkpoint; up to limit */
+	QL_READ_TIMELINE,      /* filter.eval_id, oldest first: rows (of filter.attempt when not 0) */
+	QL_READ_CANCELLATIONS, /* filter (eval_id and attempt, or mode, actor, status, since);
+				  newest first; next_cursor. Each record shows that attempt's
+				  cancellation, its actor and reason */
+	QL_READ_REPLAY,	       /* filter.owner, replay_key: fingerprint and ids */
+	QL_READ_TAKEN,	       /* ids: which of these exist or have a tombstone -> taken */
+	QL_READ_REPORT,	       /* filter.eval_id: text */
+};
+
+struct ql_filter {
+	const char *eval_id;
+	const char *owner;	/* NULL = any */
+	const char *supersedes;
+	const char *label_key;	/* with label_value, or NULL */
+	const char *label_value;
+	const char *actor;
+	const char *replay_key;
+	uint32_t statuses;	/* bits 1 << enum ql_status; 0 = any */
+	int32_t mode;		/* enum ql_mode; NONE = any */
+	int32_t attempt;	/* 0 = any */
+	int64_t since;		/* requested at or after; 0 = any */
+	int64_t until;
+	int64_t keep_bytes;	/* SWEEPABLE: -1 = no bound */
+	int64_t cursor;		/* go on below this place; 0 = from the newest */
+	int32_t limit;
+	bool with_payload;	/* GET, LIST */
+};
+
+struct ql_row {
+	int64_t at;
+	int32_t attempt;
+	int32_t status; /* after the decision */
+	int32_t rung;
+	char *what; /* owned by the read */
+};
+
+struct ql_store_read {
+	enum ql_read_kind kind;
+	struct ql_filter filter; /* the strings stay the caller's until done */
+	const char *const *ids;	 /* TAKEN */
+	size_t id_count;
+
+	void (*done)(struct ql_store_read *op, int status); /* 0, or -1 with err filled */
+	struct ql_err err;
+
+	/* results: the caller calls ql_store_read_done when it has used them */
+	struct ql_record *records;
+	size_t record_count;
+	struct ql_row *rows;
+	size_t row_count;
+	bool *taken;	     /* one for each of ids */
+	int64_t next_cursor; /* 0 = the end */
+	int64_t next_at;
+	char *fingerprint;
+	char *text; /* REPLAY: ids, one a line; REPORT: JSON; NULL = there is none */
+
+	uv_work_t work; /* the driver's */
+	struct ql_store *store;
+};
+
+/* Frees the results; the parameters stay. Safe on a zeroed struct. */
+void ql_store_read_done(struct ql_store_read *op);
+
+/* ---- the seam ---- */
+
+/* What is known right after opening, without a read. */
+struct ql_store_facts {
+	struct ql_clock clock; /* as kept; boot_id empty when the store is new */
+	int64_t last_ms;       /* the latest time recorded */
+	int64_t queued;	       /* evaluations with status queued */
+	int64_t next_queue_until; /* the earliest one, or 0 */
+};
+
+struct ql_store_ops {
+	const char *name;
+	void (*commit)(struct ql_store *store, struct ql_store_commit *op);
+	void (*read)(struct ql_store *store, struct ql_store_read *op);
+	/* Blocking, at start: the clock to go on with is kept. */
+	int (*keep_clock)(struct ql_store *store, const struct ql_clock *clock, struct ql_err *e);
+	/* Only when nothing is in flight. Frees the store. */
+	void (*close)(struct ql_store *store);
+};
+
+struct ql_store {
+	const struct ql_store_ops *ops;
+	uv_loop_t *loop;
+	struct ql_store_facts facts; /* as of opening */
+};
+
+/*
+ * Opens (or makes, or migrates forward) the database at path. A damaged or newer one is left
+ * untouched: QL_E_UNAVAILABLE with what was found and what to do.
+ */
+int ql_store_sqlite_open(
+	uv_loop_t *loop, const char *path, struct ql_store **ret_store, struct ql_err *e);
+
+int ql_store_memory_open(uv_loop_t *loop, struct ql_store **ret_store, struct ql_err *e);
+
+/* Which commits fail, and when. Commits are counted from 1. */
+struct ql_store_faults {
+	int fail_before; /* this commit fails and nothing of it is durable; 0 = none */
+	int fail_after;	 /* this commit is durable and is answered as failed; 0 = none */
+	int fail_count;	 /* how many in a row from there on; 0 = 1 */
+	bool fail_reads;
+};
+
+/* Wraps inner (which it owns from then on). faults stays the caller's and may change. */
+int ql_store_faulty_open(struct ql_store *inner, const struct ql_store_faults *faults,
+	struct ql_store **ret_store, struct ql_err *e);
+
+#endif
