@@ -4,11 +4,11 @@ MESON = meson
 
 .PHONY: all run test test-asan mutants bench fmt clean bootstrap bootstrap-test
 
-all: bootstrap $(BUILD)/build.ninja
+all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
 
-$(BUILD)/build.ninja:
-	@$(MESON) setup $(BUILD) >/dev/null
+$(BUILD)/build.ninja: | bootstrap
+	@said=$$($(MESON) setup $(BUILD) 2>&1) || { echo "$$said"; exit 1; }
 
 bootstrap:
 	@tools/bootstrap build
@@ -16,14 +16,16 @@ bootstrap:
 bootstrap-test:
 	@tools/bootstrap test
 
+# ARGS are flags of `quell serve`.
 run: all
-	@exec $(BUILD)/quell serve
+	@exec tools/run $(BUILD)/quell serve $(ARGS)
 
+# ARGS name single tests or suites.
 test: bootstrap-test
-	@tools/test
+	@tools/test $(ARGS)
 
 test-asan: bootstrap-test
-	@tools/test --asan
+	@tools/test --asan $(ARGS)
 
 mutants: bootstrap-test
 	@tools/mutants
@@ -35,4 +37,4 @@ fmt:
 	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]' | xargs clang-format-14 -i
 
 clean:
-	@rm -rf build build-asan build-test
+	@rm -rf build build-asan build-clang build-test

@@ -1,6 +1,7 @@
 #include "base/buf.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +9,11 @@
 static int
 reserve(struct ql_buf *buf, size_t more)
 {
-	size_t need = buf->len + more + 1;
-	if (buf->failed || (buf->limit && buf->len + more > buf->limit))
+	if (buf->failed || more > PTRDIFF_MAX - buf->len - 1)
 		goto fail;
+	if (buf->limit && buf->len + more > buf->limit)
+		goto fail;
+	size_t need = buf->len + more + 1;
 	if (need <= buf->cap)
 		return 0;
 	size_t cap = buf->cap ? buf->cap : 64;
@@ -64,10 +67,10 @@ ql_buf_addf(struct ql_buf *buf, const char *fmt, ...)
 void
 ql_buf_consume(struct ql_buf *buf, size_t len)
 {
-	if (len >= buf->len) {
-		buf->len = 0;
+	if (!buf->data)
 		return;
-	}
+	if (len > buf->len)
+		len = buf->len;
 	memmove(buf->data, buf->data + len, buf->len - len);
 	buf->len -= len;
 	buf->data[buf->len] = 0;

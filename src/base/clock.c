@@ -1,6 +1,7 @@
 #include "base/clock.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -56,21 +57,45 @@ ql_time_text(int64_t ms, char ret_text[static QL_TIME_TEXT])
 	snprintf(ret_text + n, QL_TIME_TEXT - n, ".%03dZ", (int)(ms % 1000));
 }
 
+/* strptime takes blanks and single digits too; a time in a query parameter is written one way. */
+static bool
+looks_like_time(const char *text)
+{
+	for (const char *want = "dddd-dd-ddTdd:dd:dd"; *want; want++, text++) {
+		bool digit = *text >= '0' && *text <= '9';
+		if (*want == 'd' ? !digit : *text != *want)
+			return false;
+	}
+	return true;
+}
+
+/* ".5" and longer, cut to milliseconds. -1 when there is a point without a digit. */
+static int
+parse_fraction(const char **text, int *ret_millis)
+{
+	*ret_millis = 0;
+	if (**text != '.')
+		return 0;
+	const char *first = ++*text;
+	for (int scale = 100; **text >= '0' && **text <= '9'; ++*text, scale /= 10)
+		*ret_millis += (**text - '0') * scale;
+	return *text > first ? 0 : -1;
+}
+
 int
 ql_time_parse(const char *text, int64_t *ret_ms)
 {
 	struct tm tm = {0};
+	if (!looks_like_time(text))
+		return -1;
 	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-	if (!rest)
+	int millis;
+	if (!rest || parse_fraction(&rest, &millis) || strcmp(rest, "Z") != 0)
 		return -1;
-	int millis = 0;
-	if (*rest == '.') {
-		int scale = 100;
-		for (rest++; *rest >= '0' && *rest <= '9'; rest++, scale /= 10)
-			millis += (*rest - '0') * scale;
-	}
-	if (strcmp(rest, "Z") != 0)
+	int day = tm.tm_mday;
+	int64_t sec = timegm(&tm);
+	if (tm.tm_mday != day) /* 30 February, which timegm moved on */
 		return -1;
-	*ret_ms = (int64_t)timegm(&tm) * 1000 + millis;
+	*ret_ms = sec * 1000 + millis;
 	return 0;
 }

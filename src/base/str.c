@@ -1,9 +1,21 @@
 #include "base/str.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Not isdigit and isalnum: those ask the locale. */
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool
+is_alnum(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 int
 ql_str_copy(char *ret_text, size_t size, const char *text)
@@ -26,18 +38,32 @@ struct unit {
 	int64_t factor;
 };
 
+/* strtoll would also take blanks and a plus sign before the digits. */
+static int
+parse_number(const char *text, char **ret_end, long long *ret_value)
+{
+	if (!is_digit(text[text[0] == '-']))
+		return -1;
+	errno = 0;
+	*ret_value = strtoll(text, ret_end, 10);
+	return errno ? -1 : 0;
+}
+
 static int
 parse_unit(const char *text, const struct unit *units, int64_t *ret_value)
 {
 	char *end;
-	errno = 0;
-	long long number = strtoll(text, &end, 10);
-	if (end == text || errno || number < 0)
+	long long number;
+	if (parse_number(text, &end, &number) || number < 0)
 		return -1;
 	for (; units->name; units++) {
 		if (strcmp(end, units->name) != 0)
 			continue;
-		return __builtin_mul_overflow(number, units->factor, ret_value) ? -1 : 0;
+		int64_t value;
+		if (__builtin_mul_overflow(number, units->factor, &value))
+			return -1;
+		*ret_value = value;
+		return 0;
 	}
 	return -1;
 }
@@ -53,8 +79,8 @@ ql_str_duration(const char *text, int64_t *ret_ms)
 int
 ql_str_size(const char *text, int64_t *ret_bytes)
 {
-	static const struct unit units[] = {{"", 1}, {"K", 1 << 10}, {"M", 1 << 20},
-		{"G", 1 << 30}, {"T", 1LL << 40}, {NULL, 0}};
+	static const struct unit units[] = {{"", 1}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30},
+		{"T", 1LL << 40}, {NULL, 0}};
 	return parse_unit(text, units, ret_bytes);
 }
 
@@ -62,9 +88,8 @@ int
 ql_str_int(const char *text, int64_t min, int64_t max, int64_t *ret_value)
 {
 	char *end;
-	errno = 0;
-	long long value = strtoll(text, &end, 10);
-	if (end == text || *end || errno || value < min || value > max)
+	long long value;
+	if (parse_number(text, &end, &value) || *end || value < min || value > max)
 		return -1;
 	*ret_value = value;
 	return 0;
@@ -74,10 +99,10 @@ bool
 ql_str_is_eval_id(const char *text)
 {
 	size_t len = strlen(text);
-	if (len < 1 || len > 128 || !isalnum((unsigned char)text[0]))
+	if (len < 1 || len > 128 || !is_alnum(text[0]))
 		return false;
 	for (size_t i = 1; i < len; i++) {
-		if (!isalnum((unsigned char)text[i]) && !strchr("._:-", text[i]))
+		if (!is_alnum(text[i]) && !strchr("._:-", text[i]))
 			return false;
 	}
 	return true;
