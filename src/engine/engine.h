@@ -27,13 +27,13 @@ struct ql_engine;
 
 struct ql_engine_config {
 	uv_loop_t *loop;
-	struct ql_store *store;	    /* borrowed */
+	struct ql_store *store; /* borrowed */
 	struct ql_runtime *runtime; /* borrowed; NULL with workers = 0 */
 	struct ql_clock clock;
 	const char *data_dir; /* outputs and checkpoints live below it */
-	int32_t workers;      /* evaluations that run at once; 0 runs none */
+	int32_t workers; /* evaluations that run at once; 0 runs none */
 	int64_t max_queued;
-	int64_t keep_ms;    /* settled ones older than this are swept */
+	int64_t keep_ms; /* settled ones older than this are swept */
 	int64_t keep_bytes; /* and the oldest ones beyond this many bytes */
 	struct ql_policy policy;
 	void (*log)(const char *line); /* library code does not log by itself; may be NULL */
@@ -52,8 +52,8 @@ void ql_engine_stop_accepting(struct ql_engine *engine);
  * Ends what is in flight and calls closed. With stop_runs, every run is terminated first and waited
  * for until its stop is settled or unconfirmed; otherwise runs go on under their supervisors.
  */
-void ql_engine_close(
-	struct ql_engine *engine, bool stop_runs, void (*closed)(void *arg), void *arg);
+void
+ql_engine_close(struct ql_engine *engine, bool stop_runs, void (*closed)(void *arg), void *arg);
 void ql_engine_free(struct ql_engine *engine);
 
 int64_t ql_engine_now(const struct ql_engine *engine);
@@ -70,16 +70,16 @@ struct ql_caller {
 /* Submit one or many: all or none. */
 struct ql_submit {
 	struct ql_caller caller;
-	struct ql_record *records;    /* from ql_submission_parse; owned by the caller; filled with
+	struct ql_record *records; /* from ql_submission_parse; owned by the caller; filled with
 					 owner, state and seq when done */
 	const struct ql_event *events; /* as many */
 	size_t count;
-	const char *replay_key;	 /* Idempotency-Key, or NULL */
+	const char *replay_key; /* Idempotency-Key, or NULL */
 	const char *fingerprint; /* hex SHA-256 of method, path and body */
 	void (*done)(struct ql_submit *op, int status);
-	bool replayed;	       /* the first answer again: read replay_ids */
-	char *replay_ids;      /* one a line; the caller frees */
-	struct ql_err err;     /* CONFLICT id exists; LIMIT; INVALID another body under that key */
+	bool replayed; /* the first answer again: read replay_ids */
+	char *replay_ids; /* one a line; the caller frees */
+	struct ql_err err; /* CONFLICT id exists; LIMIT; INVALID another body under that key */
 	void *engine_private;
 };
 void ql_engine_submit(struct ql_engine *engine, struct ql_submit *op);
@@ -90,15 +90,15 @@ struct ql_stop {
 	const char *eval_id;
 	int32_t attempt; /* If-Match; 0 = whichever is current */
 	enum ql_mode mode;
-	enum ql_rung top;  /* escalate; NONE = the mode's own */
+	enum ql_rung top; /* escalate; NONE = the mode's own */
 	enum ql_cause cause;
-	int64_t grace_ms;  /* -1 = the evaluation's own */
-	int64_t wait_ms;   /* done is held until it is settled or unconfirmed, or this has passed */
+	int64_t grace_ms; /* -1 = the evaluation's own */
+	int64_t wait_ms; /* done is held until it is settled or unconfirmed, or this has passed */
 	const char *reason; /* or NULL */
 	void (*done)(struct ql_stop *op, int status);
 	enum ql_verdict verdict; /* DONE JOINED ALREADY, or with -1: FINISHED FENCED REFUSED */
 	struct ql_record record; /* as of now; ql_stop_done frees it */
-	struct ql_err err;	 /* NOT_FOUND FENCED FINISHED UNAVAILABLE … */
+	struct ql_err err; /* NOT_FOUND FENCED FINISHED UNAVAILABLE … */
 	void *engine_private;
 };
 void ql_engine_stop(struct ql_engine *engine, struct ql_stop *op);
@@ -111,7 +111,7 @@ struct ql_revise {
 	enum ql_revise_kind { QL_REVISE_RESTORE, QL_REVISE_RESUME, QL_REVISE_DELETE } kind;
 	void (*done)(struct ql_revise *op, int status);
 	struct ql_record record; /* as of now (not for delete); ql_revise_done frees it */
-	struct ql_err err;	 /* NOT_FOUND CONFLICT … */
+	struct ql_err err; /* NOT_FOUND CONFLICT … */
 	void *engine_private;
 };
 void ql_engine_revise(struct ql_engine *engine, struct ql_revise *op);
@@ -160,8 +160,8 @@ void ql_engine_unsubscribe(struct ql_engine *engine, struct ql_subscriber *sub);
 struct ql_health {
 	bool ready;
 	bool store_ok;
-	const char *store_error;   /* the last failed commit's sentence, while it lasts */
-	const char *runtime_name;  /* "sandbox", or NULL */
+	const char *store_error; /* the last failed commit's sentence, while it lasts */
+	const char *runtime_name; /* "sandbox", or NULL */
 	const char *runtime_limits;
 	int64_t queued;
 	int32_t live;

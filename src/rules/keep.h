@@ -32,6 +32,12 @@ int ql_keep_path(const char *data_dir, const char *eval_id, int32_t attempt, con
 /* Makes the folder (0700) and those above it. Blocking. */
 int ql_keep_make(const char *data_dir, const char *eval_id, int32_t attempt, struct ql_err *e);
 
+/*
+ * The newest kept checkpoint of this attempt or one before it. Blocking; -1 when there is none.
+ */
+int ql_keep_checkpoint(
+	const char *data_dir, const char *eval_id, int32_t attempt, char *ret_path, size_t size);
+
 /* Removes the folder with all its files. Blocking; no error when there is none. */
 int ql_keep_remove(const char *data_dir, const char *eval_id, int32_t attempt, struct ql_err *e);
 

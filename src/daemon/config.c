@@ -1,0 +1,313 @@
+#include "daemon/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+enum type { TEXT, NUMBER, DURATION, SIZE, FLAG };
+
+static const struct setting {
+	const char *name;
+	enum type type;
+	size_t at;
+	const char *fallback; /* the default; NULL = worked out at start */
+	const char *shown;    /* how help says a default that is worked out */
+	const char *means;
+} settings[] = {
+#define AT(field) offsetof(struct ql_config, field)
+	{"config", TEXT, AT(config), NULL, "none", "a file of lines `name = value`, # comments"},
+	{"listen", TEXT, AT(listen), "127.0.0.1:8080", NULL, "address and port"},
+	{"data", TEXT, AT(data), NULL, "$XDG_STATE_HOME/quell",
+		"folder of the store, the admin key, outputs, checkpoints"},
+	{"store", TEXT, AT(store), "sqlite", NULL, "sqlite, in the data folder"},
+	{"broker", TEXT, AT(broker), "local", NULL, "local: the queue lives in the store"},
+	{"runtime", TEXT, AT(runtime), "sandbox", NULL, "sandbox: quell's own"},
+	{"workers", NUMBER, AT(workers), NULL, "the number of processors",
+		"evaluations that run at once; 0 runs none"},
+	{"auth", TEXT, AT(auth), "keys", NULL, "keys, or none (on loopback only)"},
+	{"max-queued", NUMBER, AT(max_queued), "2000000", NULL, "evaluations that may wait"},
+	{"keep", DURATION, AT(keep_ms), "30d", NULL, "settled evaluations are kept this long"},
+	{"keep-bytes", SIZE, AT(keep_bytes), "10G", NULL, "and this much of output and checkpoints"},
+	{"uid-base", NUMBER, AT(uid_base), "200000", NULL,
+		"as root, slot N runs as this uid + N; 0 = the server's own"},
+	{"stop-runs", FLAG, AT(stop_runs), "false", NULL, "terminate all runs before leaving"},
+	{"help", FLAG, AT(help), "false", NULL, "this text"},
+#undef AT
+};
+
+#define SETTINGS (sizeof(settings) / sizeof(*settings))
+
+static const struct setting *
+find(const char *name, size_t len)
+{
+	for (size_t i = 0; i < SETTINGS; i++) {
+		if (strlen(settings[i].name) == len && !memcmp(settings[i].name, name, len))
+			return &settings[i];
+	}
+	return NULL;
+}
+
+static int
+parse_flag(const char *value, bool *ret)
+{
+	bool yes = !strcmp(value, "true") || !strcmp(value, "1") || !strcmp(value, "yes");
+	bool no = !strcmp(value, "false") || !strcmp(value, "0") || !strcmp(value, "no");
+	*ret = yes;
+	return yes || no ? 0 : -1;
+}
+
+/* from: who says so, for the sentence. */
+static int
+set(struct ql_config *config, const struct setting *setting, const char *value, const char *from,
+	struct ql_err *e)
+{
+	void *field = (char *)config + setting->at;
+	int status = 0;
+	switch (setting->type) {
+	case TEXT:
+		free(*(char **)field);
+		*(char **)field = ql_str_dup(value);
+		break;
+	case NUMBER:
+		status = ql_str_int(value, 0, 1000000000, field);
+		break;
+	case DURATION:
+		status = ql_str_duration(value, field);
+		break;
+	case SIZE:
+		status = ql_str_size(value, field);
+		break;
+	case FLAG:
+		status = parse_flag(value, field);
+		break;
+	}
+	if (!status)
+		return 0;
+	static const char *const wants[] = {[NUMBER] = "a whole number up to 1000000000",
+		[DURATION] = "a duration such as 90s, 12h or 30d",
+		[SIZE] = "a size such as 512M or 10G",
+		[FLAG] = "true or false"};
+	return ql_fail(e, QL_E_USAGE, "%s%s takes %s, not \"%s\"", from, setting->name,
+		wants[setting->type], value);
+}
+
+static int
+set_defaults(struct ql_config *config, struct ql_err *e)
+{
+	for (size_t i = 0; i < SETTINGS; i++) {
+		if (settings[i].fallback &&
+			set(config, &settings[i], settings[i].fallback, "the default of ", e))
+			return -1;
+	}
+	config->workers = sysconf(_SC_NPROCESSORS_ONLN);
+	return 0;
+}
+
+static int
+read_environment(struct ql_config *config, struct ql_err *e)
+{
+	for (size_t i = 0; i < SETTINGS; i++) {
+		char name[64] = "QUELL_";
+		size_t n = strlen(name);
+		for (const char *c = settings[i].name; *c; c++)
+			name[n++] = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+		const char *value = getenv(name);
+		if (value && set(config, &settings[i], value, "the environment's QUELL_ ", e))
+			return -1;
+	}
+	return 0;
+}
+
+static char *
+trim(char *text)
+{
+	while (isspace((unsigned char)*text))
+		text++;
+	char *end = text + strlen(text);
+	while (end > text && isspace((unsigned char)end[-1]))
+		*--end = 0;
+	return text;
+}
+
+static int
+read_line(struct ql_config *config, char *line, const char *path, int number, struct ql_err *e)
+{
+	char *hash = strchr(line, '#');
+	if (hash)
+		*hash = 0;
+	char *name = trim(line);
+	if (!*name)
+		return 0;
+	char *equals = strchr(name, '=');
+	if (!equals)
+		return ql_fail(e, QL_E_USAGE, "%s line %d: wants `name = value`, has \"%s\"", path,
+			number, name);
+	*equals = 0;
+	char *value = trim(equals + 1);
+	name = trim(name);
+	const struct setting *setting = find(name, strlen(name));
+	if (!setting)
+		return ql_fail(e, QL_E_USAGE, "%s line %d: there is no setting \"%s\"", path, number,
+			name);
+	if (set(config, setting, value, "", e))
+		return ql_err_prefix(e, "%s line %d", path, number);
+	return 0;
+}
+
+static int
+read_file(struct ql_config *config, const char *path, struct ql_err *e)
+{
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return ql_fail_sys(e, "the config file %s can't be read", path);
+	char *line = NULL;
+	size_t size = 0;
+	int status = 0;
+	for (int number = 1; !status && getline(&line, &size, file) >= 0; number++)
+		status = read_line(config, line, path, number, e);
+	free(line);
+	fclose(file);
+	return status;
+}
+
+/* One argument, or two: returns how many it took, or -1. */
+static int
+read_argument(struct ql_config *config, int argc, char **argv, struct ql_err *e)
+{
+	const char *arg = argv[0];
+	if (!strcmp(arg, "-h"))
+		arg = "--help";
+	if (strncmp(arg, "--", 2) != 0)
+		return ql_fail(e, QL_E_USAGE, "`serve` takes options only, not \"%s\"", arg);
+	size_t len = strcspn(arg + 2, "=");
+	const struct setting *setting = find(arg + 2, len);
+	if (!setting)
+		return ql_fail(e, QL_E_USAGE, "`serve` has no option \"%s\": see quell serve --help",
+			arg);
+	const char *value = arg[2 + len] == '=' ? arg + 3 + len : NULL;
+	int used = 1;
+	if (!value && setting->type == FLAG) {
+		value = "true";
+	} else if (!value) {
+		if (argc < 2)
+			return ql_fail(e, QL_E_USAGE, "%s wants a value", arg);
+		value = argv[1];
+		used = 2;
+	}
+	return set(config, setting, value, "--", e) ? -1 : used;
+}
+
+static int
+read_arguments(struct ql_config *config, int argc, char **argv, struct ql_err *e)
+{
+	for (int i = 0; i < argc;) {
+		int used = read_argument(config, argc - i, argv + i, e);
+		if (used < 0)
+			return -1;
+		i += used;
+	}
+	return 0;
+}
+
+static int
+default_data(struct ql_config *config, struct ql_err *e)
+{
+	const char *state = getenv("XDG_STATE_HOME");
+	const char *home = getenv("HOME");
+	int n = 0;
+	if (config->data && *config->data)
+		return 0;
+	free(config->data);
+	config->data = NULL;
+	if (state && *state)
+		n = asprintf(&config->data, "%s/quell", state);
+	else if (home && *home)
+		n = asprintf(&config->data, "%s/.local/state/quell", home);
+	else
+		return ql_fail(e, QL_E_USAGE,
+			"no data folder: neither XDG_STATE_HOME nor HOME is set; use --data");
+	return n < 0 ? ql_fail(e, QL_E_UNAVAILABLE, "out of memory") : 0;
+}
+
+static int
+check_word(const char *name, const char *value, const char *const *known, const char *later,
+	struct ql_err *e)
+{
+	for (; *known; known++) {
+		if (!strcmp(value, *known))
+			return 0;
+	}
+	return ql_fail(e, QL_E_USAGE, "--%s %s is not known: %s", name, value, later);
+}
+
+static int
+check(const struct ql_config *config, struct ql_err *e)
+{
+	static const char *const auths[] = {"keys", "none", NULL};
+	static const char *const stores[] = {"sqlite", NULL};
+	static const char *const brokers[] = {"local", NULL};
+	static const char *const runtimes[] = {"sandbox", NULL};
+	if (check_word("auth", config->auth, auths, "keys or none", e) ||
+		check_word("store", config->store, stores, "sqlite", e) ||
+		check_word("broker", config->broker, brokers, "local", e) ||
+		check_word("runtime", config->runtime, runtimes, "sandbox", e))
+		return -1;
+	if (config->workers > 4096)
+		return ql_fail(e, QL_E_USAGE, "--workers takes at most 4096");
+	return 0;
+}
+
+int
+ql_config_read(int argc, char **argv, struct ql_config *ret_config, struct ql_err *e)
+{
+	struct ql_config flags = {0}; /* read first: they name the file, and apply last */
+	int status = read_arguments(&flags, argc, argv, e);
+	const char *path = flags.config ? flags.config : getenv("QUELL_CONFIG");
+	*ret_config = (struct ql_config){0};
+	if (!status)
+		status = set_defaults(ret_config, e);
+	if (!status && path)
+		status = read_file(ret_config, path, e);
+	if (!status)
+		status = read_environment(ret_config, e);
+	if (!status)
+		status = read_arguments(ret_config, argc, argv, e);
+	if (!status)
+		status = default_data(ret_config, e);
+	if (!status)
+		status = check(ret_config, e);
+	ql_config_done(&flags);
+	if (status)
+		ql_config_done(ret_config);
+	return status;
+}
+
+void
+ql_config_done(struct ql_config *config)
+{
+	for (size_t i = 0; i < SETTINGS; i++) {
+		if (settings[i].type == TEXT)
+			free(*(char **)((char *)config + settings[i].at));
+	}
+	*config = (struct ql_config){0};
+}
+
+void
+ql_config_help(FILE *out)
+{
+	fputs("quell serve [options]\n\nEach is also QUELL_NAME in the environment and a line "
+	      "`name = value` of the config file.\n\n",
+		out);
+	for (size_t i = 0; i < SETTINGS; i++) {
+		const struct setting *setting = &settings[i];
+		fprintf(out, "  --%-12s %s\n", setting->name, setting->means);
+		if (setting->type != FLAG)
+			fprintf(out, "  %-14s (%s)\n", "",
+				setting->fallback ? setting->fallback : setting->shown);
+	}
+}

@@ -1,0 +1,38 @@
+/*
+ * Settings of `quell serve`: one const table. The flag wins, then QUELL_NAME in the environment
+ * (and the field's own names, such as CELERY_BROKER_URL), then the config file, then the default.
+ */
+#ifndef QL_DAEMON_CONFIG_H
+#define QL_DAEMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+struct ql_config {
+	char *config; /* the file's path; NULL = none */
+	char *listen;
+	char *data;
+	char *store;
+	char *broker;
+	char *runtime;
+	char *auth;
+	int64_t workers;
+	int64_t max_queued;
+	int64_t keep_ms;
+	int64_t keep_bytes;
+	int64_t uid_base;
+	bool stop_runs;
+	bool help;
+};
+
+/* Fills the config from all sources. What it holds is freed by ql_config_done. */
+int ql_config_read(int argc, char **argv, struct ql_config *ret_config, struct ql_err *e);
+void ql_config_done(struct ql_config *config);
+
+/* The table for people: flag, default, meaning. */
+void ql_config_help(FILE *out);
+
+#endif

@@ -1,0 +1,205 @@
+#include "engine/private.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int64_t
+ql_engine_now(const struct ql_engine *engine)
+{
+	return ql_clock_now(&engine->config.clock);
+}
+
+void
+ql_engine_log(struct ql_engine *engine, const char *fmt, ...)
+{
+	if (!engine->config.log)
+		return;
+	char line[QL_ERR_TEXT * 2];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	engine->config.log(line);
+}
+
+int
+ql_engine_check_open(const struct ql_engine *engine, struct ql_err *e)
+{
+	if (engine->accepting)
+		return 0;
+	return ql_fail(e, QL_E_UNAVAILABLE,
+		engine->recovery ? "the server is starting: try again in a moment"
+				 : "the server is stopping: try again when it is back");
+}
+
+static void
+on_sighted(void *arg, const struct ql_sighting *sighting)
+{
+	ql_sighted(arg, sighting);
+}
+
+int
+ql_engine_new(
+	const struct ql_engine_config *config, struct ql_engine **ret_engine, struct ql_err *e)
+{
+	struct ql_engine *engine = calloc(1, sizeof(*engine));
+	if (engine)
+		engine->slots = calloc((size_t)config->workers + 1, sizeof(*engine->slots));
+	if (!engine || !engine->slots) {
+		free(engine);
+		return ql_fail(e, QL_E_UNAVAILABLE, "the engine: out of memory");
+	}
+	engine->config = *config;
+	engine->store_ok = true;
+	engine->queued = config->store->facts.queued;
+	uv_idle_init(config->loop, &engine->turn);
+	uv_timer_init(config->loop, &engine->timer);
+	engine->turn.data = engine;
+	engine->timer.data = engine;
+	if (config->runtime)
+		config->runtime->sink =
+			(struct ql_runtime_sink){.sighted = on_sighted, .arg = engine};
+	*ret_engine = engine;
+	return 0;
+}
+
+void
+ql_engine_start(struct ql_engine *engine, void (*ready)(void *arg), void *arg)
+{
+	engine->ready = ready;
+	engine->ready_arg = arg;
+	ql_overdue_at(engine, engine->config.store->facts.next_queue_until);
+	ql_recover(engine);
+}
+
+void
+ql_engine_stop_accepting(struct ql_engine *engine)
+{
+	engine->accepting = false;
+}
+
+void
+ql_engine_read(struct ql_engine *engine, struct ql_store_read *op)
+{
+	engine->config.store->ops->read(engine->config.store, op);
+}
+
+/* ---- closing: when nothing is under way any more ---- */
+
+static bool
+any_open_run(const struct ql_engine *engine)
+{
+	struct ql_live *live, *next;
+	HASH_ITER (hh, engine->lives, live, next) {
+		enum ql_status status = (enum ql_status)live->durable.status;
+		if (status == QL_STATUS_RUNNING || status == QL_STATUS_CANCELLING)
+			return true;
+	}
+	return false;
+}
+
+static void
+on_runtime_closed(void *arg)
+{
+	struct ql_engine *engine = arg;
+	uv_close((uv_handle_t *)&engine->turn, NULL);
+	uv_close((uv_handle_t *)&engine->timer, NULL);
+	engine->closed(engine->closed_arg);
+}
+
+static bool
+idle(const struct ql_engine *engine)
+{
+	return !engine->open_ops && !engine->gathering && !engine->in_flight && !engine->laters;
+}
+
+static void
+close_when_idle(struct ql_engine *engine)
+{
+	if (!engine->closing || !idle(engine) || (engine->stop_runs && any_open_run(engine)))
+		return;
+	engine->closing = false;
+	struct ql_runtime *runtime = engine->config.runtime;
+	if (runtime)
+		runtime->ops->close(runtime, on_runtime_closed, engine);
+	else
+		on_runtime_closed(engine);
+}
+
+void
+ql_engine_op_begin(struct ql_engine *engine)
+{
+	engine->open_ops++;
+}
+
+void
+ql_engine_op_end(struct ql_engine *engine)
+{
+	engine->open_ops--;
+	close_when_idle(engine);
+}
+
+static void
+terminate_all(struct ql_engine *engine)
+{
+	struct ql_live *live, *next;
+	HASH_ITER (hh, engine->lives, live, next) {
+		struct ql_decision decision;
+		struct feeding feeding = {
+			.event = {.kind = QL_EVENT_CANCEL,
+				.mode = QL_MODE_TERMINATE,
+				.cause = QL_CAUSE_POLICY,
+				.grace_ms = -1},
+			.actor = "quell:shutdown",
+			.reason = "the server was told to stop its runs",
+		};
+		if (!live->stale && !live->loading && ql_state_slots(&live->record.state))
+			ql_feed(live, &feeding, &decision);
+	}
+}
+
+void
+ql_engine_close(struct ql_engine *engine, bool stop_runs, void (*closed)(void *arg), void *arg)
+{
+	engine->accepting = false;
+	engine->closing = true;
+	engine->stop_runs = stop_runs;
+	engine->closed = closed;
+	engine->closed_arg = arg;
+	ql_wake_clear(engine, &engine->sweep);
+	ql_wake_clear(engine, &engine->overdue);
+	if (stop_runs)
+		terminate_all(engine);
+	close_when_idle(engine);
+}
+
+void
+ql_engine_free(struct ql_engine *engine)
+{
+	if (!engine)
+		return;
+	struct ql_live *live, *next;
+	HASH_ITER (hh, engine->lives, live, next)
+		ql_live_free(live);
+	ql_heap_done(&engine->wakes);
+	free(engine->slots);
+	free(engine);
+}
+
+void
+ql_engine_health(const struct ql_engine *engine, struct ql_health *ret_health)
+{
+	struct ql_runtime *runtime = engine->config.runtime;
+	*ret_health = (struct ql_health){
+		.ready = engine->accepting && engine->store_ok,
+		.store_ok = engine->store_ok,
+		.store_error = engine->store_ok ? NULL : engine->store_err.text,
+		.runtime_name = runtime ? runtime->ops->name : NULL,
+		.runtime_limits = runtime ? runtime->ops->describe(runtime) : NULL,
+		.queued = engine->queued,
+		.live = (int32_t)HASH_COUNT(engine->lives),
+		.slots_used = engine->slots_used,
+		.slots = engine->config.workers,
+	};
+}

@@ -1,0 +1,218 @@
+#include "engine/private.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+static void
+sighting_free(struct ql_sighting *sighting)
+{
+	if (!sighting)
+		return;
+	free((char *)sighting->text);
+	free((char *)sighting->container);
+	free(sighting);
+}
+
+static struct ql_sighting *
+sighting_dup(const struct ql_sighting *sighting)
+{
+	struct ql_sighting *copy = malloc(sizeof(*copy));
+	if (!copy)
+		return NULL;
+	*copy = *sighting;
+	copy->text = ql_str_dup(sighting->text);
+	copy->container = ql_str_dup(sighting->container);
+	return copy;
+}
+
+/* The sentence of a settled attempt that did not succeed; the caller frees it. */
+static char *
+settled_error(const struct ql_state *state, const char *text)
+{
+	char line[QL_ERR_TEXT];
+	if (state->status == QL_STATUS_CANCELLED && state->cause == QL_CAUSE_USER)
+		return ql_str_dup("Task cancelled by user");
+	if (state->status == QL_STATUS_CANCELLED)
+		snprintf(line, sizeof(line), "Task cancelled: %s",
+			ql_cause_sentence((enum ql_cause)state->cause));
+	else if (text)
+		ql_str_copy(line, sizeof(line), text);
+	else if (state->exit_signal)
+		snprintf(line, sizeof(line), "%s: ended by SIG%s",
+			ql_cause_sentence((enum ql_cause)state->cause),
+			sigabbrev_np(state->exit_signal));
+	else if (state->exit_code > 0)
+		snprintf(line, sizeof(line), "exited with status %d", state->exit_code);
+	else
+		ql_str_copy(line, sizeof(line), ql_cause_sentence((enum ql_cause)state->cause));
+	return ql_str_dup(line);
+}
+
+static bool
+settled_badly(const struct ql_state *state)
+{
+	return state->status == QL_STATUS_CANCELLED || state->status == QL_STATUS_FAILED;
+}
+
+/* Who asked, where nobody did: a deadline of the evaluation's own. */
+static void
+name_actor(struct ql_record *record, const struct feeding *feeding, const struct ql_cancel *cancel)
+{
+	if (feeding->event.kind == QL_EVENT_CANCEL) {
+		record->actor = ql_str_dup(feeding->actor);
+		record->reason = ql_str_dup(feeding->reason);
+		return;
+	}
+	char actor[64];
+	snprintf(actor, sizeof(actor), "quell:%s", ql_cause_word((enum ql_cause)cancel->cause));
+	record->actor = ql_str_dup(actor);
+}
+
+static void
+fill_texts(struct ql_change *change, const struct ql_live *live, const struct feeding *feeding,
+	const struct ql_state *next)
+{
+	const struct ql_state *state = &live->record.state;
+	struct ql_record *record = &change->record;
+	const struct ql_sighting *sighting = feeding->sighting;
+	if (next->cancel.requested_at && !state->cancel.requested_at)
+		name_actor(record, feeding, &next->cancel);
+	if (next->status != state->status && settled_badly(next))
+		record->error = settled_error(next, sighting ? sighting->text : NULL);
+	else if (sighting && sighting->event.kind == QL_EVENT_STUCK)
+		record->error = ql_str_dup(sighting->text);
+	if (feeding->event.kind == QL_EVENT_CLAIM) {
+		record->worker = ql_str_dup("local");
+		record->runtime = ql_str_dup(live->engine->config.runtime->ops->name);
+	}
+	if (sighting && sighting->container)
+		record->container = ql_str_dup(sighting->container);
+}
+
+static struct ql_change *
+change_of(const struct ql_live *live, const struct feeding *feeding,
+	const struct ql_decision *decision)
+{
+	struct ql_change *change = ql_change_new(QL_CHANGE_STATE);
+	if (!change)
+		return NULL;
+	memcpy(change->record.eval_id, live->record.eval_id, sizeof(change->record.eval_id));
+	change->record.state = decision->next;
+	change->at = feeding->event.now;
+	change->rung = decision->next.cancel.rung;
+	ql_str_copy(change->what, sizeof(change->what), decision->why);
+	fill_texts(change, live, feeding, &decision->next);
+	return change;
+}
+
+enum ql_verdict
+ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
+{
+	struct ql_engine *engine = live->engine;
+	assert(live->magic == LIVE_MAGIC && !live->stale);
+	feeding->event.now = ql_engine_now(engine);
+	ql_step(&live->record.state, &engine->config.policy, &feeding->event, ret);
+	if (!ql_verdict_makes_row(ret->verdict))
+		return ret->verdict;
+	struct ql_change *change = change_of(live, feeding, ret);
+	struct decided *decided = change ? ql_batch_add(engine, change) : NULL;
+	if (!decided) {
+		ql_changes_free(change);
+		ql_engine_log(
+			engine, "out of memory: a decision on %s is put off", live->record.eval_id);
+		ret->verdict = QL_VERDICT_IGNORED;
+		return ret->verdict;
+	}
+	decided->live = live;
+	decided->act_count = ret->act_count;
+	memcpy(decided->acts, ret->acts, sizeof(decided->acts));
+	decided->done = feeding->done;
+	decided->arg = feeding->arg;
+	decided->stopping = ret->next.cancel.requested_at != 0;
+	if (feeding->sighting)
+		decided->sighting = sighting_dup(feeding->sighting);
+	live->pins++;
+	live->uncommitted++;
+	live->record.state = ret->next;
+	ql_live_refresh(live);
+	return ret->verdict;
+}
+
+void
+ql_feed_after(struct ql_live *live, void (*done)(struct decided *decided, const struct ql_err *err),
+	void *arg)
+{
+	struct decided *decided = ql_batch_add(live->engine, NULL);
+	if (!decided) {
+		struct ql_err err;
+		ql_fail(&err, QL_E_UNAVAILABLE, "out of memory: try again later");
+		struct decided none = {.arg = arg};
+		done(&none, &err);
+		return;
+	}
+	decided->live = live;
+	decided->done = done;
+	decided->arg = arg;
+	live->pins++;
+	live->uncommitted++;
+}
+
+void
+ql_feed_time(struct ql_live *live)
+{
+	if (live->loading)
+		return;
+	if (live->stale) {
+		ql_live_reload(live);
+		return;
+	}
+	struct ql_decision decision;
+	struct feeding feeding = {.event = {.kind = QL_EVENT_TIME}};
+	if (ql_feed(live, &feeding, &decision) == QL_VERDICT_IGNORED)
+		ql_live_refresh(live);
+}
+
+/* Kept until its evaluation is as durable as the store: read again after a failed commit. */
+static void
+keep_sighting(struct ql_engine *engine, const struct ql_sighting *sighting)
+{
+	if (engine->kept_count >= QL_ENGINE_KEPT_MAX)
+		return; /* a later inspection will see it again */
+	struct kept *kept = calloc(1, sizeof(*kept));
+	struct ql_sighting *copy = sighting_dup(sighting);
+	if (kept && copy) {
+		kept->sighting = *copy;
+		free(copy);
+		LL_APPEND(engine->kept, kept);
+		engine->kept_count++;
+		return;
+	}
+	free(kept);
+	sighting_free(copy);
+}
+
+void
+ql_sighted(struct ql_engine *engine, const struct ql_sighting *sighting)
+{
+	uint64_t incarnation = sighting->event.incarnation;
+	struct ql_live *live = ql_live_of_run(engine, incarnation);
+	if (!live) {
+		if (sighting->event.kind != QL_EVENT_GONE &&
+			sighting->event.kind != QL_EVENT_ABSENT)
+			ql_purge(engine, incarnation);
+		return;
+	}
+	if (live->stale || live->loading) {
+		keep_sighting(engine, sighting);
+		if (live->stale)
+			ql_live_reload(live);
+		return;
+	}
+	struct ql_decision decision;
+	struct feeding feeding = {.event = sighting->event, .sighting = sighting};
+	ql_feed(live, &feeding, &decision);
+}

@@ -1,0 +1,232 @@
+#include "engine/private.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+static void
+on_wake(struct wake *wake)
+{
+	struct ql_live *live = (struct ql_live *)((char *)wake - offsetof(struct ql_live, wake));
+	assert(live->magic == LIVE_MAGIC);
+	ql_feed_time(live);
+}
+
+struct ql_live *
+ql_live_find(struct ql_engine *engine, const char *eval_id)
+{
+	struct ql_live *live;
+	HASH_FIND(hh, engine->lives, eval_id, strlen(eval_id), live);
+	return live;
+}
+
+struct ql_live *
+ql_live_of_run(struct ql_engine *engine, uint64_t incarnation)
+{
+	struct run_ref *ref;
+	HASH_FIND(hh, engine->runs, &incarnation, sizeof(incarnation), ref);
+	return ref ? ref->live : NULL;
+}
+
+static struct ql_live *
+live_new(struct ql_engine *engine, const char *eval_id)
+{
+	struct ql_live *live = calloc(1, sizeof(*live));
+	if (!live)
+		return NULL;
+	live->magic = LIVE_MAGIC;
+	live->engine = engine;
+	live->wake.fn = on_wake;
+	ql_str_copy(live->record.eval_id, sizeof(live->record.eval_id), eval_id);
+	HASH_ADD(hh, engine->lives, record.eval_id, strlen(live->record.eval_id), live);
+	return live;
+}
+
+static void
+unref_run(struct ql_engine *engine, struct run_ref *ref)
+{
+	if (!ref->incarnation)
+		return;
+	HASH_DEL(engine->runs, ref);
+	ref->incarnation = 0;
+}
+
+static void
+ref_runs(struct ql_live *live)
+{
+	struct ql_engine *engine = live->engine;
+	for (int i = 0; i < QL_RUNS; i++) {
+		struct run_ref *ref = &live->refs[i];
+		uint64_t incarnation = live->record.state.runs[i].incarnation;
+		if (ref->incarnation == incarnation)
+			continue;
+		unref_run(engine, ref);
+		ref->incarnation = incarnation;
+		ref->live = live;
+		if (incarnation)
+			HASH_ADD(hh, engine->runs, incarnation, sizeof(ref->incarnation), ref);
+	}
+}
+
+static bool
+uses_slot(const struct ql_state *state, int32_t slot)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		if (state->runs[i].slot == slot && state->runs[i].incarnation &&
+			ql_phase_takes_slot((enum ql_phase)state->runs[i].phase))
+			return true;
+	}
+	return false;
+}
+
+/* A slot is taken from its decision on, and free only when its evidence is durable. */
+static void
+refresh_slots(struct ql_live *live)
+{
+	struct ql_engine *engine = live->engine;
+	for (int32_t slot = 0; slot < engine->config.workers; slot++) {
+		bool used = uses_slot(&live->record.state, slot) || uses_slot(&live->durable, slot);
+		if (used && !engine->slots[slot]) {
+			engine->slots[slot] = live;
+			engine->slots_used++;
+		} else if (!used && engine->slots[slot] == live) {
+			engine->slots[slot] = NULL;
+			engine->slots_used--;
+			ql_claim(engine);
+		}
+	}
+}
+
+void
+ql_live_refresh(struct ql_live *live)
+{
+	ref_runs(live);
+	refresh_slots(live);
+	ql_wake_set(live->engine, &live->wake,
+		ql_state_live(&live->record.state) ? ql_state_wake(&live->record.state) : 0);
+}
+
+void
+ql_live_free(struct ql_live *live)
+{
+	struct ql_engine *engine = live->engine;
+	for (int i = 0; i < QL_RUNS; i++)
+		unref_run(engine, &live->refs[i]);
+	ql_wake_clear(engine, &live->wake);
+	HASH_DEL(engine->lives, live);
+	ql_record_done(&live->record);
+	live->magic = 0;
+	free(live);
+}
+
+static bool
+droppable(const struct ql_live *live)
+{
+	return !live->pins && !live->uncommitted && !live->loading && !live->wants &&
+	       !ql_state_live(&live->durable);
+}
+
+void
+ql_live_release(struct ql_live *live)
+{
+	assert(live->magic == LIVE_MAGIC && live->pins > 0);
+	live->pins--;
+	if (droppable(live))
+		ql_live_free(live);
+}
+
+struct ql_live *
+ql_live_adopt(struct ql_engine *engine, struct ql_record *record)
+{
+	struct ql_live *live = live_new(engine, record->eval_id);
+	if (!live)
+		return NULL;
+	live->record = *record;
+	live->durable = record->state;
+	*record = (struct ql_record){0};
+	ql_live_refresh(live);
+	return live;
+}
+
+bool
+ql_live_owned(const struct ql_live *live, const struct ql_caller *caller)
+{
+	const char *owner = live->record.owner;
+	return caller->admin || (owner && caller->owner && !strcmp(owner, caller->owner));
+}
+
+/* Hands the loaded evaluation, or the reason why there is none, to all who wait for it. */
+static void
+hand_out(struct ql_live *live, const struct ql_err *err)
+{
+	live->pins++;
+	while (live->wants) {
+		struct want *want = live->wants;
+		LL_DELETE(live->wants, want);
+		want->ready(want, err ? NULL : live, err);
+	}
+	ql_live_release(live);
+}
+
+static void
+on_loaded(struct ql_store_read *read, int status)
+{
+	struct ql_live *live = (struct ql_live *)((char *)read - offsetof(struct ql_live, read));
+	struct ql_engine *engine = live->engine;
+	struct ql_err err = read->err;
+	live->loading = false;
+	if (!status && !read->record_count)
+		status = ql_fail(
+			&err, QL_E_NOT_FOUND, "there is no evaluation %s", live->record.eval_id);
+	if (live->stale)
+		ql_batch_retry(engine, status ? QL_ENGINE_RETRY_MS : 0);
+	if (!status) {
+		ql_record_done(&live->record);
+		live->record = read->records[0];
+		read->records[0] = (struct ql_record){0};
+		live->durable = live->record.state;
+		live->stale = false;
+		ql_live_refresh(live);
+	}
+	ql_store_read_done(read);
+	hand_out(live, status ? &err : NULL);
+	ql_engine_op_end(engine);
+}
+
+/* Not while a decision on it is under way: what that leaves is what must be read. */
+void
+ql_live_reload(struct ql_live *live)
+{
+	if (live->loading || live->uncommitted)
+		return;
+	live->loading = true;
+	live->read = (struct ql_store_read){.kind = QL_READ_GET,
+		.filter = {.eval_id = live->record.eval_id},
+		.done = on_loaded};
+	ql_engine_op_begin(live->engine);
+	ql_engine_read(live->engine, &live->read);
+}
+
+void
+ql_live_want(struct ql_engine *engine, const char *eval_id, struct want *want)
+{
+	struct ql_live *live = ql_live_find(engine, eval_id);
+	if (live && !live->loading && !live->stale) {
+		live->pins++;
+		want->ready(want, live, NULL);
+		ql_live_release(live);
+		return;
+	}
+	if (!live)
+		live = live_new(engine, eval_id);
+	if (!live) {
+		struct ql_err err;
+		ql_fail(&err, QL_E_UNAVAILABLE, "out of memory: try again later");
+		want->ready(want, NULL, &err);
+		return;
+	}
+	LL_APPEND(live->wants, want);
+	ql_live_reload(live);
+}

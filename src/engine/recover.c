@@ -1,0 +1,120 @@
+/*
+ * After a start: what the store says is live comes into memory and is fed the time; each of its
+ * open runs is looked at; what the runtime has without a record is purged.
+ */
+#include "engine/private.h"
+
+#include <stdlib.h>
+
+struct recovery {
+	struct ql_engine *engine;
+	struct ql_store_read read;
+	struct ql_runtime_list list;
+};
+
+static void
+finish(struct recovery *recovery)
+{
+	struct ql_engine *engine = recovery->engine;
+	ql_store_read_done(&recovery->read);
+	free(recovery->list.incarnations);
+	free(recovery);
+	engine->recovery = NULL;
+	engine->accepting = true;
+	ql_sweep_start(engine);
+	ql_claim(engine);
+	if (engine->ready)
+		engine->ready(engine->ready_arg);
+	ql_engine_op_end(engine);
+}
+
+static void
+inspect_runs(struct ql_live *live)
+{
+	const struct ql_state *state = &live->record.state;
+	for (int i = 0; i < QL_RUNS; i++) {
+		struct ql_act look = {.kind = QL_ACT_INSPECT,
+			.epoch = state->epoch,
+			.incarnation = state->runs[i].incarnation};
+		if (ql_phase_takes_slot((enum ql_phase)state->runs[i].phase))
+			ql_act(live, &look);
+	}
+}
+
+static void
+take_up(struct ql_engine *engine)
+{
+	struct ql_live *live, *next;
+	HASH_ITER (hh, engine->lives, live, next) {
+		live->pins++;
+		inspect_runs(live);
+		ql_feed_time(live);
+		ql_live_release(live);
+	}
+}
+
+static void
+on_list(struct ql_runtime_list *list, int status)
+{
+	struct recovery *recovery =
+		(struct recovery *)((char *)list - offsetof(struct recovery, list));
+	struct ql_engine *engine = recovery->engine;
+	if (status)
+		ql_engine_log(
+			engine, "runs without a record can't be looked for: %s", list->err.text);
+	for (size_t i = 0; !status && i < list->count; i++) {
+		if (!ql_live_of_run(engine, list->incarnations[i]))
+			ql_purge(engine, list->incarnations[i]);
+	}
+	take_up(engine);
+	finish(recovery);
+}
+
+/* Of the evaluations with status queued, those in memory are claimed. */
+static void
+adopt_all(struct ql_engine *engine, struct ql_store_read *read)
+{
+	engine->waiting = engine->queued;
+	for (size_t i = 0; i < read->record_count; i++) {
+		engine->waiting -= read->records[i].state.status == QL_STATUS_QUEUED;
+		if (!ql_live_adopt(engine, &read->records[i]))
+			ql_engine_log(engine, "out of memory: %s is taken up at the next start",
+				read->records[i].eval_id);
+	}
+	if (read->record_count)
+		ql_engine_log(engine, "takes up %zu live evaluations", read->record_count);
+}
+
+static void
+on_live(struct ql_store_read *read, int status)
+{
+	struct recovery *recovery =
+		(struct recovery *)((char *)read - offsetof(struct recovery, read));
+	struct ql_engine *engine = recovery->engine;
+	struct ql_runtime *runtime = engine->config.runtime;
+	if (status) {
+		ql_engine_log(engine, "the store can't be read: %s", read->err.text);
+		abort(); /* without its record nothing can be said of any run */
+	}
+	adopt_all(engine, read);
+	if (!runtime) {
+		take_up(engine);
+		finish(recovery);
+		return;
+	}
+	recovery->list.done = on_list;
+	runtime->ops->list(runtime, &recovery->list);
+}
+
+void
+ql_recover(struct ql_engine *engine)
+{
+	struct recovery *recovery = calloc(1, sizeof(*recovery));
+	if (!recovery)
+		abort(); /* at start, before anything was promised */
+	recovery->engine = engine;
+	engine->recovery = recovery;
+	recovery->read = (struct ql_store_read){.kind = QL_READ_LIVE, .done = on_live};
+	ql_engine_op_begin(engine);
+	ql_engine_read(engine, &recovery->read);
+}

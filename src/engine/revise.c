@@ -1,0 +1,207 @@
+/* Restore, resume, delete, and what task code reports. */
+#include "engine/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+struct revision {
+	struct want want;
+	struct later later;
+	struct ql_engine *engine;
+	struct ql_revise *op; /* one of the two */
+	struct ql_report *report;
+	char eval_id[QL_EVAL_ID];
+	struct ql_err err;
+};
+
+static void
+finish(struct revision *revision, const struct ql_err *err)
+{
+	struct ql_engine *engine = revision->engine;
+	struct ql_revise *op = revision->op;
+	struct ql_report *report = revision->report;
+	if (err && op)
+		op->err = *err;
+	if (err && report)
+		report->err = *err;
+	free(revision);
+	if (op)
+		op->done(op, err ? -1 : 0);
+	else
+		report->done(report, err ? -1 : 0);
+	ql_engine_op_end(engine);
+}
+
+static void
+on_later(struct later *later)
+{
+	struct revision *revision =
+		(struct revision *)((char *)later - offsetof(struct revision, later));
+	finish(revision, &revision->err);
+}
+
+static void
+fail_later(struct revision *revision)
+{
+	revision->later.fn = on_later;
+	ql_later(revision->engine, &revision->later);
+}
+
+static void
+on_durable(struct decided *decided, const struct ql_err *err)
+{
+	struct revision *revision = decided->arg;
+	if (!err && revision->op && revision->op->kind != QL_REVISE_DELETE) {
+		struct ql_record shown = decided->live->record;
+		shown.state = decided->live->durable;
+		shown.payload = NULL;
+		ql_overdue_at(revision->engine, shown.state.queue_until);
+		if (ql_record_copy(&revision->op->record, &shown))
+			ql_engine_log(revision->engine, "out of memory: an answer goes out empty");
+	}
+	finish(revision, err);
+}
+
+static void
+on_forgotten(struct decided *decided, const struct ql_err *err)
+{
+	struct revision *revision = decided->arg;
+	struct ql_live *live = decided->live;
+	if (!err)
+		ql_sweep_remove_kept(revision->engine, revision->eval_id, live->durable.attempt);
+	finish(revision, err);
+}
+
+/* Puts the change into the batch on behalf of the evaluation. */
+static void
+commit(struct revision *revision, struct ql_live *live, struct ql_change *change,
+	void (*done)(struct decided *decided, const struct ql_err *err))
+{
+	struct decided *decided = change ? ql_batch_add(revision->engine, change) : NULL;
+	if (!decided) {
+		ql_changes_free(change);
+		ql_fail(&revision->err, QL_E_UNAVAILABLE, "out of memory: try again later");
+		fail_later(revision);
+		return;
+	}
+	memcpy(change->record.eval_id, revision->eval_id, sizeof(change->record.eval_id));
+	change->at = ql_engine_now(revision->engine);
+	decided->live = live;
+	decided->done = done;
+	decided->arg = revision;
+	live->pins++;
+	live->uncommitted++;
+}
+
+static void
+forget(struct revision *revision, struct ql_live *live)
+{
+	const struct ql_state *state = &live->record.state;
+	enum ql_status status = (enum ql_status)state->status;
+	if (!ql_status_settled(status) || ql_state_live(state)) {
+		ql_fail(&revision->err, QL_E_CONFLICT,
+			"%s is %s and not over yet: cancel it first, or wait", revision->eval_id,
+			ql_status_word(status));
+		fail_later(revision);
+		return;
+	}
+	if (live->uncommitted) {
+		ql_fail(&revision->err, QL_E_CONFLICT, "%s is being changed: try again",
+			revision->eval_id);
+		fail_later(revision);
+		return;
+	}
+	commit(revision, live, ql_change_new(QL_CHANGE_FORGET), on_forgotten);
+	live->stale = true; /* whoever asks next finds that it is gone */
+}
+
+static void
+revise(struct revision *revision, struct ql_live *live)
+{
+	struct ql_decision decision;
+	struct feeding feeding = {
+		.event = {.kind = revision->op->kind == QL_REVISE_RESTORE ? QL_EVENT_RESTORE
+									  : QL_EVENT_RESUME},
+		.actor = revision->op->caller.actor,
+		.done = on_durable,
+		.arg = revision,
+	};
+	enum ql_verdict verdict = ql_feed(live, &feeding, &decision);
+	if (ql_verdict_makes_row(verdict))
+		return;
+	ql_fail(&revision->err, QL_E_CONFLICT, "%s", decision.why);
+	fail_later(revision);
+}
+
+static void
+report(struct revision *revision, struct ql_live *live)
+{
+	struct ql_change *change = ql_change_new(QL_CHANGE_REPORT);
+	if (change)
+		change->report = ql_str_dup(revision->report->report);
+	commit(revision, live, change, on_durable);
+}
+
+static void
+on_wanted(struct want *want, struct ql_live *live, const struct ql_err *err)
+{
+	struct revision *revision =
+		(struct revision *)((char *)want - offsetof(struct revision, want));
+	const struct ql_caller *caller =
+		revision->op ? &revision->op->caller : &revision->report->caller;
+	if (err)
+		revision->err = *err;
+	else if (!ql_live_owned(live, caller))
+		ql_fail(&revision->err, QL_E_NOT_FOUND, "there is no evaluation %s",
+			revision->eval_id);
+	if (revision->err.code)
+		fail_later(revision);
+	else if (revision->report)
+		report(revision, live);
+	else if (revision->op->kind == QL_REVISE_DELETE)
+		forget(revision, live);
+	else
+		revise(revision, live);
+}
+
+static void
+begin(struct ql_engine *engine, const char *eval_id, struct revision *revision)
+{
+	revision->engine = engine;
+	revision->want.ready = on_wanted;
+	ql_str_copy(revision->eval_id, sizeof(revision->eval_id), eval_id);
+	ql_engine_op_begin(engine);
+	if (ql_engine_check_open(engine, &revision->err))
+		fail_later(revision);
+	else
+		ql_live_want(engine, revision->eval_id, &revision->want);
+}
+
+void
+ql_engine_revise(struct ql_engine *engine, struct ql_revise *op)
+{
+	struct revision *revision = calloc(1, sizeof(*revision));
+	if (!revision)
+		abort(); /* not even a refusal can be queued */
+	op->record = (struct ql_record){0};
+	revision->op = op;
+	begin(engine, op->eval_id, revision);
+}
+
+void
+ql_revise_done(struct ql_revise *op)
+{
+	ql_record_done(&op->record);
+}
+
+void
+ql_engine_report(struct ql_engine *engine, struct ql_report *op)
+{
+	struct revision *revision = calloc(1, sizeof(*revision));
+	if (!revision)
+		abort(); /* not even a refusal can be queued */
+	revision->report = op;
+	begin(engine, op->eval_id, revision);
+}

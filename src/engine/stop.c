@@ -1,0 +1,221 @@
+/*
+ * Cancel, terminate, kill. Every refusal leaves a durable row too: who asked for what, and why not.
+ */
+#include "engine/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+struct stopping {
+	struct want want;
+	struct later later;
+	struct ql_wait wait;
+	struct ql_engine *engine;
+	struct ql_stop *op;
+	char eval_id[QL_EVAL_ID];
+	struct ql_store_read read;
+	struct ql_err err;
+};
+
+static void
+finish(struct stopping *stopping, const struct ql_err *err)
+{
+	struct ql_engine *engine = stopping->engine;
+	struct ql_stop *op = stopping->op;
+	if (err)
+		op->err = *err;
+	free(stopping);
+	op->done(op, err ? -1 : 0);
+	ql_engine_op_end(engine);
+}
+
+static void
+on_later(struct later *later)
+{
+	struct stopping *stopping =
+		(struct stopping *)((char *)later - offsetof(struct stopping, later));
+	finish(stopping, stopping->err.code ? &stopping->err : NULL);
+}
+
+static void
+finish_later(struct stopping *stopping)
+{
+	stopping->later.fn = on_later;
+	ql_later(stopping->engine, &stopping->later);
+}
+
+/* What the caller is shown: the record as it is durable. */
+static void
+show(struct stopping *stopping, const struct ql_live *live)
+{
+	struct ql_record *record = &stopping->op->record;
+	struct ql_record shown = live->record;
+	shown.state = live->durable;
+	shown.payload = NULL;
+	ql_record_done(record);
+	if (ql_record_copy(record, &shown))
+		ql_engine_log(stopping->engine, "out of memory: an answer goes out empty");
+}
+
+/* ---- refused: a row of its own ---- */
+
+static void
+on_refusal_durable(struct decided *decided, const struct ql_err *err)
+{
+	struct stopping *stopping = decided->arg;
+	if (decided->live)
+		show(stopping, decided->live);
+	finish(stopping, err ? err : &stopping->err);
+}
+
+static void
+refuse(struct stopping *stopping, struct ql_live *live)
+{
+	struct ql_engine *engine = stopping->engine;
+	struct ql_stop *op = stopping->op;
+	struct ql_change *change = ql_change_new(QL_CHANGE_REFUSAL);
+	struct decided *decided = change ? ql_batch_add(engine, change) : NULL;
+	if (!decided) {
+		ql_changes_free(change);
+		finish_later(stopping);
+		return;
+	}
+	memcpy(change->record.eval_id, stopping->eval_id, sizeof(change->record.eval_id));
+	change->record.actor = ql_str_dup(op->caller.actor);
+	change->record.reason = ql_str_dup(op->reason);
+	change->mode = op->mode;
+	change->at = ql_engine_now(engine);
+	ql_str_copy(change->what, sizeof(change->what), stopping->err.text);
+	decided->done = on_refusal_durable;
+	decided->arg = stopping;
+	decided->live = live;
+	if (live) {
+		live->pins++;
+		live->uncommitted++;
+	}
+}
+
+/* ---- under way: wait for the end as long as was asked for ---- */
+
+static void
+on_reread(struct ql_store_read *read, int status)
+{
+	struct stopping *stopping =
+		(struct stopping *)((char *)read - offsetof(struct stopping, read));
+	struct ql_record *record = &stopping->op->record;
+	if (!status && read->record_count) {
+		ql_record_done(record);
+		*record = read->records[0];
+		read->records[0] = (struct ql_record){0};
+	}
+	ql_store_read_done(read);
+	finish(stopping, NULL); /* what was shown before the wait still holds */
+}
+
+static void
+on_waited(struct ql_wait *wait)
+{
+	struct stopping *stopping =
+		(struct stopping *)((char *)wait - offsetof(struct stopping, wait));
+	stopping->read = (struct ql_store_read){
+		.kind = QL_READ_GET, .filter = {.eval_id = stopping->eval_id}, .done = on_reread};
+	ql_engine_read(stopping->engine, &stopping->read);
+}
+
+static void
+on_durable(struct decided *decided, const struct ql_err *err)
+{
+	struct stopping *stopping = decided->arg;
+	if (err) {
+		finish(stopping, err);
+		return;
+	}
+	show(stopping, decided->live);
+	if (!stopping->op->wait_ms || ql_wait_is_over(&decided->live->durable)) {
+		finish(stopping, NULL);
+		return;
+	}
+	stopping->wait = (struct ql_wait){
+		.eval_id = stopping->eval_id, .wait_ms = stopping->op->wait_ms, .done = on_waited};
+	ql_engine_wait(stopping->engine, &stopping->wait);
+}
+
+/* ---- the decision ---- */
+
+static void
+refusal_text(struct stopping *stopping, const struct ql_live *live, const struct ql_decision *ret)
+{
+	const char *word = ql_status_word((enum ql_status)live->record.state.status);
+	if (ret->verdict == QL_VERDICT_FINISHED)
+		ql_fail(&stopping->err, QL_E_FINISHED, "%s had %s: there was nothing to stop",
+			stopping->eval_id, word);
+	else if (ret->verdict == QL_VERDICT_FENCED)
+		ql_fail(&stopping->err, QL_E_FENCED,
+			"attempt %d was named, and attempt %d of %s is the current one",
+			stopping->op->attempt, live->record.state.attempt, stopping->eval_id);
+	else
+		ql_fail(&stopping->err, QL_E_CONFLICT, "%s", ret->why);
+}
+
+static void
+on_wanted(struct want *want, struct ql_live *live, const struct ql_err *err)
+{
+	struct stopping *stopping =
+		(struct stopping *)((char *)want - offsetof(struct stopping, want));
+	struct ql_stop *op = stopping->op;
+	if (err || !ql_live_owned(live, &op->caller)) {
+		if (err)
+			stopping->err = *err;
+		else
+			ql_fail(&stopping->err, QL_E_NOT_FOUND, "there is no evaluation %s",
+				stopping->eval_id);
+		refuse(stopping, NULL);
+		return;
+	}
+	struct ql_decision decision;
+	struct feeding feeding = {
+		.event = {.kind = QL_EVENT_CANCEL,
+			.attempt = op->attempt,
+			.mode = op->mode,
+			.top = op->top,
+			.cause = op->cause,
+			.grace_ms = op->grace_ms},
+		.actor = op->caller.actor,
+		.reason = op->reason,
+		.done = on_durable,
+		.arg = stopping,
+	};
+	op->verdict = ql_feed(live, &feeding, &decision);
+	if (op->verdict == QL_VERDICT_JOINED || op->verdict == QL_VERDICT_ALREADY) {
+		ql_feed_after(live, on_durable, stopping);
+	} else if (!ql_verdict_makes_row(op->verdict)) {
+		refusal_text(stopping, live, &decision);
+		refuse(stopping, live);
+	}
+}
+
+void
+ql_engine_stop(struct ql_engine *engine, struct ql_stop *op)
+{
+	struct stopping *stopping = calloc(1, sizeof(*stopping));
+	if (!stopping)
+		abort(); /* not even a refusal can be queued */
+	op->record = (struct ql_record){0};
+	stopping->engine = engine;
+	stopping->op = op;
+	stopping->want.ready = on_wanted;
+	ql_str_copy(stopping->eval_id, sizeof(stopping->eval_id), op->eval_id);
+	ql_engine_op_begin(engine);
+	if (ql_engine_check_open(engine, &stopping->err))
+		finish_later(stopping);
+	else
+		ql_live_want(engine, stopping->eval_id, &stopping->want);
+}
+
+void
+ql_stop_done(struct ql_stop *op)
+{
+	ql_record_done(&op->record);
+}
