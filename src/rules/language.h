@@ -4,17 +4,20 @@
 
 #include "base/err.h"
 
+/* Where an interpreter must stand: what a sandbox has of the host, and its PATH. */
+#define QL_LANGUAGE_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 struct ql_language {
 	const char *name;
-	const char *code_name;	 /* the file that the program's text is put into */
-	const char *needs;	 /* the host's program without which it can't run */
+	const char *code_name; /* the file that the program's text is put into */
+	const char *needs; /* the host's program without which it can't run */
 	const char *const *argv; /* NULL-terminated, from the folder that holds code_name */
 };
 
 /* NULL and QL_E_INVALID with the known names, or with the missing interpreter. */
 const struct ql_language *ql_language_find(const char *name, struct ql_err *e);
 
-/* Those that this host can run, for `doctor` and the start-up line. */
+/* Calls fn (which may be NULL) for those that this host can run; returns how many they are. */
 int ql_language_each(void (*fn)(void *arg, const struct ql_language *language), void *arg);
 
 #endif

@@ -7,6 +7,8 @@
 #define QL_RULES_SUBMISSION_H
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "core/record.h"
@@ -19,30 +21,35 @@
 #define QL_ENV_MAX 256
 #define QL_LABELS_MAX 64
 #define QL_TEXT_MAX 256 /* bytes of a label, a queue's name, a session, a supersedes key */
+#define QL_ARG_MAX 131071 /* bytes of one argument, or of one NAME=value: the kernel's bound */
+#define QL_ARGV_MAX (768 << 10) /* bytes of all arguments, and as many of all of env */
 
 /*
- * Checks the object (unknown members are refused by name) and writes a record without an owner:
- * eval_id (made from now when not given), the fields to filter by, the payload, and in
- * ret_event the SUBMIT event with its limits. On failure e names the member and its bound, and
- * `ret_field` the member (static text).
+ * Checks the object, which stays as it is: unknown members are refused by name, null is «not
+ * given». Writes a record without an owner: eval_id (made from now when not given), the fields to
+ * filter by, the payload, and in ret_event the SUBMIT event with its limits. `images` says whether
+ * the runtime takes an image; else that member is refused. On failure e names the member and its
+ * bound, `ret_field` the member (static text; NULL when it is about none in particular), and the
+ * record is empty.
  */
-int ql_submission_parse(const json_t *object, int64_t now, struct ql_record *ret_record,
+int ql_submission_parse(json_t *object, bool images, int64_t now, struct ql_record *ret_record,
 	struct ql_event *ret_event, const char **ret_field, struct ql_err *e);
 
-/* What a payload asks to be run. Owns its memory; argv and env point into it. */
+/* What a payload asks to be run. Owns its memory; all strings point into it. */
 struct ql_program {
 	json_t *payload; /* owned */
-	const char **argv;
-	const char **env;
-	const char *code;
+	const char **argv; /* NULL-terminated */
+	const char **env; /* "NAME=value", NULL-terminated */
+	const char *code; /* NULL for a bare command */
 	size_t code_len;
 	const char *code_name;
-	const char *image;
+	const char *image; /* NULL for none */
 	int64_t memory_mb;
 	int64_t pids;
 	double cpus;
 };
 
+/* Zeroed on failure: e.g. its interpreter is gone from this host since it was submitted. */
 int ql_program_parse(const char *payload, struct ql_program *ret_program, struct ql_err *e);
 void ql_program_done(struct ql_program *program);
 
