@@ -14,7 +14,7 @@ struct ql_buf {
 	size_t len; /* bytes, without the NUL */
 	size_t cap;
 	size_t limit; /* most bytes; 0 = no bound */
-	bool failed;  /* an append was refused: out of memory or over the bound */
+	bool failed; /* an append was refused: out of memory or over the bound */
 };
 
 int ql_buf_add(struct ql_buf *buf, const void *data, size_t len);

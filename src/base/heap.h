@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct ql_heap_node {
-	int64_t at;  /* ms; the smallest is at the top */
+	int64_t at; /* ms; the smallest is at the top */
 	size_t slot; /* 1-based place in the heap; 0 = in none */
 };
 

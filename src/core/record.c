@@ -7,19 +7,19 @@
 #include "base/str.h"
 
 /* The strings that a record owns, each once. */
-#define QL_RECORD_STRINGS(X)                                                                       \
-	X(owner)                                                                                   \
-	X(language)                                                                                \
-	X(queue)                                                                                   \
-	X(labels)                                                                                  \
-	X(session)                                                                                 \
-	X(supersedes)                                                                              \
-	X(payload)                                                                                 \
-	X(error)                                                                                   \
-	X(worker)                                                                                  \
-	X(runtime)                                                                                 \
-	X(container)                                                                               \
-	X(actor)                                                                                   \
+#define QL_RECORD_STRINGS(X) \
+	X(owner) \
+	X(language) \
+	X(queue) \
+	X(labels) \
+	X(session) \
+	X(supersedes) \
+	X(payload) \
+	X(error) \
+	X(worker) \
+	X(runtime) \
+	X(container) \
+	X(actor) \
 	X(reason)
 
 void
@@ -38,8 +38,8 @@ ql_record_copy(struct ql_record *ret_record, const struct ql_record *record)
 {
 	bool failed = false;
 	*ret_record = *record;
-#define X(name)                                                                                    \
-	ret_record->name = ql_str_dup(record->name);                                               \
+#define X(name) \
+	ret_record->name = ql_str_dup(record->name); \
 	failed |= record->name && !ret_record->name;
 	QL_RECORD_STRINGS(X)
 #undef X
@@ -65,8 +65,7 @@ ql_cancellation_id(const char *eval_id, int32_t attempt, char ret_id[static QL_T
 }
 
 int
-ql_cancellation_parse(
-	const char *id, char ret_eval_id[static QL_EVAL_ID], int32_t *ret_attempt)
+ql_cancellation_parse(const char *id, char ret_eval_id[static QL_EVAL_ID], int32_t *ret_attempt)
 {
 	const char *tilde = strrchr(id, '~');
 	int64_t attempt;

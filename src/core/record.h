@@ -20,16 +20,16 @@ struct ql_record {
 	char *session;
 	char *supersedes;
 	int32_t priority; /* 0..9, 9 first */
-	int64_t seq;	  /* the store's own order of submission; 0 until stored */
-	char *payload;	  /* the submission as JSON text; loaded only where it is asked for */
+	int64_t seq; /* the store's own order of submission; 0 until stored */
+	char *payload; /* the submission as JSON text; loaded only where it is asked for */
 
-	char *error;  /* the sentence of a failure, NULL for none */
+	char *error; /* the sentence of a failure, NULL for none */
 	char *worker; /* who runs it: "local", or a Celery node */
 	char *runtime;
 	char *container; /* the runtime's id of the last run */
 
 	/* the current cancellation's, NULL without one */
-	char *actor;  /* who asked: "user:alice", "policy:timeout" */
+	char *actor; /* who asked: "user:alice", "policy:timeout" */
 	char *reason; /* as given, at most QL_REASON_MAX bytes */
 
 	struct ql_state state;
@@ -49,7 +49,7 @@ void ql_task_id(const char *eval_id, int32_t attempt, char ret_id[static QL_TASK
 void ql_cancellation_id(const char *eval_id, int32_t attempt, char ret_id[static QL_TASK_ID]);
 
 /* The reverse; -1 when it isn't one. */
-int ql_cancellation_parse(
-	const char *id, char ret_eval_id[static QL_EVAL_ID], int32_t *ret_attempt);
+int
+ql_cancellation_parse(const char *id, char ret_eval_id[static QL_EVAL_ID], int32_t *ret_attempt);
 
 #endif

@@ -18,7 +18,7 @@ ql_state_slots(const struct ql_state *state)
 	int slots = 0;
 	for (int i = 0; i < QL_RUNS; i++)
 		slots += ql_phase_takes_slot((enum ql_phase)state->runs[i].phase) &&
-			state->runs[i].slot >= 0;
+			 state->runs[i].slot >= 0;
 	return slots;
 }
 
@@ -37,7 +37,7 @@ ql_state_live(const struct ql_state *state)
 {
 	enum ql_status status = (enum ql_status)state->status;
 	return has_open_run(state) || state->salvage_until || state->retry_at ||
-		(status != QL_STATUS_QUEUED && !ql_status_settled(status));
+	       (status != QL_STATUS_QUEUED && !ql_status_settled(status));
 }
 
 bool

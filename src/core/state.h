@@ -37,11 +37,11 @@ struct ql_state {
 enum ql_run_flag {
 	QL_RUN_CATCHES_TERM = 1 << 0, /* SIGTERM was in its SigCgt when it was sent */
 	QL_RUN_SAID_STOPPED = 1 << 1, /* it removed its notice file, or exited with 75 */
-	QL_RUN_OOM = 1 << 2,	      /* its memory limit killed it */
-	QL_RUN_LOST = 1 << 3,	      /* its supervisor or host died: no exit status is known */
-	QL_RUN_UNSTARTED = 1 << 4,    /* its program never ran */
-	QL_RUN_STUCK = 1 << 5,	      /* SIGKILL is delivered and the kernel keeps it */
-	QL_RUN_REPORTED = 1 << 6,     /* its exit was judged once; repeats change nothing */
+	QL_RUN_OOM = 1 << 2, /* its memory limit killed it */
+	QL_RUN_LOST = 1 << 3, /* its supervisor or host died: no exit status is known */
+	QL_RUN_UNSTARTED = 1 << 4, /* its program never ran */
+	QL_RUN_STUCK = 1 << 5, /* SIGKILL is delivered and the kernel keeps it */
+	QL_RUN_REPORTED = 1 << 6, /* its exit was judged once; repeats change nothing */
 };
 
 /* The run of that name, or NULL. */

@@ -17,11 +17,11 @@
 
 /* How long each means is given. All in ms; the defaults stand in ql_policy_default. */
 struct ql_policy {
-	int64_t retry_ms;   /* an unanswered act is asked again, and looked after, by turns */
-	int64_t start_ms;   /* from a held start asked to HELD; then it is given up as failed */
-	int64_t prove_ms;   /* from SIGKILL to `unconfirmed` */
+	int64_t retry_ms; /* an unanswered act is asked again, and looked after, by turns */
+	int64_t start_ms; /* from a held start asked to HELD; then it is given up as failed */
+	int64_t prove_ms; /* from SIGKILL to `unconfirmed` */
 	int64_t salvage_ms; /* for partial output and checkpoint */
-	int64_t watch_ms;   /* between looks at a run that is unconfirmed */
+	int64_t watch_ms; /* between looks at a run that is unconfirmed */
 	bool remote_broker; /* tasks are messages elsewhere: enqueue, remove, redelivery */
 };
 
@@ -32,25 +32,25 @@ struct ql_event {
 	int64_t now; /* unix ms; never below an earlier event's */
 
 	/* requests */
-	int32_t attempt;      /* CANCEL: only this one; 0 = whichever is current */
-	enum ql_mode mode;    /* CANCEL */
-	enum ql_rung top;     /* CANCEL: `escalate`; NONE = the mode's own */
-	enum ql_cause cause;  /* CANCEL */
-	int64_t grace_ms;     /* SUBMIT; CANCEL: -1 = the evaluation's own */
-	int64_t timeout_ms;   /* SUBMIT */
+	int32_t attempt; /* CANCEL: only this one; 0 = whichever is current */
+	enum ql_mode mode; /* CANCEL */
+	enum ql_rung top; /* CANCEL: `escalate`; NONE = the mode's own */
+	enum ql_cause cause; /* CANCEL */
+	int64_t grace_ms; /* SUBMIT; CANCEL: -1 = the evaluation's own */
+	int64_t timeout_ms; /* SUBMIT */
 	int64_t queue_ttl_ms; /* SUBMIT: 0 = none */
-	int32_t slot;	      /* CLAIM */
+	int32_t slot; /* CLAIM */
 
 	/* answers and sightings; CLAIM names the incarnation to come */
 	uint64_t incarnation;
-	int32_t epoch;		  /* answers: of the act they answer */
+	int32_t epoch; /* answers: of the act they answer */
 	enum ql_act_kind answers; /* answers: which act */
-	int32_t exit_code;	  /* EXITED: -1 = none */
-	int32_t exit_signal;	  /* EXITED: 0 = none */
-	enum ql_rung sent;	  /* EXITED: the strongest sent before the exit */
-	int32_t flags;		  /* EXITED: bits of enum ql_run_flag */
-	int32_t unasked;	  /* GONE: bits of enum ql_check */
-	int64_t output_bytes;	  /* EXITED, SALVAGED: 0 = not known */
+	int32_t exit_code; /* EXITED: -1 = none */
+	int32_t exit_signal; /* EXITED: 0 = none */
+	enum ql_rung sent; /* EXITED: the strongest sent before the exit */
+	int32_t flags; /* EXITED: bits of enum ql_run_flag */
+	int32_t unasked; /* GONE: bits of enum ql_check */
+	int64_t output_bytes; /* EXITED, SALVAGED: 0 = not known */
 	int32_t output_truncated; /* EXITED, SALVAGED */
 	int64_t checkpoint_bytes; /* SALVAGED: -1 = none was left by the program */
 };
@@ -59,7 +59,7 @@ struct ql_act {
 	enum ql_act_kind kind;
 	int32_t epoch;
 	uint64_t incarnation; /* whom; 0 for the broker's acts, which name the task */
-	int32_t slot;	      /* START */
+	int32_t slot; /* START */
 };
 
 #define QL_ACTS 8

@@ -16,7 +16,7 @@ static const struct setting {
 	enum type type;
 	size_t at;
 	const char *fallback; /* the default; NULL = worked out at start */
-	const char *shown;    /* how help says a default that is worked out */
+	const char *shown; /* how help says a default that is worked out */
 	const char *means;
 } settings[] = {
 #define AT(field) offsetof(struct ql_config, field)
@@ -32,7 +32,8 @@ static const struct setting {
 	{"auth", TEXT, AT(auth), "keys", NULL, "keys, or none (on loopback only)"},
 	{"max-queued", NUMBER, AT(max_queued), "2000000", NULL, "evaluations that may wait"},
 	{"keep", DURATION, AT(keep_ms), "30d", NULL, "settled evaluations are kept this long"},
-	{"keep-bytes", SIZE, AT(keep_bytes), "10G", NULL, "and this much of output and checkpoints"},
+	{"keep-bytes", SIZE, AT(keep_bytes), "10G", NULL,
+		"and this much of output and checkpoints"},
 	{"uid-base", NUMBER, AT(uid_base), "200000", NULL,
 		"as root, slot N runs as this uid + N; 0 = the server's own"},
 	{"stop-runs", FLAG, AT(stop_runs), "false", NULL, "terminate all runs before leaving"},
@@ -152,8 +153,8 @@ read_line(struct ql_config *config, char *line, const char *path, int number, st
 	name = trim(name);
 	const struct setting *setting = find(name, strlen(name));
 	if (!setting)
-		return ql_fail(e, QL_E_USAGE, "%s line %d: there is no setting \"%s\"", path, number,
-			name);
+		return ql_fail(e, QL_E_USAGE, "%s line %d: there is no setting \"%s\"", path,
+			number, name);
 	if (set(config, setting, value, "", e))
 		return ql_err_prefix(e, "%s line %d", path, number);
 	return 0;
@@ -187,8 +188,8 @@ read_argument(struct ql_config *config, int argc, char **argv, struct ql_err *e)
 	size_t len = strcspn(arg + 2, "=");
 	const struct setting *setting = find(arg + 2, len);
 	if (!setting)
-		return ql_fail(e, QL_E_USAGE, "`serve` has no option \"%s\": see quell serve --help",
-			arg);
+		return ql_fail(
+			e, QL_E_USAGE, "`serve` has no option \"%s\": see quell serve --help", arg);
 	const char *value = arg[2 + len] == '=' ? arg + 3 + len : NULL;
 	int used = 1;
 	if (!value && setting->type == FLAG) {

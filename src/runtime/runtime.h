@@ -23,34 +23,35 @@
 struct ql_launch {
 	const char *eval_id;
 	int32_t attempt;
-	int32_t slot;		  /* for the uid; 0 .. workers-1 */
-	const char *const *argv;  /* NULL-terminated; argv[0] is looked up in the sandbox's PATH */
-	const char *const *env;	  /* "NAME=value", NULL-terminated: the submitter's own */
-	const char *code;	  /* source text, or NULL; the program finds it as code_name */
+	int32_t slot; /* for the uid; 0 .. workers-1 */
+	const char *const *argv; /* NULL-terminated; argv[0] is looked up in the sandbox's PATH */
+	const char *const *env; /* "NAME=value", NULL-terminated: the submitter's own */
+	const char *code; /* source text, or NULL; the program finds it as code_name */
 	size_t code_len;
-	const char *code_name;	  /* "main.py": in the sandbox's working folder for code */
-	const char *image;	  /* docker only */
+	const char *code_name; /* "main.py": in the sandbox's working folder for code */
+	const char *image; /* docker only */
 	int64_t memory_mb;
 	int64_t pids;
 	double cpus;
-	const char *keep_dir;	  /* exists; output, index and checkpoint.tar are written into it */
-	const char *checkpoint;	  /* a tar to unpack into QUELL_CHECKPOINT first, or NULL */
-	int64_t output_max;	  /* bytes of output that are kept */
+	const char *keep_dir; /* exists; output, index and checkpoint.tar are written into it */
+	const char *checkpoint; /* a tar to unpack into QUELL_CHECKPOINT first, or NULL */
+	int64_t output_max; /* bytes of output that are kept */
 };
 
 /* What NOTICE tells the program, as JSON in its notice file. */
 struct ql_notice {
 	const char *reason; /* or NULL */
-	int64_t deadline;   /* unix ms of the next rung or the run deadline; 0 = none */
+	int64_t deadline; /* unix ms of the next rung or the run deadline; 0 = none */
 };
 
 struct ql_runtime_op {
-	enum ql_act_kind kind; /* START, RELEASE, NOTICE, TERMINATE, KILL, INSPECT, SALVAGE, FORGET */
+	enum ql_act_kind
+		kind; /* START, RELEASE, NOTICE, TERMINATE, KILL, INSPECT, SALVAGE, FORGET */
 	uint64_t incarnation;
 	int32_t epoch;
-	int64_t timeout_ms;		/* from submission */
+	int64_t timeout_ms; /* from submission */
 	const struct ql_launch *launch; /* START */
-	struct ql_notice notice;	/* NOTICE */
+	struct ql_notice notice; /* NOTICE */
 
 	/* 0: taken over. -1: refused or no answer in time, err says which; nothing is known. */
 	void (*done)(struct ql_runtime_op *op, int status);
@@ -64,7 +65,7 @@ struct ql_runtime_op {
  */
 struct ql_sighting {
 	struct ql_event event;
-	const char *text;      /* a sentence where there is something to say, or NULL */
+	const char *text; /* a sentence where there is something to say, or NULL */
 	const char *container; /* the runtime's id of it, or NULL */
 };
 
@@ -117,9 +118,10 @@ struct ql_runtime {
 };
 
 struct ql_sandbox_config {
-	const char *runner;  /* path of the quell-runner executable */
-	const char *run_dir; /* <data>/run, 0700: one folder a run, named by its incarnation in hex */
-	int64_t uid_base;    /* as root: run in slot N is uid_base + N; 0 = the server's own uid */
+	const char *runner; /* path of the quell-runner executable */
+	const char
+		*run_dir; /* <data>/run, 0700: one folder a run, named by its incarnation in hex */
+	int64_t uid_base; /* as root: run in slot N is uid_base + N; 0 = the server's own uid */
 };
 
 int ql_runtime_sandbox_open(uv_loop_t *loop, const struct ql_sandbox_config *config,

@@ -28,15 +28,15 @@ struct ql_store;
 /* ---- commit ---- */
 
 enum ql_change_kind {
-	QL_CHANGE_NEW,	   /* a new evaluation: the whole record, payload included */
-	QL_CHANGE_STATE,   /* record.state of an existing one, and those of error, worker, runtime,
+	QL_CHANGE_NEW, /* a new evaluation: the whole record, payload included */
+	QL_CHANGE_STATE, /* record.state of an existing one, and those of error, worker, runtime,
 			      container, actor, reason that are not NULL; a new attempt (state.attempt
 			      above the stored one) clears them all first */
-	QL_CHANGE_FORGET,  /* delete a settled evaluation, its timeline, cancellations and payload;
+	QL_CHANGE_FORGET, /* delete a settled evaluation, its timeline, cancellations and payload;
 			      its tombstone stays, so that the id is never used again */
 	QL_CHANGE_REFUSAL, /* a stop that was refused: record.eval_id, actor, reason, and the row */
-	QL_CHANGE_REPLAY,  /* an Idempotency-Key: key, fingerprint, record.owner and eval_ids */
-	QL_CHANGE_REPORT,  /* the storage service's view of it: record.eval_id and report */
+	QL_CHANGE_REPLAY, /* an Idempotency-Key: key, fingerprint, record.owner and eval_ids */
+	QL_CHANGE_REPORT, /* the storage service's view of it: record.eval_id and report */
 };
 
 struct ql_change {
@@ -49,11 +49,11 @@ struct ql_change {
 	int32_t rung; /* enum ql_rung that it belongs to, for a cancellation's steps */
 	char what[200];
 
-	enum ql_mode mode;  /* REFUSAL: what was asked for */
-	char *replay_key;   /* REPLAY */
-	char *fingerprint;  /* REPLAY: hex SHA-256 of method, path and body */
-	char *replay_ids;   /* REPLAY: the eval_ids of the answer, one a line */
-	char *report;	    /* REPORT: JSON text: output, error, result, reported_status */
+	enum ql_mode mode; /* REFUSAL: what was asked for */
+	char *replay_key; /* REPLAY */
+	char *fingerprint; /* REPLAY: hex SHA-256 of method, path and body */
+	char *replay_ids; /* REPLAY: the eval_ids of the answer, one a line */
+	char *report; /* REPORT: JSON text: output, error, result, reported_status */
 };
 
 /* A zeroed change of that kind, or NULL when out of memory. */
@@ -73,41 +73,41 @@ struct ql_store_commit {
 /* ---- read ---- */
 
 enum ql_read_kind {
-	QL_READ_GET,	       /* filter.eval_id: 0 or 1 records, with payload if asked for */
-	QL_READ_LIST,	       /* filter; newest first; next_cursor */
-	QL_READ_CLAIMABLE,     /* waiting ones, priority then age, up to limit, with payload */
-	QL_READ_OVERDUE,       /* waiting ones whose queue_until <= until, up to limit; `next_at` is
+	QL_READ_GET, /* filter.eval_id: 0 or 1 records, with payload if asked for */
+	QL_READ_LIST, /* filter; newest first; next_cursor */
+	QL_READ_CLAIMABLE, /* waiting ones, priority then age, up to limit, with payload */
+	QL_READ_OVERDUE, /* waiting ones whose queue_until <= until, up to limit; `next_at` is
 				  the earliest queue_until after that, or 0 */
-	QL_READ_LIVE,	       /* all that ql_state_live says, with payload: for recovery */
-	QL_READ_SUPERSEDED,    /* filter.owner, filter.supersedes: those not settled */
-	QL_READ_SWEEPABLE,     /* settled, not live: finished before `until`, or the oldest beyond
+	QL_READ_LIVE, /* all that ql_state_live says, with payload: for recovery */
+	QL_READ_SUPERSEDED, /* filter.owner, filter.supersedes: those not settled */
+	QL_READ_SWEEPABLE, /* settled, not live: finished before `until`, or the oldest beyond
 				  keep_bytes of output and checkpoint; up to limit */
-	QL_READ_TIMELINE,      /* filter.eval_id, oldest first: rows (of filter.attempt when not 0) */
+	QL_READ_TIMELINE, /* filter.eval_id, oldest first: rows (of filter.attempt when not 0) */
 	QL_READ_CANCELLATIONS, /* filter (eval_id and attempt, or mode, actor, status, since);
 				  newest first; next_cursor. Each record shows that attempt's
 				  cancellation, its actor and reason */
-	QL_READ_REPLAY,	       /* filter.owner, replay_key: fingerprint and ids */
-	QL_READ_TAKEN,	       /* ids: which of these exist or have a tombstone -> taken */
-	QL_READ_REPORT,	       /* filter.eval_id: text */
+	QL_READ_REPLAY, /* filter.owner, replay_key: fingerprint and ids */
+	QL_READ_TAKEN, /* ids: which of these exist or have a tombstone -> taken */
+	QL_READ_REPORT, /* filter.eval_id: text */
 };
 
 struct ql_filter {
 	const char *eval_id;
-	const char *owner;	/* NULL = any */
+	const char *owner; /* NULL = any */
 	const char *supersedes;
-	const char *label_key;	/* with label_value, or NULL */
+	const char *label_key; /* with label_value, or NULL */
 	const char *label_value;
 	const char *actor;
 	const char *replay_key;
-	uint32_t statuses;	/* bits 1 << enum ql_status; 0 = any */
-	int32_t mode;		/* enum ql_mode; NONE = any */
-	int32_t attempt;	/* 0 = any */
-	int64_t since;		/* requested at or after; 0 = any */
+	uint32_t statuses; /* bits 1 << enum ql_status; 0 = any */
+	int32_t mode; /* enum ql_mode; NONE = any */
+	int32_t attempt; /* 0 = any */
+	int64_t since; /* requested at or after; 0 = any */
 	int64_t until;
-	int64_t keep_bytes;	/* SWEEPABLE: -1 = no bound */
-	int64_t cursor;		/* go on below this place; 0 = from the newest */
+	int64_t keep_bytes; /* SWEEPABLE: -1 = no bound */
+	int64_t cursor; /* go on below this place; 0 = from the newest */
 	int32_t limit;
-	bool with_payload;	/* GET, LIST */
+	bool with_payload; /* GET, LIST */
 };
 
 struct ql_row {
@@ -121,7 +121,7 @@ struct ql_row {
 struct ql_store_read {
 	enum ql_read_kind kind;
 	struct ql_filter filter; /* the strings stay the caller's until done */
-	const char *const *ids;	 /* TAKEN */
+	const char *const *ids; /* TAKEN */
 	size_t id_count;
 
 	void (*done)(struct ql_store_read *op, int status); /* 0, or -1 with err filled */
@@ -132,7 +132,7 @@ struct ql_store_read {
 	size_t record_count;
 	struct ql_row *rows;
 	size_t row_count;
-	bool *taken;	     /* one for each of ids */
+	bool *taken; /* one for each of ids */
 	int64_t next_cursor; /* 0 = the end */
 	int64_t next_at;
 	char *fingerprint;
@@ -150,8 +150,8 @@ void ql_store_read_done(struct ql_store_read *op);
 /* What is known right after opening, without a read. */
 struct ql_store_facts {
 	struct ql_clock clock; /* as kept; boot_id empty when the store is new */
-	int64_t last_ms;       /* the latest time recorded */
-	int64_t queued;	       /* evaluations with status queued */
+	int64_t last_ms; /* the latest time recorded */
+	int64_t queued; /* evaluations with status queued */
 	int64_t next_queue_until; /* the earliest one, or 0 */
 };
 
@@ -183,8 +183,8 @@ int ql_store_memory_open(uv_loop_t *loop, struct ql_store **ret_store, struct ql
 /* Which commits fail, and when. Commits are counted from 1. */
 struct ql_store_faults {
 	int fail_before; /* this commit fails and nothing of it is durable; 0 = none */
-	int fail_after;	 /* this commit is durable and is answered as failed; 0 = none */
-	int fail_count;	 /* how many in a row from there on; 0 = 1 */
+	int fail_after; /* this commit is durable and is answered as failed; 0 = none */
+	int fail_count; /* how many in a row from there on; 0 = 1 */
 	bool fail_reads;
 };
 
