@@ -53,8 +53,7 @@ ql_language_find(const char *name, struct ql_err *e)
 			return &languages[i];
 		ql_fail(e, QL_E_INVALID,
 			"language %s needs the program '%s', which this host has nowhere in %s: "
-			"install it "
-			"there",
+			"install it there",
 			name, languages[i].needs, QL_LANGUAGE_PATH);
 		return NULL;
 	}
