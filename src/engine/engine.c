@@ -77,6 +77,7 @@ void
 ql_engine_stop_accepting(struct ql_engine *engine)
 {
 	engine->accepting = false;
+	ql_watch_end(engine);
 }
 
 void

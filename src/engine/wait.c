@@ -140,18 +140,32 @@ ql_engine_wait_stop(struct ql_engine *engine, struct ql_wait *op)
 	waiter_over(waiter);
 }
 
+/* The last waiter takes the watch with it. */
+static void
+watch_over(struct watch *watch)
+{
+	for (bool last = false; !last;) {
+		last = !watch->waiters->next;
+		waiter_over(watch->waiters);
+	}
+}
+
 void
 ql_watch_changed(struct ql_engine *engine, const struct ql_record *record)
 {
+	struct watch *watch;
 	if (!engine->watches || !ql_wait_is_over(&record->state))
 		return;
-	struct watch *watch = watch_of(engine, record->eval_id);
-	while (watch) {
-		bool last = !watch->waiters->next;
-		waiter_over(watch->waiters);
-		if (last)
-			return;
-	}
+	if ((watch = watch_of(engine, record->eval_id)))
+		watch_over(watch);
+}
+
+void
+ql_watch_end(struct ql_engine *engine)
+{
+	struct watch *watch, *next;
+	HASH_ITER (hh, engine->watches, watch, next)
+		watch_over(watch);
 }
 
 void
