@@ -17,7 +17,13 @@
 #include <uv.h>
 
 #include "base/err.h"
+#include "base/heap.h"
 #include "core/step.h"
+
+/* Bounds; a refusal names its number. */
+#define QL_RUNTIME_OPS_MAX 4096 /* operations open in one driver */
+#define QL_RUNTIME_LIST_MS 10000 /* for a list */
+#define QL_RUNTIME_LIST_MAX 65536 /* runs in one list */
 
 /* What a held start needs. All strings stay the caller's until the operation is done. */
 struct ql_launch {
@@ -44,9 +50,19 @@ struct ql_notice {
 	int64_t deadline; /* unix ms of the next rung or the run deadline; 0 = none */
 };
 
+/* An operation's place in its driver's books: the driver's own, until done. */
+struct ql_ticket {
+	struct ql_heap_node due;
+	struct ql_ticket *prev, *next;
+	void (*done)(struct ql_ticket *ticket);
+	struct ql_err *err;
+	int status;
+	bool answered;
+};
+
 struct ql_runtime_op {
-	enum ql_act_kind
-		kind; /* START, RELEASE, NOTICE, TERMINATE, KILL, INSPECT, SALVAGE, FORGET */
+	/* START, RELEASE, NOTICE, TERMINATE, KILL, INSPECT, SALVAGE, FORGET */
+	enum ql_act_kind kind;
 	uint64_t incarnation;
 	int32_t epoch;
 	int64_t timeout_ms; /* from submission */
@@ -56,6 +72,7 @@ struct ql_runtime_op {
 	/* 0: taken over. -1: refused or no answer in time, err says which; nothing is known. */
 	void (*done)(struct ql_runtime_op *op, int status);
 	struct ql_err err;
+	struct ql_ticket ticket;
 	void *driver; /* the driver's own, until done */
 };
 
@@ -80,7 +97,8 @@ struct ql_runtime_list {
 	struct ql_err err;
 	uint64_t *incarnations; /* the caller frees them */
 	size_t count;
-	void *driver;
+	struct ql_ticket ticket;
+	void *driver; /* the driver's own, until done */
 };
 
 struct ql_runtime;
@@ -89,10 +107,17 @@ struct ql_runtime_ops {
 	const char *name; /* "sandbox", "docker", "fake" */
 
 	/*
-	 * START answers by HELD or FAILED_START; INSPECT by whatever is true now, ABSENT included;
-	 * SALVAGE by SALVAGED; the others by what they cause. TERMINATE is SIGTERM then SIGCONT.
-	 * EXITED is followed by GONE or, when something stays, STUCK (and GONE once it went).
-	 * FORGET drops the runtime's record of a run that is gone; of one that is not, it is refused.
+	 * START answers by HELD or FAILED_START; INSPECT by whatever is true now, ABSENT included,
+	 * told as the sightings that led to it; SALVAGE by SALVAGED; the others by what they cause.
+	 * TERMINATE is SIGTERM then SIGCONT. EXITED is followed by GONE or, when something stays,
+	 * STUCK (and GONE once it went). LOST is followed by GONE.
+	 *
+	 * Acts on one run take effect in the order in which they came. START of a run that is there
+	 * starts nothing and tells the truth again. RELEASE and NOTICE are refused (CONFLICT) once
+	 * it has ended, SALVAGE before it is gone. FORGET drops the runtime's record of a run that
+	 * is gone, or whose start failed, or that isn't there; of a live one it is refused. All
+	 * others are refused (NOT_FOUND) for a run that isn't there. A name is never used again: no
+	 * START after ABSENT, FAILED_START or FORGET.
 	 */
 	void (*act)(struct ql_runtime *runtime, struct ql_runtime_op *op);
 
@@ -119,8 +144,8 @@ struct ql_runtime {
 
 struct ql_sandbox_config {
 	const char *runner; /* path of the quell-runner executable */
-	const char
-		*run_dir; /* <data>/run, 0700: one folder a run, named by its incarnation in hex */
+	/* <data>/run, 0700: one folder a run, named by its incarnation in hex */
+	const char *run_dir;
 	int64_t uid_base; /* as root: run in slot N is uid_base + N; 0 = the server's own uid */
 };
 
