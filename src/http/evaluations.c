@@ -1,0 +1,193 @@
+/* GET /api/eval/{id}, its timeline, and the list. */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "http/inside.h"
+#include "http/look.h"
+#include "http/page.h"
+#include "http/route.h"
+
+/* ---- one ---- */
+
+struct reading {
+	struct ql_look look; /* first: a look is its reading */
+	struct ql_wait wait;
+	int64_t wait_ms;
+};
+
+static void
+drop_reading(void *state)
+{
+	struct reading *reading = state;
+	ql_look_done(&reading->look);
+	free(reading);
+}
+
+static void
+reply_evaluation(struct ql_look *look)
+{
+	struct ql_json json = {0};
+	ql_render_evaluation(&json, NULL, &look->record, &look->steps);
+	ql_reply_json(look->req, MHD_HTTP_OK, &json);
+}
+
+static void
+on_found_again(struct ql_look *look)
+{
+	ql_look_steps(look, reply_evaluation);
+}
+
+static struct reading *
+reading_of(struct ql_wait *wait)
+{
+	return (struct reading *)((char *)wait - offsetof(struct reading, wait));
+}
+
+static void
+on_waited(struct ql_wait *wait)
+{
+	struct reading *reading = reading_of(wait);
+	struct ql_request *req = reading->look.req;
+	req->leave = NULL;
+	ql_request_unhold(req);
+	ql_look(&reading->look, req, on_found_again);
+}
+
+/* The client has left, or the server stops. */
+static void
+leave_wait(struct ql_request *req)
+{
+	struct reading *reading = req->state;
+	ql_engine_wait_stop(req->server->config.engine, &reading->wait);
+	on_waited(&reading->wait);
+}
+
+static void
+on_found(struct ql_look *look)
+{
+	struct reading *reading = (struct reading *)look;
+	struct ql_request *req = look->req;
+	enum ql_status status = (enum ql_status)look->record.state.status;
+	bool over = ql_status_settled(status) || status == QL_STATUS_UNCONFIRMED;
+	if (over || !reading->wait_ms || req->left) {
+		ql_look_steps(look, reply_evaluation);
+		return;
+	}
+	if (ql_request_hold(req))
+		return;
+	reading->wait = (struct ql_wait){
+		.eval_id = req->id, .wait_ms = reading->wait_ms, .done = on_waited};
+	req->leave = leave_wait;
+	ql_engine_wait(req->server->config.engine, &reading->wait);
+}
+
+void
+ql_serve_evaluation(struct ql_request *req)
+{
+	int64_t wait_ms = 0;
+	if (ql_param_seconds(req, "wait", QL_HTTP_WAIT_MAX, &wait_ms)) {
+		ql_reply_problem(req, &req->problem);
+		return;
+	}
+	struct reading *reading = ql_request_state(req, sizeof(*reading), drop_reading);
+	if (!reading)
+		return;
+	reading->wait_ms = wait_ms;
+	ql_look(&reading->look, req, on_found);
+}
+
+/* ---- its timeline ---- */
+
+static void
+reply_timeline(struct ql_store_read *read, int status)
+{
+	struct reading *reading =
+		(struct reading *)((char *)read - offsetof(struct reading, look.read));
+	struct ql_request *req = reading->look.req;
+	struct ql_json json = {0};
+	if (status) {
+		ql_reply_err(req, &read->err);
+		ql_store_read_done(read);
+		return;
+	}
+	ql_json_open(&json, NULL, '{');
+	ql_json_open(&json, "steps", '[');
+	for (size_t i = 0; i < read->row_count; i++) {
+		const struct ql_row *row = &read->rows[i];
+		ql_json_open(&json, NULL, '{');
+		ql_json_time(&json, "at", row->at);
+		ql_json_int(&json, "attempt", row->attempt);
+		ql_json_text(&json, "status", ql_status_word((enum ql_status)row->status));
+		ql_json_text(&json, "what", row->what);
+		ql_json_close(&json, '}');
+	}
+	ql_json_close(&json, ']');
+	ql_json_close(&json, '}');
+	ql_store_read_done(read);
+	ql_reply_json(req, MHD_HTTP_OK, &json);
+}
+
+static void
+read_timeline(struct ql_look *look)
+{
+	look->read = (struct ql_store_read){.kind = QL_READ_TIMELINE,
+		.filter = {.eval_id = look->req->id},
+		.done = reply_timeline};
+	ql_engine_read(look->req->server->config.engine, &look->read);
+}
+
+void
+ql_serve_timeline(struct ql_request *req)
+{
+	struct reading *reading = ql_request_state(req, sizeof(*reading), drop_reading);
+	if (reading)
+		ql_look(&reading->look, req, read_timeline);
+}
+
+/* ---- the list ---- */
+
+static int
+parse_label(struct ql_page *page)
+{
+	const char *label = NULL;
+	if (ql_param_text(page->req, "label", 2 * QL_TEXT_MAX + 1, &label))
+		return -1;
+	if (!label)
+		return 0;
+	const char *equals = strchr(label, '=');
+	if (!equals || equals == label || ql_str_copy(page->label, sizeof(page->label), label))
+		return ql_problem_field(
+			&page->req->problem, "label", "'label' must be a key, '=' and a value");
+	page->label[equals - label] = 0;
+	page->read.filter.label_key = page->label;
+	page->read.filter.label_value = page->label + (equals - label) + 1;
+	return 0;
+}
+
+static void
+put_evaluations(struct ql_json *json, const struct ql_page *page)
+{
+	ql_json_open(json, "evaluations", '[');
+	for (size_t i = 0; i < page->read.record_count; i++)
+		ql_render_evaluation(json, NULL, &page->read.records[i], &page->looks.steps[i]);
+	ql_json_close(json, ']');
+}
+
+void
+ql_serve_evaluations(struct ql_request *req)
+{
+	struct ql_page *page = ql_page_new(req, QL_READ_LIST, put_evaluations);
+	if (!page)
+		return;
+	const char *owner = NULL;
+	if (parse_label(page) || ql_param_text(req, "owner", QL_TEXT_MAX, &owner)) {
+		ql_reply_problem(req, &req->problem);
+		return;
+	}
+	if (owner && req->caller.admin)
+		page->read.filter.owner = owner;
+	page->nothing = owner && !req->caller.admin && strcmp(owner, req->caller.owner) != 0;
+	ql_page_read(page);
+}

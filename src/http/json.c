@@ -1,0 +1,139 @@
+#include "http/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "http/target.h"
+
+static void
+put_name(struct ql_json *json, const char *name)
+{
+	if (json->comma)
+		ql_buf_add(&json->buf, ",", 1);
+	json->comma = true;
+	if (!name)
+		return;
+	ql_buf_add(&json->buf, "\"", 1);
+	ql_buf_adds(&json->buf, name);
+	ql_buf_add(&json->buf, "\":", 2);
+}
+
+void
+ql_json_open(struct ql_json *json, const char *name, char bracket)
+{
+	put_name(json, name);
+	ql_buf_add(&json->buf, &bracket, 1);
+	json->comma = false;
+}
+
+void
+ql_json_close(struct ql_json *json, char bracket)
+{
+	ql_buf_add(&json->buf, &bracket, 1);
+	json->comma = true;
+}
+
+static void
+put_escape(struct ql_buf *buf, unsigned char c)
+{
+	const char *from = "\"\\\n\r\t\b\f", *to = "\"\\nrtbf";
+	const char *at = c ? strchr(from, c) : NULL;
+	if (at)
+		ql_buf_addf(buf, "\\%c", to[at - from]);
+	else
+		ql_buf_addf(buf, "\\u%04x", c);
+}
+
+static bool
+is_plain(unsigned char c)
+{
+	return c >= 0x20 && c != '"' && c != '\\' && c != 0x7f;
+}
+
+static void
+put_text(struct ql_buf *buf, const char *text)
+{
+	for (;;) {
+		size_t run = 0;
+		while (is_plain((unsigned char)text[run]))
+			run++;
+		ql_buf_add(buf, text, run);
+		text += run;
+		if (!*text)
+			return;
+		put_escape(buf, (unsigned char)*text++);
+	}
+}
+
+static void
+put_repaired(struct ql_buf *buf, const char *text)
+{
+	while (*text) {
+		size_t step = 1;
+		while (step < 4 && text[step] && !ql_text_is_utf8(text, step))
+			step++;
+		if (!ql_text_is_utf8(text, step)) {
+			ql_buf_adds(buf, "\\ufffd");
+			text++;
+			continue;
+		}
+		char one[5] = "";
+		memcpy(one, text, step);
+		put_text(buf, one);
+		text += step;
+	}
+}
+
+void
+ql_json_text(struct ql_json *json, const char *name, const char *text)
+{
+	if (!text) {
+		ql_json_null(json, name);
+		return;
+	}
+	put_name(json, name);
+	ql_buf_add(&json->buf, "\"", 1);
+	if (ql_text_is_utf8(text, strlen(text)))
+		put_text(&json->buf, text);
+	else
+		put_repaired(&json->buf, text);
+	ql_buf_add(&json->buf, "\"", 1);
+}
+
+void
+ql_json_int(struct ql_json *json, const char *name, int64_t value)
+{
+	char text[24];
+	int len = snprintf(text, sizeof(text), "%lld", (long long)value);
+	put_name(json, name);
+	ql_buf_add(&json->buf, text, (size_t)len);
+}
+
+void
+ql_json_bool(struct ql_json *json, const char *name, bool value)
+{
+	ql_json_raw(json, name, value ? "true" : "false");
+}
+
+void
+ql_json_null(struct ql_json *json, const char *name)
+{
+	ql_json_raw(json, name, "null");
+}
+
+void
+ql_json_time(struct ql_json *json, const char *name, int64_t ms)
+{
+	char text[QL_TIME_TEXT];
+	if (ms)
+		ql_time_text(ms, text);
+	ql_json_text(json, name, ms ? text : NULL);
+}
+
+void
+ql_json_raw(struct ql_json *json, const char *name, const char *text)
+{
+	put_name(json, name);
+	ql_buf_adds(&json->buf, text);
+}

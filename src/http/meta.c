@@ -1,0 +1,37 @@
+#include "http/inside.h"
+#include "http/route.h"
+
+void
+ql_serve_healthz(struct ql_request *req)
+{
+	ql_reply_response(req, MHD_HTTP_OK, req->server->healthy);
+}
+
+static void
+put_dependency(struct ql_json *json, const char *name, const char *what, const char *away)
+{
+	ql_json_open(json, name, '{');
+	ql_json_text(json, "state", away ? "away" : "ok");
+	ql_json_text(json, "detail", away ? away : what);
+	ql_json_close(json, '}');
+}
+
+void
+ql_serve_readyz(struct ql_request *req)
+{
+	struct ql_health health;
+	struct ql_json json = {0};
+	ql_engine_health(req->server->config.engine, &health);
+	bool ready = health.ready && health.store_ok;
+	ql_json_open(&json, NULL, '{');
+	ql_json_text(&json, "status", ready ? "ready" : health.ready ? "unavailable" : "starting");
+	ql_json_open(&json, "dependencies", '{');
+	put_dependency(&json, "store", NULL, health.store_ok ? NULL : health.store_error);
+	if (health.runtime_name)
+		put_dependency(&json, health.runtime_name, health.runtime_limits, NULL);
+	ql_json_close(&json, '}');
+	ql_json_close(&json, '}');
+	ql_reply_json(req, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, &json);
+	if (!ready)
+		ql_reply_header(req, "Retry-After", "1");
+}

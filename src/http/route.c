@@ -1,0 +1,111 @@
+#include "http/route.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+
+/* What the queries, and the bodies of stops, may name. */
+static const char *const wait_names[] = {"wait", NULL};
+static const char *const list_names[] = {"status", "owner", "label", "limit", "cursor", NULL};
+static const char *const stop_names[] = {"terminate", "grace", "escalate", "reason", "wait", NULL};
+static const char *const stops_names[] = {
+	"status", "mode", "actor", "since", "limit", "cursor", NULL};
+static const char *const batch_members[] = {"evaluations", NULL};
+static const char *const no_members[] = {NULL};
+
+#define BODY QL_ROUTE_BODY
+#define NEEDED (QL_ROUTE_BODY | QL_ROUTE_NEEDED)
+
+const struct ql_route ql_routes[] = {
+	{"GET", "/healthz", ql_serve_healthz, QL_ROUTE_OPEN},
+	{"GET", "/readyz", ql_serve_readyz, QL_ROUTE_OPEN},
+	{"POST", "/api/eval", ql_serve_submit, NEEDED},
+	{"POST", "/api/eval-batch", ql_serve_batch, NEEDED, NULL, batch_members},
+	{"GET", "/api/eval/{id}", ql_serve_evaluation, 0, wait_names},
+	{"DELETE", "/api/eval/{id}", ql_serve_delete},
+	{"GET", "/api/evaluations", ql_serve_evaluations, 0, list_names},
+	{"GET", "/api/eval/{id}/timeline", ql_serve_timeline},
+	{"POST", "/api/eval/{id}/cancel", ql_serve_cancel, BODY, stop_names, stop_names},
+	{"POST", "/api/eval/{id}/kill", ql_serve_kill, BODY, stop_names, stop_names},
+	{"POST", "/api/eval/{id}/restore", ql_serve_restore, BODY, NULL, no_members},
+	{"POST", "/api/eval/{id}/resume", ql_serve_resume, BODY, NULL, no_members},
+	{"GET", "/api/cancellations", ql_serve_cancellations, 0, stops_names},
+	{"GET", "/api/cancellations/{cid}", ql_serve_cancellation},
+};
+
+const size_t ql_route_count = sizeof(ql_routes) / sizeof(ql_routes[0]);
+
+static bool
+matches(const char *pattern, const struct ql_target *target, const char **ret_id)
+{
+	size_t n = 0;
+	const char *id = NULL;
+	for (const char *at = pattern; *at; n++) {
+		size_t len = strcspn(++at, "/");
+		if (n >= target->segment_count)
+			return false;
+		const char *segment = target->segments[n];
+		if (*at == '{')
+			id = segment;
+		else if (strlen(segment) != len || memcmp(segment, at, len) != 0)
+			return false;
+		at += len;
+	}
+	*ret_id = id;
+	return n == target->segment_count;
+}
+
+static bool
+is_method(const struct ql_route *route, const char *method)
+{
+	return !strcmp(route->method, strcmp(method, "HEAD") ? method : "GET");
+}
+
+static void
+add_allow(struct ql_problem *problem, const char *method)
+{
+	size_t len = strlen(problem->allow);
+	const char *more = strcmp(method, "GET") ? method : "GET, HEAD";
+	snprintf(problem->allow + len, sizeof(problem->allow) - len, "%s%s", len ? ", " : "", more);
+}
+
+/* A cancellation's id is looked up as it is; here only what can't be one is refused. */
+static int
+check_id(struct ql_request *req, const struct ql_route *route)
+{
+	if (strstr(route->pattern, "{cid}")) {
+		if (!strchr(req->id, '/') && strlen(req->id) < QL_TASK_ID)
+			return 0;
+		return ql_problem_field(&req->problem, "cancellation_id",
+			"a cancellation's id has no slash, and less than %d characters",
+			QL_TASK_ID);
+	}
+	if (ql_str_is_eval_id(req->id))
+		return 0;
+	req->problem.limit = QL_EVAL_ID - 1;
+	return ql_problem_field(&req->problem, "eval_id",
+		"'%.140s' can't be an eval_id: it has 1 to %d characters of A-Z a-z 0-9 . _ : - "
+		"and "
+		"begins with a letter or digit",
+		req->id, QL_EVAL_ID - 1);
+}
+
+int
+ql_route_find(struct ql_request *req, const char *method, const struct ql_route **ret_route)
+{
+	for (size_t i = 0; i < ql_route_count; i++) {
+		if (!matches(ql_routes[i].pattern, &req->target, &req->id))
+			continue;
+		if (is_method(&ql_routes[i], method)) {
+			*ret_route = &ql_routes[i];
+			return req->id ? check_id(req, *ret_route) : 0;
+		}
+		add_allow(&req->problem, ql_routes[i].method);
+	}
+	if (req->problem.allow[0])
+		return ql_fail(&req->problem.err, QL_E_METHOD, "this path takes %s, not %.32s",
+			req->problem.allow, method);
+	return ql_fail(&req->problem.err, QL_E_NOT_FOUND,
+		"there is no such path; /openapi.json names them all");
+}

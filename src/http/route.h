@@ -1,0 +1,56 @@
+/* The routes: one const table. docs/openapi.yaml says what each takes and answers. */
+#ifndef QL_HTTP_ROUTE_H
+#define QL_HTTP_ROUTE_H
+
+#include <stddef.h>
+
+#include "http/request.h"
+
+enum ql_route_flag {
+	QL_ROUTE_OPEN = 1 << 0, /* needs no key */
+	QL_ROUTE_BODY = 1 << 1, /* takes a JSON object */
+	QL_ROUTE_NEEDED = 1 << 2, /* and can't do without one */
+	QL_ROUTE_EVAL_KEY = 1 << 3, /* a key made for that evaluation will do */
+};
+
+struct ql_route {
+	const char *method; /* GET stands for HEAD too */
+	const char *pattern; /* "/api/eval/{id}/cancel" */
+	void (*handle)(struct ql_request *req);
+	unsigned flags;
+	const char *const *query; /* what the query may name, NULL-terminated; NULL = nothing */
+	const char *const *members; /* what the body may; NULL = the handler's business */
+};
+
+extern const struct ql_route ql_routes[];
+extern const size_t ql_route_count;
+
+/*
+ * The route of that method and path, with req->id. On failure the problem is NOT_FOUND, METHOD
+ * (with `allow`), or INVALID for an id that can be none.
+ */
+int ql_route_find(struct ql_request *req, const char *method, const struct ql_route **ret_route);
+
+/* The handlers, by file. */
+void ql_serve_submit(struct ql_request *req); /* submit.c */
+void ql_serve_batch(struct ql_request *req);
+void ql_serve_evaluation(struct ql_request *req); /* evaluations.c */
+void ql_serve_evaluations(struct ql_request *req);
+void ql_serve_timeline(struct ql_request *req);
+void ql_serve_cancel(struct ql_request *req); /* stops.c */
+void ql_serve_kill(struct ql_request *req);
+void ql_serve_restore(struct ql_request *req); /* revise.c */
+void ql_serve_resume(struct ql_request *req);
+void ql_serve_delete(struct ql_request *req);
+void ql_serve_output(struct ql_request *req); /* outputs.c */
+void ql_serve_checkpoint(struct ql_request *req);
+void ql_serve_cancellation(struct ql_request *req); /* cancellations.c */
+void ql_serve_cancellations(struct ql_request *req);
+void ql_serve_events(struct ql_request *req); /* events.c */
+void ql_serve_report(struct ql_request *req); /* reports.c */
+void ql_serve_report_put(struct ql_request *req);
+void ql_serve_healthz(struct ql_request *req); /* meta.c */
+void ql_serve_readyz(struct ql_request *req);
+void ql_serve_openapi(struct ql_request *req);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * An engine without a store or a runtime, for tests of the HTTP side: records in memory, answers
+ * in the loop's next turn. A test puts records, scripts what fails or is held, and looks at what
+ * was asked. All of it runs on the loop's thread.
+ */
+#ifndef TESTS_HTTP_FAKE_H
+#define TESTS_HTTP_FAKE_H
+
+#include "engine/engine.h"
+
+#define FAKE_RECORDS 64
+#define FAKE_ROWS 64
+
+struct fake_turn;
+
+struct ql_engine {
+	uv_loop_t *loop;
+	uv_idle_t idle;
+	struct fake_turn *turns; /* what is done in the next turn of the loop */
+	struct ql_record records[FAKE_RECORDS];
+	size_t record_count;
+	struct ql_row rows[FAKE_ROWS]; /* the timeline of whatever is asked for; what is owned */
+	size_t row_count;
+	char *reports[FAKE_RECORDS];
+	struct ql_subscriber *subscribers;
+	struct ql_wait *waits[FAKE_RECORDS];
+	size_t wait_count;
+	struct ql_health health;
+	char *replay_key, *fingerprint, *replay_ids;
+
+	/* the script */
+	struct ql_err fail; /* each operation fails with it while code is not 0 */
+	struct ql_err fail_read;
+	bool hold; /* operations stay open until fake_release */
+	/* Decides a stop: changes the record and fills err; NULL = fake_stop_default. */
+	int (*stop)(struct ql_engine *engine, struct ql_stop *op, struct ql_record *record);
+
+	/* what was asked last */
+	struct ql_stop asked_stop; /* its strings are not kept, but these: */
+	char asked_reason[QL_REASON_MAX + 1];
+	char asked_actor[256];
+	struct ql_filter asked_filter;
+	char asked_label[256];
+	size_t asked_stops;
+};
+
+struct ql_engine *fake_new(uv_loop_t *loop);
+void fake_close(struct ql_engine *engine); /* then run the loop, then fake_free */
+void fake_free(struct ql_engine *engine);
+
+/* A running evaluation of that owner; the caller may change it and call fake_changed. */
+struct ql_record *fake_add(struct ql_engine *engine, const char *eval_id, const char *owner);
+struct ql_record *fake_find(struct ql_engine *engine, const char *eval_id);
+
+/* Tells subscribers, and ends the waits that it ends. */
+void fake_changed(struct ql_engine *engine, struct ql_record *record, bool stopping);
+
+void fake_row(struct ql_engine *engine, int32_t attempt, enum ql_rung rung, const char *what);
+
+/* What was held is answered now. */
+void fake_release(struct ql_engine *engine);
+
+#endif
