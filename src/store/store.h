@@ -9,8 +9,10 @@
  *
  * At most one commit is in flight: the caller gathers what is decided meanwhile. A commit makes
  * all of its changes durable, or none. What is settled is write-once for (eval_id, attempt): the
- * database refuses a change of its status (a bug in the caller, QL_E_INTERNAL). Reads see the
- * last commit that was answered, and run on threads of the store's own.
+ * database refuses a change of its status (a bug in the caller, QL_E_INTERNAL). Reads see every
+ * commit that was answered before they were asked for, each of them one moment of the store, and
+ * run on threads of the store's own. The loop must turn once more after close, which lets go of
+ * the store's handles on it. Bounds stand in store/limits.h.
  */
 #ifndef QL_STORE_STORE_H
 #define QL_STORE_STORE_H
@@ -22,13 +24,15 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "core/record.h"
+#include "store/pool.h"
 
 struct ql_store;
 
 /* ---- commit ---- */
 
 enum ql_change_kind {
-	QL_CHANGE_NEW, /* a new evaluation: the whole record, payload included */
+	QL_CHANGE_NEW, /* a new evaluation: the whole record, payload included; its seq is
+			      filled in. An eval_id that exists or has a tombstone: QL_E_CONFLICT */
 	QL_CHANGE_STATE, /* record.state of an existing one, and those of error, worker, runtime,
 			      container, actor, reason that are not NULL; a new attempt (state.attempt
 			      above the stored one) clears them all first */
@@ -66,8 +70,15 @@ struct ql_store_commit {
 	struct ql_change *changes; /* in the order in which they were decided; the caller's */
 	void (*done)(struct ql_store_commit *op, int status); /* 0, or -1 with err filled */
 	struct ql_err err;
-	uv_work_t work; /* the driver's */
+
+	/* the driver's */
+	struct ql_job job;
+	int status;
 	struct ql_store *store;
+
+	/* a wrapping driver's */
+	struct ql_store *outer;
+	void (*outer_done)(struct ql_store_commit *op, int status);
 };
 
 /* ---- read ---- */
@@ -138,8 +149,14 @@ struct ql_store_read {
 	char *fingerprint;
 	char *text; /* REPLAY: ids, one a line; REPORT: JSON; NULL = there is none */
 
-	uv_work_t work; /* the driver's */
+	/* the driver's */
+	struct ql_job job;
+	int status;
 	struct ql_store *store;
+
+	/* a wrapping driver's */
+	struct ql_store *outer;
+	void (*outer_done)(struct ql_store_read *op, int status);
 };
 
 /* Frees the results; the parameters stay. Safe on a zeroed struct. */

@@ -28,7 +28,7 @@ LIBRARIES = {
     "seccomp.h": ["runner"],
     "curl/curl.h": ["cli", "daemon"],
     "uv.h": ["store", "runtime", "engine", "http", "daemon"],
-    "jansson.h": ["rules", "runtime", "http", "cli", "daemon"],
+    "jansson.h": ["store", "rules", "runtime", "http", "cli", "daemon"],
 }
 
 

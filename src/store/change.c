@@ -1,0 +1,50 @@
+#include <stdlib.h>
+
+#include "store/store.h"
+
+struct ql_change *
+ql_change_new(enum ql_change_kind kind)
+{
+	struct ql_change *change = calloc(1, sizeof(*change));
+	if (change)
+		change->kind = kind;
+	return change;
+}
+
+void
+ql_changes_free(struct ql_change *changes)
+{
+	while (changes) {
+		struct ql_change *next = changes->next;
+		ql_record_done(&changes->record);
+		free(changes->replay_key);
+		free(changes->fingerprint);
+		free(changes->replay_ids);
+		free(changes->report);
+		free(changes);
+		changes = next;
+	}
+}
+
+void
+ql_store_read_done(struct ql_store_read *op)
+{
+	for (size_t i = 0; i < op->record_count; i++)
+		ql_record_done(&op->records[i]);
+	for (size_t i = 0; i < op->row_count; i++)
+		free(op->rows[i].what);
+	free(op->records);
+	free(op->rows);
+	free(op->taken);
+	free(op->fingerprint);
+	free(op->text);
+	op->records = NULL;
+	op->record_count = 0;
+	op->rows = NULL;
+	op->row_count = 0;
+	op->taken = NULL;
+	op->next_cursor = 0;
+	op->next_at = 0;
+	op->fingerprint = NULL;
+	op->text = NULL;
+}

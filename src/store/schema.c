@@ -1,0 +1,173 @@
+#include "store/schema.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "store/limits.h"
+#include "store/sql.h"
+
+const char *const ql_schema_steps[] = {NULL};
+
+static int
+newest_of(const char *const *steps)
+{
+	int newest = 1;
+	while (*steps++)
+		newest++;
+	return newest;
+}
+
+/* ---- looking ---- */
+
+/* A number that means something else than it did would be read as another status. */
+static int
+check_words(struct ql_db *db, struct ql_err *e)
+{
+	int64_t strangers;
+	QL_CLEAN_BUF struct ql_buf sql = {0};
+	ql_buf_adds(&sql, "SELECT count(*) FROM words"
+			  " WHERE (kind, value, word) NOT IN (VALUES ('', 0, '')");
+	for (const struct ql_sql_words *words = ql_sql_words; words->kind; words++) {
+		for (int i = 0; i < words->count; i++)
+			ql_buf_addf(&sql, ", ('%s', %d, '%s')", words->kind, i, words->words[i]);
+	}
+	if (ql_buf_adds(&sql, ")"))
+		return ql_fail(e, QL_E_SYSTEM, "out of memory");
+	if (ql_db_number(db, sql.data, &strangers, e))
+		return -1;
+	if (!strangers)
+		return 0;
+	return ql_fail(e, QL_E_UNAVAILABLE,
+		"%d of its words stand for other things in this Quell; use the Quell that wrote it",
+		(int)strangers);
+}
+
+static int
+check_pages(struct ql_db *db, struct ql_err *e)
+{
+	int64_t pages, size, sound;
+	if (ql_db_number(db, "PRAGMA page_count", &pages, e) ||
+		ql_db_number(db, "PRAGMA page_size", &size, e))
+		return -1;
+	if (pages * size > QL_STORE_CHECK_BYTES)
+		return 0;
+	/* a whole check of a large one would keep the server from starting for long */
+	if (ql_db_number(db,
+		    "SELECT count(*) = 0 FROM pragma_quick_check(1)"
+		    " WHERE quick_check <> 'ok'",
+		    &sound, e))
+		return -1;
+	if (sound)
+		return 0;
+	return ql_fail(e, QL_E_UNAVAILABLE, "it is damaged; put a copy of it in its place");
+}
+
+static int
+check_version(struct ql_db *db, int newest, int *ret_version, struct ql_err *e)
+{
+	int64_t application, version, tables;
+	if (ql_db_number(db, "PRAGMA application_id", &application, e) ||
+		ql_db_number(db, "PRAGMA user_version", &version, e) ||
+		ql_db_number(db, "SELECT count(*) FROM sqlite_schema", &tables, e))
+		return -1;
+	*ret_version = (int)version;
+	if (application == 0 && version == 0 && tables == 0)
+		return 0;
+	if (application != QL_SCHEMA_APPLICATION || version < 1)
+		return ql_fail(e, QL_E_UNAVAILABLE,
+			"it is another program's database; name another data folder");
+	if (version > newest)
+		return ql_fail(e, QL_E_UNAVAILABLE,
+			"its version is %d and this Quell knows up to %d; use a newer Quell",
+			(int)version, newest);
+	return 0;
+}
+
+static int
+look(struct ql_db *db, const char *const *steps, int *ret_version, struct ql_err *e)
+{
+	int version;
+	if (check_version(db, newest_of(steps), &version, e))
+		return -1;
+	if (version > 0 && (check_pages(db, e) || check_words(db, e)))
+		return -1;
+	*ret_version = version;
+	return 0;
+}
+
+int
+ql_schema_probe(const char *path, const char *const *steps, int *ret_version, struct ql_err *e)
+{
+	struct ql_db db;
+	*ret_version = 0;
+	if (access(path, F_OK) && errno == ENOENT)
+		return 0;
+	if (ql_db_open(&db, path, SQLITE_OPEN_READONLY, e))
+		return -1;
+	int rc = look(&db, steps, ret_version, e);
+	ql_db_close(&db);
+	return rc;
+}
+
+/* ---- making ---- */
+
+static int
+make_tables(struct ql_db *db, struct ql_err *e)
+{
+	QL_CLEAN_BUF struct ql_buf sql = {0};
+	return ql_sql_fill(&sql, ql_sql_schema, e) || ql_db_exec(db, sql.data, e) ? -1 : 0;
+}
+
+static int
+add_words(struct ql_db *db, struct ql_err *e)
+{
+	QL_CLEAN_BUF struct ql_buf sql = {0};
+	for (const struct ql_sql_words *words = ql_sql_words; words->kind; words++) {
+		for (int i = 0; i < words->count; i++)
+			ql_buf_addf(&sql, "INSERT OR IGNORE INTO words VALUES ('%s', %d, '%s');",
+				words->kind, i, words->words[i]);
+	}
+	if (sql.failed)
+		return ql_fail(e, QL_E_SYSTEM, "out of memory");
+	return ql_db_exec(db, sql.data, e);
+}
+
+static int
+set_version(struct ql_db *db, int version, struct ql_err *e)
+{
+	QL_CLEAN_BUF struct ql_buf sql = {0};
+	if (ql_buf_addf(&sql, "PRAGMA application_id = %d; PRAGMA user_version = %d",
+		    QL_SCHEMA_APPLICATION, version))
+		return ql_fail(e, QL_E_SYSTEM, "out of memory");
+	return ql_db_exec(db, sql.data, e);
+}
+
+static int
+climb(struct ql_db *db, int version, const char *const *steps, struct ql_err *e)
+{
+	int newest = newest_of(steps);
+	if (version == 0 && make_tables(db, e))
+		return -1;
+	for (int at = version; at > 0 && at < newest; at++) {
+		if (ql_db_exec(db, steps[at - 1], e))
+			return ql_err_prefix(e, "version %d to %d", at, at + 1);
+	}
+	if (add_words(db, e) || set_version(db, newest, e))
+		return -1;
+	return ql_db_do(db, QL_SQL_COMMIT, e);
+}
+
+int
+ql_schema_apply(struct ql_db *db, int version, const char *const *steps, struct ql_err *e)
+{
+	if (version == newest_of(steps))
+		return 0;
+	if (ql_db_do(db, QL_SQL_BEGIN_WRITE, e))
+		return -1;
+	if (climb(db, version, steps, e) == 0)
+		return 0;
+	if (!sqlite3_get_autocommit(db->sql))
+		ql_db_do(db, QL_SQL_ROLLBACK, NULL);
+	return -1;
+}

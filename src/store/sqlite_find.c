@@ -1,0 +1,262 @@
+#include "store/sqlite_find.h"
+
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "store/field.h"
+#include "store/row.h"
+
+static int
+no_memory(struct ql_err *e)
+{
+	return ql_fail(e, QL_E_SYSTEM, "out of memory");
+}
+
+static int
+find(struct ql_finds *finds, struct ql_found found, struct ql_err *e)
+{
+	if (finds->count == finds->cap) {
+		size_t cap = finds->cap ? finds->cap * 2 : 64;
+		struct ql_found *items = realloc(finds->items, cap * sizeof(*items));
+		if (!items)
+			return no_memory(e);
+		finds->items = items;
+		finds->cap = cap;
+	}
+	finds->items[finds->count++] = found;
+	return 0;
+}
+
+/* Runs a bound statement whose first column is a seq. */
+static int
+find_rows(struct ql_db *db, sqlite3_stmt *stmt, struct ql_finds *finds, struct ql_err *e)
+{
+	int rc;
+	while ((rc = ql_db_step(db, stmt, e)) == 1) {
+		int64_t seq = sqlite3_column_int64(stmt, 0);
+		if (find(finds, (struct ql_found){.seq = seq, .place = seq}, e))
+			return -1;
+	}
+	return rc;
+}
+
+/* ---- which records ---- */
+
+static int
+find_simple(struct ql_db *db, enum ql_sql id, struct ql_store_read *op, struct ql_finds *finds)
+{
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, id, &op->err);
+	if (!stmt)
+		return -1;
+	bool all = op->kind == QL_READ_LIVE;
+	sqlite3_bind_int64(stmt, 1, all ? -1 : (int64_t)ql_row_limit(&op->filter));
+	if (op->kind == QL_READ_GET)
+		ql_field_bind_text(stmt, 2, op->filter.eval_id);
+	else if (op->kind == QL_READ_OVERDUE)
+		sqlite3_bind_int64(stmt, 2, op->filter.until);
+	else if (op->kind == QL_READ_SUPERSEDED)
+		ql_field_bind_text(stmt, 2, op->filter.owner);
+	if (op->kind == QL_READ_SUPERSEDED)
+		ql_field_bind_text(stmt, 3, op->filter.supersedes);
+	return find_rows(db, stmt, finds, &op->err);
+}
+
+static int
+find_overdue(struct ql_db *db, struct ql_store_read *op, struct ql_finds *finds)
+{
+	if (find_simple(db, QL_SQL_FIND_OVERDUE, op, finds))
+		return -1;
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_NEXT_OVERDUE, &op->err);
+	if (!stmt)
+		return -1;
+	sqlite3_bind_int64(stmt, 1, op->filter.until);
+	if (ql_db_step(db, stmt, &op->err) != 1)
+		return -1;
+	op->next_at = sqlite3_column_int64(stmt, 0);
+	return 0;
+}
+
+static int
+kept_bytes(struct ql_db *db, int64_t *ret_bytes, struct ql_err *e)
+{
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_KEPT_BYTES, e);
+	if (!stmt || ql_db_step(db, stmt, e) != 1)
+		return -1;
+	*ret_bytes = sqlite3_column_int64(stmt, 0);
+	return 0;
+}
+
+/* Oldest first, until neither the time nor the bytes ask for more. */
+static int
+find_sweepable(struct ql_db *db, struct ql_store_read *op, struct ql_finds *finds)
+{
+	int64_t kept;
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_FIND_DONE, &op->err);
+	if (!stmt || kept_bytes(db, &kept, &op->err))
+		return -1;
+	sqlite3_bind_int64(stmt, 1, (int64_t)ql_row_limit(&op->filter));
+	int rc;
+	while ((rc = ql_db_step(db, stmt, &op->err)) == 1) {
+		bool over = op->filter.keep_bytes >= 0 && kept > op->filter.keep_bytes;
+		if (sqlite3_column_int64(stmt, 1) >= op->filter.until && !over)
+			return 0;
+		kept -= sqlite3_column_int64(stmt, 2);
+		if (find(finds, (struct ql_found){.seq = sqlite3_column_int64(stmt, 0)}, &op->err))
+			return -1;
+	}
+	return rc;
+}
+
+static int
+newest_first(const void *a, const void *b)
+{
+	int64_t one = ((const struct ql_found *)a)->place;
+	int64_t two = ((const struct ql_found *)b)->place;
+	return (one < two) - (one > two);
+}
+
+static int
+find_listed(struct ql_db *db, enum ql_sql id, int64_t status, struct ql_store_read *op,
+	struct ql_finds *finds)
+{
+	const struct ql_filter *filter = &op->filter;
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, id, &op->err);
+	if (!stmt)
+		return -1;
+	sqlite3_bind_int64(stmt, 1, (int64_t)ql_row_limit(filter) + 1);
+	sqlite3_bind_int64(stmt, 2, filter->cursor ? filter->cursor : INT64_MAX);
+	if (id != QL_SQL_FIND_ALL)
+		sqlite3_bind_int64(stmt, 3, status);
+	if (id == QL_SQL_FIND_OWNER || id == QL_SQL_FIND_LABEL)
+		ql_field_bind_text(stmt, 4, filter->owner);
+	if (id == QL_SQL_FIND_LABEL) {
+		ql_field_bind_text(stmt, 5, filter->label_key);
+		ql_field_bind_text(stmt, 6, filter->label_value);
+	}
+	return find_rows(db, stmt, finds, &op->err);
+}
+
+/* The indexes are by status, so that each status is found newest first and then merged. */
+static int
+find_list(struct ql_db *db, struct ql_store_read *op, struct ql_finds *finds)
+{
+	const struct ql_filter *filter = &op->filter;
+	if (filter->label_key)
+		return find_listed(db, QL_SQL_FIND_LABEL, filter->statuses, op, finds);
+	if (!filter->owner && !filter->statuses)
+		return find_listed(db, QL_SQL_FIND_ALL, 0, op, finds);
+	enum ql_sql id = filter->owner ? QL_SQL_FIND_OWNER : QL_SQL_FIND_STATUS;
+	for (int status = 0; status < QL_STATUS_COUNT; status++) {
+		if (filter->statuses && !(filter->statuses >> status & 1))
+			continue;
+		if (find_listed(db, id, status, op, finds))
+			return -1;
+	}
+	qsort(finds->items, finds->count, sizeof(*finds->items), newest_first);
+	return 0;
+}
+
+/* One more than the limit was looked for: if it is there, the cursor says where to go on. */
+static void
+cut_page(struct ql_store_read *op, struct ql_finds *finds)
+{
+	size_t limit = ql_row_limit(&op->filter);
+	if (finds->count <= limit)
+		return;
+	finds->count = limit;
+	op->next_cursor = finds->items[limit - 1].place;
+}
+
+/* The statement is written for the filter: with one fixed text no index would fit all of them. */
+static int
+cancellations_sql(const struct ql_filter *filter, struct ql_buf *sql)
+{
+	ql_buf_adds(sql, "SELECT c.seq, c.id, c.attempt FROM cancellations c"
+			 " CROSS JOIN evaluations e ON e.seq = c.seq WHERE c.id < ?2");
+	if (filter->eval_id)
+		ql_buf_adds(sql, " AND c.seq = (SELECT seq FROM evaluations WHERE eval_id = ?3)");
+	if (filter->attempt)
+		ql_buf_adds(sql, " AND c.attempt = ?4");
+	if (filter->mode)
+		ql_buf_adds(sql, " AND c.mode = ?5");
+	if (filter->actor)
+		ql_buf_adds(sql, " AND c.actor = ?6");
+	if (filter->owner)
+		ql_buf_adds(sql, " AND e.owner = ?7");
+	if (filter->statuses)
+		ql_buf_adds(sql, " AND ?8 >> e.status & 1");
+	/* ids and times grow together, so that the oldest one wanted bounds the scan */
+	if (filter->since)
+		ql_buf_adds(sql,
+			" AND c.requested_at >= ?9 AND c.id >= (SELECT id FROM cancellations"
+			" WHERE requested_at >= ?9 ORDER BY requested_at, id LIMIT 1)");
+	return ql_buf_adds(sql, " ORDER BY c.id DESC LIMIT ?1");
+}
+
+static void
+bind_cancellations(sqlite3_stmt *stmt, const struct ql_filter *filter)
+{
+	sqlite3_bind_int64(stmt, 1, (int64_t)ql_row_limit(filter) + 1);
+	sqlite3_bind_int64(stmt, 2, filter->cursor ? filter->cursor : INT64_MAX);
+	ql_field_bind_text(stmt, 3, filter->eval_id);
+	sqlite3_bind_int(stmt, 4, filter->attempt);
+	sqlite3_bind_int(stmt, 5, filter->mode);
+	ql_field_bind_text(stmt, 6, filter->actor);
+	ql_field_bind_text(stmt, 7, filter->owner);
+	sqlite3_bind_int64(stmt, 8, filter->statuses);
+	sqlite3_bind_int64(stmt, 9, filter->since);
+}
+
+static int
+find_cancellations(struct ql_db *db, struct ql_store_read *op, struct ql_finds *finds)
+{
+	QL_CLEAN_BUF struct ql_buf sql = {0};
+	sqlite3_stmt *stmt;
+	if (cancellations_sql(&op->filter, &sql))
+		return no_memory(&op->err);
+	if (sqlite3_prepare_v2(db->sql, sql.data, -1, &stmt, NULL) != SQLITE_OK)
+		return ql_db_fail(db, &op->err, "the database refused");
+	bind_cancellations(stmt, &op->filter);
+	int rc;
+	while ((rc = ql_db_step(db, stmt, &op->err)) == 1) {
+		struct ql_found found = {
+			.seq = sqlite3_column_int64(stmt, 0),
+			.place = sqlite3_column_int64(stmt, 1),
+			.attempt = sqlite3_column_int64(stmt, 2),
+		};
+		if (find(finds, found, &op->err)) {
+			rc = -1;
+			break;
+		}
+	}
+	sqlite3_finalize(stmt);
+	return rc;
+}
+
+int
+ql_sqlite_find(struct ql_db *db, struct ql_store_read *op, struct ql_finds *finds)
+{
+	int rc;
+	switch (op->kind) {
+	case QL_READ_GET:
+		return find_simple(db, QL_SQL_FIND_ID, op, finds);
+	case QL_READ_CLAIMABLE:
+		return find_simple(db, QL_SQL_FIND_WAITING, op, finds);
+	case QL_READ_LIVE:
+		return find_simple(db, QL_SQL_FIND_LIVE, op, finds);
+	case QL_READ_SUPERSEDED:
+		return find_simple(db, QL_SQL_FIND_SUPERSEDED, op, finds);
+	case QL_READ_OVERDUE:
+		return find_overdue(db, op, finds);
+	case QL_READ_SWEEPABLE:
+		return find_sweepable(db, op, finds);
+	case QL_READ_CANCELLATIONS:
+		rc = find_cancellations(db, op, finds);
+		break;
+	default:
+		rc = find_list(db, op, finds);
+		break;
+	}
+	cut_page(op, finds);
+	return rc;
+}

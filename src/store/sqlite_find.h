@@ -1,0 +1,23 @@
+/* Which evaluations a read is about: their numbers, by the index that fits. */
+#ifndef QL_STORE_SQLITE_FIND_H
+#define QL_STORE_SQLITE_FIND_H
+
+#include "store/db.h"
+#include "store/store.h"
+
+struct ql_found {
+	int64_t seq;
+	int64_t place; /* what a cursor counts by */
+	int64_t attempt; /* whose cancellation is shown; 0 = the current one's */
+};
+
+struct ql_finds {
+	struct ql_found *items; /* the caller frees them, on failure too */
+	size_t count;
+	size_t cap;
+};
+
+/* Also fills op->next_cursor and op->next_at. On -1 op->err is filled. */
+int ql_sqlite_find(struct ql_db *db, struct ql_store_read *op, struct ql_finds *finds);
+
+#endif

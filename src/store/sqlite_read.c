@@ -1,0 +1,260 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "store/field.h"
+#include "store/sqlite.h"
+#include "store/sqlite_find.h"
+
+static int
+no_memory(struct ql_err *e)
+{
+	return ql_fail(e, QL_E_SYSTEM, "out of memory");
+}
+
+/* ---- records ---- */
+
+/* The columns of RECORD, in their order. */
+static int
+read_columns(sqlite3_stmt *stmt, struct ql_record *ret_record)
+{
+	struct ql_record *record = ret_record;
+	char **texts[] = {&record->owner, &record->language, &record->queue, &record->labels,
+		&record->session, &record->supersedes};
+	char **later[] = {&record->error, &record->worker, &record->runtime, &record->container,
+		&record->actor, &record->reason};
+	int failed = 0;
+	const char *eval_id = (const char *)sqlite3_column_text(stmt, 0);
+	failed |= !eval_id || ql_str_copy(record->eval_id, sizeof(record->eval_id), eval_id);
+	for (int i = 0; i < 6; i++)
+		failed |= ql_field_read_text(stmt, 1 + i, texts[i]);
+	record->priority = sqlite3_column_int(stmt, 7);
+	for (int i = 0; i < 6; i++)
+		failed |= ql_field_read_text(stmt, 8 + i, later[i]);
+	int at = ql_field_read_eval(stmt, 15, &record->state);
+	ql_field_read_cancel(stmt, at, &record->state.cancel);
+	return failed ? -1 : 0;
+}
+
+static int
+read_runs(struct ql_db *db, int64_t seq, struct ql_state *state, struct ql_err *e)
+{
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_RUNS, e);
+	if (!stmt)
+		return -1;
+	sqlite3_bind_int64(stmt, 1, seq);
+	int rc;
+	while ((rc = ql_db_step(db, stmt, e)) == 1)
+		ql_field_read_run(stmt, 1, &state->runs[sqlite3_column_int(stmt, 0)]);
+	return rc;
+}
+
+static int
+read_payload(struct ql_db *db, int64_t seq, struct ql_record *record, struct ql_err *e)
+{
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_PAYLOAD, e);
+	if (!stmt)
+		return -1;
+	sqlite3_bind_int64(stmt, 1, seq);
+	int rc = ql_db_step(db, stmt, e);
+	if (rc != 1)
+		return rc;
+	return ql_field_read_text(stmt, 0, &record->payload) ? no_memory(e) : 0;
+}
+
+/* Its row; an attempt that is not the current one has no runs in the database any more. */
+static int
+read_row(struct ql_db *db, const struct ql_found *found, struct ql_record *record, struct ql_err *e)
+{
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_RECORD, e);
+	if (!stmt)
+		return -1;
+	sqlite3_bind_int64(stmt, 1, found->seq);
+	if (found->attempt)
+		sqlite3_bind_int64(stmt, 2, found->attempt);
+	else
+		sqlite3_bind_null(stmt, 2);
+	int rc = ql_db_step(db, stmt, e);
+	if (rc != 1)
+		return rc ? rc : ql_fail(e, QL_E_INTERNAL, "an evaluation went while it was read");
+	record->seq = found->seq;
+	return read_columns(stmt, record) ? no_memory(e) : 0;
+}
+
+static int
+read_record(struct ql_db *db, const struct ql_found *found, bool with_payload,
+	struct ql_record *record, struct ql_err *e)
+{
+	if (read_row(db, found, record, e) || read_runs(db, found->seq, &record->state, e))
+		return -1;
+	if (found->attempt) {
+		struct ql_cancel cancel = record->state.cancel;
+		ql_row_show_cancel(record, (int32_t)found->attempt, &cancel);
+	}
+	return with_payload ? read_payload(db, found->seq, record, e) : 0;
+}
+
+static int
+read_found(struct ql_db *db, struct ql_store_read *op, const struct ql_finds *finds)
+{
+	op->records = calloc(finds->count + 1, sizeof(*op->records));
+	if (!op->records)
+		return no_memory(&op->err);
+	bool with_payload = ql_row_wants_payload(op);
+	for (size_t i = 0; i < finds->count; i++) {
+		op->record_count = i + 1;
+		if (read_record(db, &finds->items[i], with_payload, &op->records[i], &op->err))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+read_records(struct ql_db *db, struct ql_store_read *op)
+{
+	struct ql_finds finds = {0};
+	int rc = ql_sqlite_find(db, op, &finds);
+	if (rc == 0)
+		rc = read_found(db, op, &finds);
+	free(finds.items);
+	return rc;
+}
+
+/* ---- the rest ---- */
+
+static int
+add_row(struct ql_store_read *op, sqlite3_stmt *stmt, size_t *cap)
+{
+	if (op->row_count == *cap) {
+		*cap = *cap ? *cap * 2 : 16;
+		struct ql_row *rows = realloc(op->rows, *cap * sizeof(*rows));
+		if (!rows)
+			return no_memory(&op->err);
+		op->rows = rows;
+	}
+	struct ql_row *row = &op->rows[op->row_count++];
+	*row = (struct ql_row){
+		.at = sqlite3_column_int64(stmt, 0),
+		.attempt = sqlite3_column_int(stmt, 1),
+		.status = sqlite3_column_int(stmt, 2),
+		.rung = sqlite3_column_int(stmt, 3),
+	};
+	return ql_field_read_text(stmt, 4, &row->what) ? no_memory(&op->err) : 0;
+}
+
+static int
+find_seq(struct ql_db *db, const char *eval_id, int64_t *ret_seq, struct ql_err *e)
+{
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_SEQ, e);
+	if (!stmt)
+		return -1;
+	ql_field_bind_text(stmt, 1, eval_id);
+	int rc = ql_db_step(db, stmt, e);
+	if (rc == 1)
+		*ret_seq = sqlite3_column_int64(stmt, 0);
+	return rc;
+}
+
+static int
+read_timeline(struct ql_db *db, struct ql_store_read *op)
+{
+	int64_t seq;
+	int rc = find_seq(db, op->filter.eval_id, &seq, &op->err);
+	if (rc != 1)
+		return rc;
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_TIMELINE, &op->err);
+	if (!stmt)
+		return -1;
+	sqlite3_bind_int64(stmt, 1, seq);
+	ql_field_bind_text(stmt, 2, op->filter.eval_id);
+	sqlite3_bind_int(stmt, 3, op->filter.attempt);
+	size_t cap = 0;
+	while ((rc = ql_db_step(db, stmt, &op->err)) == 1) {
+		if (add_row(op, stmt, &cap))
+			return -1;
+	}
+	return rc;
+}
+
+static int
+read_replay(struct ql_db *db, struct ql_store_read *op)
+{
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_FIND_REPLAY, &op->err);
+	if (!stmt)
+		return -1;
+	ql_field_bind_text(stmt, 1, op->filter.owner);
+	ql_field_bind_text(stmt, 2, op->filter.replay_key);
+	int rc = ql_db_step(db, stmt, &op->err);
+	if (rc != 1)
+		return rc;
+	int failed = ql_field_read_text(stmt, 0, &op->fingerprint);
+	failed |= ql_field_read_text(stmt, 1, &op->text);
+	return failed ? no_memory(&op->err) : 0;
+}
+
+static int
+is_taken(struct ql_db *db, const char *eval_id, bool *ret_taken, struct ql_err *e)
+{
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_TAKEN, e);
+	if (!stmt)
+		return -1;
+	ql_field_bind_text(stmt, 1, eval_id);
+	if (ql_db_step(db, stmt, e) != 1)
+		return -1;
+	*ret_taken = sqlite3_column_int(stmt, 0) != 0;
+	return 0;
+}
+
+static int
+read_taken(struct ql_db *db, struct ql_store_read *op)
+{
+	op->taken = calloc(op->id_count + 1, sizeof(*op->taken));
+	if (!op->taken)
+		return no_memory(&op->err);
+	for (size_t i = 0; i < op->id_count; i++) {
+		if (is_taken(db, op->ids[i], &op->taken[i], &op->err))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+read_report(struct ql_db *db, struct ql_store_read *op)
+{
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_FIND_REPORT, &op->err);
+	if (!stmt)
+		return -1;
+	ql_field_bind_text(stmt, 1, op->filter.eval_id);
+	int rc = ql_db_step(db, stmt, &op->err);
+	if (rc != 1)
+		return rc;
+	return ql_field_read_text(stmt, 0, &op->text) ? no_memory(&op->err) : 0;
+}
+
+static int
+read_any(struct ql_db *db, struct ql_store_read *op)
+{
+	switch (op->kind) {
+	case QL_READ_TIMELINE:
+		return read_timeline(db, op);
+	case QL_READ_REPLAY:
+		return read_replay(db, op);
+	case QL_READ_TAKEN:
+		return read_taken(db, op);
+	case QL_READ_REPORT:
+		return read_report(db, op);
+	default:
+		return read_records(db, op);
+	}
+}
+
+int
+ql_sqlite_read(struct ql_db *db, struct ql_store_read *op)
+{
+	int rc = ql_db_do(db, QL_SQL_BEGIN, &op->err);
+	if (rc == 0) {
+		rc = read_any(db, op);
+		ql_db_do(db, QL_SQL_COMMIT, NULL); /* ends the moment: nothing was written */
+	}
+	return rc ? ql_err_prefix(&op->err, "couldn't read %s", db->path) : 0;
+}
