@@ -2,6 +2,7 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -56,3 +57,13 @@ def test_packages_are_well_formed():
         assert package not in seen
         seen.add(package)
     assert len(seen) > 15
+
+
+def test_the_systemd_unit_is_valid(tmp_path):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed")
+    unit = tmp_path / "quell.service"
+    unit.write_text(source.read("deploy/quell.service").replace("/usr/local/bin/quell", "/bin/true"))
+    ran = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], text=True,
+                         capture_output=True, check=False)
+    assert ran.returncode == 0 and not ran.stderr
