@@ -74,3 +74,14 @@ ql_language_each(void (*fn)(void *arg, const struct ql_language *language), void
 	}
 	return count;
 }
+
+const char *
+ql_language_of_file(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+	for (size_t i = 0; dot && i < LANGUAGE_COUNT; i++) {
+		if (strcmp(strrchr(languages[i].code_name, '.'), dot) == 0)
+			return languages[i].name;
+	}
+	return NULL;
+}

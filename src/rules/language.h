@@ -17,6 +17,12 @@ struct ql_language {
 /* NULL and QL_E_INVALID with the known names, or with the missing interpreter. */
 const struct ql_language *ql_language_find(const char *name, struct ql_err *e);
 
+/*
+ * The language of a file by its ending ("x.py" is python), whether this host can run it or not;
+ * NULL when it tells none.
+ */
+const char *ql_language_of_file(const char *path);
+
 /* Calls fn (which may be NULL) for those that this host can run; returns how many they are. */
 int ql_language_each(void (*fn)(void *arg, const struct ql_language *language), void *arg);
 

@@ -47,12 +47,27 @@ test_unknown_is_refused(void **state)
 	}
 }
 
+static void
+test_a_file_tells_its_language(void **state)
+{
+	(void)state;
+	assert_string_equal(ql_language_of_file("a.b/x.py"), "python");
+	assert_string_equal(ql_language_of_file("x.sh"), "bash");
+	assert_string_equal(ql_language_of_file("x.js"), "node");
+	assert_string_equal(ql_language_of_file(".c"), "c");
+	assert_null(ql_language_of_file("x"));
+	assert_null(ql_language_of_file("-"));
+	assert_null(ql_language_of_file("a.py/x"));
+	assert_null(ql_language_of_file("x.pyc"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_is_found),
 		cmocka_unit_test(test_unknown_is_refused),
+		cmocka_unit_test(test_a_file_tells_its_language),
 	};
 	return cmocka_run_group_tests_name("language", tests, NULL, NULL);
 }

@@ -1,0 +1,51 @@
+#include "cli/call.h"
+#include "cli/cli.h"
+#include "cli/stop.h"
+
+static const struct ql_option options[] = {
+	{"terminate", 't', NULL, "force: begin with SIGTERM, kill after the grace"},
+	{"escalate", 0, "RUNG", "how far to go by itself", .words = "none terminate kill"},
+	{"grace", 0, "DURATION", "from one means to the next"},
+	QL_STOP_OPTIONS,
+	{NULL},
+};
+
+static int
+run(struct ql_cmd *cmd, struct ql_err *e)
+{
+	const char *escalate = ql_cmd_text(cmd, "escalate");
+	int64_t grace_ms = -1;
+	if (ql_cmd_duration(cmd, "grace", &grace_ms, e))
+		return -1;
+	json_t *body = json_object();
+	if (ql_cmd_has(cmd, "terminate"))
+		json_object_set_new(body, "terminate", json_true());
+	if (escalate)
+		json_object_set_new(body, "escalate", json_string(escalate));
+	if (grace_ms >= 0)
+		json_object_set_new(body, "grace", ql_json_seconds(grace_ms));
+	return ql_stop_each(cmd, "/cancel", body, e);
+}
+
+const struct ql_verb ql_verb_cancel = {
+	.name = "cancel",
+	.operands = "ID...",
+	.brief = "stop evaluations: ask, or force with --terminate",
+	.about = "Takes a queued evaluation out of the queue, and asks a running one to stop at "
+		 "its\n"
+		 "next checkpoint. It is not forced unless --terminate or --escalate says so.\n"
+		 "\n"
+		 "A request that was accepted is not a stop: the answer says what is proven. With\n"
+		 "--wait the exit status is 0 only when the stop was proven in time, so that\n"
+		 "\n"
+		 "    quell cancel --wait 5s ID || quell kill ID\n"
+		 "\n"
+		 "does what it says. One that had finished first is a failure too: nothing was "
+		 "stopped.\n",
+	.options = options,
+	.min_operands = 1,
+	.max_operands = -1,
+	.operand = QL_OPERAND_ID,
+	.also = "stop revoke abort terminate",
+	.run = run,
+};

@@ -1,0 +1,162 @@
+#include <stdlib.h>
+
+#include "cli/call.h"
+#include "cli/cli.h"
+#include "cli/detail.h"
+#include "cli/grid.h"
+#include "cli/print.h"
+
+#define PAGE 1000 /* the most that the API answers at once */
+#define DEFAULT_LIMIT 50
+
+static const struct ql_option options[] = {
+	{"status", 's', "STATUS[,STATUS]", "only those of these statuses"},
+	{"owner", 0, "OWNER", "only those of this owner"},
+	{"label", 0, "NAME=VALUE", "only those with this label"},
+	{"limit", 'n', "N", "the newest N; 50 if not given"},
+	{"all", 'a', NULL, "all of them"},
+	{"ids", 'q', NULL, "print their IDs alone"},
+	{NULL},
+};
+
+static const struct ql_grid_column columns[] = {
+	{"ID", .whole = true},
+	{"STATUS", .whole = true, .status = true},
+	{"LANGUAGE"},
+	{"AGE", .whole = true},
+	{"TOOK", .whole = true},
+	{"ENDED BY", .whole = true},
+	{"CAUSE"},
+	{"QUEUE"},
+	{"LABELS"},
+	{NULL},
+};
+
+static void
+add_times(struct ql_grid *grid, const json_t *evaluation)
+{
+	char age[QL_SPAN_TEXT], took[QL_SPAN_TEXT] = "-";
+	int64_t now = ql_print_now(), created = ql_json_time(evaluation, "created_at");
+	int64_t started = ql_json_time(evaluation, "started_at");
+	int64_t finished = ql_json_time(evaluation, "finished_at");
+	ql_print_span(now - created, age);
+	if (started)
+		ql_print_exact((finished ? finished : now) - started, took);
+	ql_grid_add(grid, age);
+	ql_grid_add(grid, took);
+}
+
+static void
+add_row(struct ql_grid *grid, const json_t *evaluation)
+{
+	QL_CLEAN_BUF struct ql_buf labels = {0};
+	char text[QL_ENDED_TEXT];
+	const char *ended = ql_detail_ended(evaluation, text);
+	ql_grid_add(grid, ql_json_text(evaluation, "eval_id", "?"));
+	ql_grid_add(grid, ql_json_text(evaluation, "status", "?"));
+	ql_grid_add(grid, ql_json_text(evaluation, "language", "-"));
+	add_times(grid, evaluation);
+	ql_grid_add(grid, ended ? ended : "-");
+	ql_grid_add(grid, ql_json_text(evaluation, "cause", "-"));
+	ql_grid_add(grid, ql_json_text(evaluation, "queue", "-"));
+	ql_detail_labels(&labels, evaluation);
+	ql_grid_add(grid, labels.data ? labels.data : "-");
+}
+
+static void
+print_page(const struct ql_cmd *cmd, const json_t *page, bool first)
+{
+	size_t index;
+	json_t *evaluation;
+	const json_t *evaluations = json_object_get(page, "evaluations");
+	struct ql_grid grid;
+	ql_grid_init(&grid, columns);
+	json_array_foreach (evaluations, index, evaluation) {
+		if (ql_cmd_has(cmd, "ids"))
+			ql_print_line(ql_json_text(evaluation, "eval_id", "?"));
+		else
+			add_row(&grid, evaluation);
+	}
+	if (grid.cell_count)
+		ql_grid_print(&grid, first);
+	ql_grid_done(&grid);
+}
+
+static void
+add_filters(const struct ql_cmd *cmd, struct ql_buf *path)
+{
+	static const char *const filters[] = {"status", "owner", "label"};
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		const char *value = ql_cmd_text(cmd, filters[i]);
+		if (value)
+			ql_path_query(path, filters[i], value);
+	}
+}
+
+static int
+get_page(struct ql_cmd *cmd, int64_t limit, const char *cursor, struct ql_answer *ret_answer,
+	struct ql_err *e)
+{
+	QL_CLEAN_BUF struct ql_buf path = {0};
+	char number[24];
+	snprintf(number, sizeof(number), "%lld", (long long)limit);
+	ql_buf_adds(&path, "/api/evaluations");
+	add_filters(cmd, &path);
+	ql_path_query(&path, "limit", number);
+	if (cursor)
+		ql_path_query(&path, "cursor", cursor);
+	struct ql_call call = {.method = "GET", .path = path.data};
+	return ql_cmd_call(cmd, &call, ret_answer, e);
+}
+
+/* The cursor as text: the API may have it as a number. NULL at the end; the caller frees it. */
+static char *
+next_cursor(const json_t *page)
+{
+	json_t *cursor = json_object_get(page, "next_cursor");
+	struct ql_buf text = {0};
+	if (json_is_string(cursor))
+		ql_buf_adds(&text, json_string_value(cursor));
+	else if (json_is_integer(cursor))
+		ql_buf_addf(&text, "%lld", (long long)json_integer_value(cursor));
+	return ql_buf_take(&text);
+}
+
+static int
+run(struct ql_cmd *cmd, struct ql_err *e)
+{
+	int64_t left = DEFAULT_LIMIT;
+	char *cursor = NULL;
+	bool first = true;
+	if (ql_cmd_whole(cmd, "limit", 1, INT64_MAX, &left, e))
+		return -1;
+	if (ql_cmd_has(cmd, "all"))
+		left = INT64_MAX;
+	int rc;
+	do {
+		struct ql_answer answer;
+		rc = get_page(cmd, left < PAGE ? left : PAGE, cursor, &answer, e);
+		free(cursor);
+		cursor = rc ? NULL : next_cursor(answer.json);
+		left -= (int64_t)json_array_size(json_object_get(answer.json, "evaluations"));
+		if (rc == 0 && !ql_cmd_has(cmd, "json"))
+			print_page(cmd, answer.json, first);
+		first = false;
+		ql_answer_done(&answer);
+	} while (cursor && left > 0);
+	free(cursor);
+	return rc;
+}
+
+const struct ql_verb ql_verb_ls = {
+	.name = "ls",
+	.brief = "list evaluations, newest first",
+	.about = "Lists evaluations, newest first. With --json each page of the API's answer is "
+		 "one\n"
+		 "line. With --ids it prints IDs alone, to be used like this:\n"
+		 "\n"
+		 "    quell ls --all --ids --status queued | xargs quell cancel\n",
+	.options = options,
+	.also = "list ps jobs",
+	.run = run,
+};
