@@ -22,8 +22,14 @@ ql_state_slots(const struct ql_state *state)
 	return slots;
 }
 
-static bool
-has_open_run(const struct ql_state *state)
+bool
+ql_state_stopping(const struct ql_state *state)
+{
+	return state->cancel.requested_at && !ql_status_settled((enum ql_status)state->status);
+}
+
+bool
+ql_state_open(const struct ql_state *state)
 {
 	for (int i = 0; i < QL_RUNS; i++) {
 		if (ql_phase_takes_slot((enum ql_phase)state->runs[i].phase))
@@ -36,7 +42,7 @@ bool
 ql_state_live(const struct ql_state *state)
 {
 	enum ql_status status = (enum ql_status)state->status;
-	return has_open_run(state) || state->salvage_until || state->retry_at ||
+	return ql_state_open(state) || state->salvage_until || state->retry_at ||
 	       (status != QL_STATUS_QUEUED && !ql_status_settled(status));
 }
 
@@ -57,7 +63,7 @@ int64_t
 ql_state_wake(const struct ql_state *state)
 {
 	int64_t wake = 0;
-	if (state->status == QL_STATUS_QUEUED && !has_open_run(state))
+	if (state->status == QL_STATUS_QUEUED)
 		earlier(&wake, state->queue_until);
 	if (state->status == QL_STATUS_RUNNING || state->status == QL_STATUS_CANCELLING)
 		earlier(&wake, state->run_until);

@@ -42,6 +42,12 @@ enum ql_run_flag {
 	QL_RUN_UNSTARTED = 1 << 4, /* its program never ran */
 	QL_RUN_STUCK = 1 << 5, /* SIGKILL is delivered and the kernel keeps it */
 	QL_RUN_REPORTED = 1 << 6, /* its exit was judged once; repeats change nothing */
+	QL_RUN_UNDER_STOP = 1 << 7, /* a stop was in force when its end became known */
+	QL_RUN_NOTICED = 1 << 8, /* its notice was taken over */
+	QL_RUN_SIGNALLED = 1 << 9, /* its SIGTERM was taken over */
+	QL_RUN_SALVAGING = 1 << 10, /* its salvage was asked for */
+	QL_RUN_SALVAGED = 1 << 11, /* its salvage was answered */
+	QL_RUN_FORGOTTEN = 1 << 12, /* the runtime dropped its record */
 };
 
 /* The run of that name, or NULL. */
@@ -49,6 +55,12 @@ const struct ql_run *ql_state_run(const struct ql_state *state, uint64_t incarna
 
 /* How many slots of the local runner it takes: its runs that are neither gone nor absent. */
 int ql_state_slots(const struct ql_state *state);
+
+/* A cancellation is open: asked for, and the attempt not settled (unconfirmed included). */
+bool ql_state_stopping(const struct ql_state *state);
+
+/* A run of it is neither gone nor absent. */
+bool ql_state_open(const struct ql_state *state);
 
 /* Something of it may still be alive or unproven, or an act is open: it belongs in memory. */
 bool ql_state_live(const struct ql_state *state);

@@ -32,7 +32,7 @@ struct ql_event {
 	int64_t now; /* unix ms; never below an earlier event's */
 
 	/* requests */
-	int32_t attempt; /* CANCEL: only this one; 0 = whichever is current */
+	int32_t attempt; /* CANCEL: only this one; sightings: whose run it is; 0 = not said */
 	enum ql_mode mode; /* CANCEL */
 	enum ql_rung top; /* CANCEL: `escalate`; NONE = the mode's own */
 	enum ql_cause cause; /* CANCEL */
@@ -43,7 +43,7 @@ struct ql_event {
 
 	/* answers and sightings; CLAIM names the incarnation to come */
 	uint64_t incarnation;
-	int32_t epoch; /* answers: of the act they answer */
+	int32_t epoch; /* answers: of the act they answer; HELD: of the INSPECT it answers, or 0 */
 	enum ql_act_kind answers; /* answers: which act */
 	int32_t exit_code; /* EXITED: -1 = none */
 	int32_t exit_signal; /* EXITED: 0 = none */
@@ -62,7 +62,7 @@ struct ql_act {
 	int32_t slot; /* START */
 };
 
-#define QL_ACTS 8
+#define QL_ACTS 16 /* three for each run, and one more for each */
 #define QL_WHY 200
 
 struct ql_decision {

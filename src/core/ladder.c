@@ -1,0 +1,340 @@
+/*
+ * The rungs: remove, notice, terminate, kill; then salvage and reap. A rung is for the runs whose
+ * program may be running; what was held and never released is killed whatever the rung.
+ */
+#include "core/move.h"
+
+#include <stddef.h>
+
+static bool
+someone_is_asked(const struct ql_move *move)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		if (ql_run_is_asked(&move->next->runs[i]))
+			return true;
+	}
+	return false;
+}
+
+static void
+doom(struct ql_move *move, struct ql_run *run)
+{
+	if (!run->killed_at)
+		run->killed_at = move->event->now;
+}
+
+static void
+doom_all(struct ql_move *move)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		if (ql_run_is_open(&move->next->runs[i]))
+			doom(move, &move->next->runs[i]);
+	}
+}
+
+static void
+doom_held(struct ql_move *move)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		struct ql_run *run = &move->next->runs[i];
+		if (ql_run_is_open(run) && !run->released_at && run->phase != QL_PHASE_EXITED)
+			doom(move, run);
+	}
+}
+
+static int64_t
+rung_deadline(const struct ql_move *move, enum ql_rung rung)
+{
+	const struct ql_cancel *cancel = &move->next->cancel;
+	int64_t now = move->event->now;
+	if (rung == QL_RUNG_NOTICE || rung == QL_RUNG_TERMINATE)
+		return (int)rung < cancel->top ? now + cancel->grace_ms : 0;
+	if (rung == QL_RUNG_SALVAGE && !ql_state_open(move->next))
+		return 0; /* nothing is left to prove: the salvage has a deadline of its own */
+	return now + move->policy->prove_ms;
+}
+
+static void
+say_rung(struct ql_move *move, enum ql_rung rung)
+{
+	const struct ql_cancel *cancel = &move->next->cancel;
+	char span[QL_SPAN];
+	ql_what(move, "%s", ql_rung_word(rung));
+	if (rung == QL_RUNG_NOTICE && !cancel->next_at)
+		ql_say(move, ": waiting for its next checkpoint");
+	else if (rung == QL_RUNG_NOTICE || (rung == QL_RUNG_TERMINATE && cancel->next_at))
+		ql_say(move, ", then %s in %s", ql_rung_word((enum ql_rung)(rung + 1)),
+			ql_explain_span(cancel->grace_ms, span));
+	else if (rung == QL_RUNG_KILL)
+		ql_say(move, ", proof within %s", ql_explain_span(move->policy->prove_ms, span));
+}
+
+void
+ql_ladder_go(struct ql_move *move, enum ql_rung rung)
+{
+	struct ql_state *next = move->next;
+	struct ql_cancel *cancel = &next->cancel;
+	if (rung == QL_RUNG_KILL) {
+		doom_all(move);
+		next->run_until = 0;
+	}
+	next->epoch++;
+	next->tries = 0;
+	next->retry_at = 0;
+	cancel->rung = (int32_t)rung;
+	cancel->rung_at = move->event->now;
+	cancel->next_at = rung_deadline(move, rung);
+	say_rung(move, rung);
+	ql_again_ask(move, false);
+}
+
+/* The first rung of its mode for what runs; the kill for what is held; else what is left over. */
+static enum ql_rung
+first_rung(const struct ql_move *move)
+{
+	if (someone_is_asked(move))
+		return ql_mode_first((enum ql_mode)move->next->cancel.mode);
+	for (int i = 0; i < QL_RUNS; i++) {
+		const struct ql_run *run = &move->next->runs[i];
+		if (ql_run_is_open(run) && run->phase != QL_PHASE_EXITED)
+			return QL_RUNG_KILL;
+	}
+	return move->next->salvage_until ? QL_RUNG_SALVAGE : QL_RUNG_REAP;
+}
+
+static enum ql_rung
+top_of(const struct ql_stop_request *request)
+{
+	enum ql_rung top = request->top ? request->top : ql_mode_top(request->mode);
+	return top < ql_mode_first(request->mode) ? ql_mode_first(request->mode) : top;
+}
+
+static void
+fill(struct ql_move *move, const struct ql_stop_request *request)
+{
+	struct ql_state *next = move->next;
+	int32_t previous = next->status;
+	next->status = QL_STATUS_CANCELLING;
+	next->cancel = (struct ql_cancel){
+		.requested_at = move->event->now,
+		.mode = (int32_t)request->mode,
+		.top = (int32_t)top_of(request),
+		.grace_ms = request->grace_ms < 0 ? next->grace_ms : request->grace_ms,
+		.cause = (int32_t)request->cause,
+		.previous = previous,
+		.evidence = QL_EVIDENCE_RECORDED,
+	};
+}
+
+void
+ql_ladder_begin(struct ql_move *move, const struct ql_stop_request *request)
+{
+	bool queued = ql_move_has_no_run(move) || !ql_state_open(move->next);
+	bool was_queued = move->next->status == QL_STATUS_QUEUED;
+	fill(move, request);
+	if (was_queued && queued && !move->policy->remote_broker) {
+		move->next->cancel.rung = QL_RUNG_REMOVE;
+		move->next->cancel.rung_at = move->event->now;
+		ql_settle_cancelled(move, QL_OUTCOME_REMOVED);
+		return;
+	}
+	if (was_queued && queued) {
+		ql_ladder_go(move, QL_RUNG_REMOVE);
+		return;
+	}
+	doom_held(move);
+	ql_ladder_go(move, first_rung(move));
+}
+
+static void
+strengthen(struct ql_move *move, const struct ql_stop_request *request)
+{
+	struct ql_cancel *cancel = &move->next->cancel;
+	enum ql_rung first = ql_mode_first(request->mode);
+	cancel->mode = (int32_t)request->mode;
+	if (cancel->top < (int32_t)top_of(request))
+		cancel->top = (int32_t)top_of(request);
+	cancel->grace_ms = request->grace_ms < 0 ? move->next->grace_ms : request->grace_ms;
+	ql_what(move, "raised to %s", ql_mode_word(request->mode));
+	bool over = cancel->rung == QL_RUNG_SALVAGE || cancel->rung == QL_RUNG_REAP;
+	if (over && first == QL_RUNG_KILL && ql_state_open(move->next))
+		ql_ladder_go(move, QL_RUNG_KILL);
+	else if (!over && cancel->rung != QL_RUNG_REMOVE && cancel->rung < (int32_t)first &&
+		 !ql_move_has_no_run(move))
+		ql_ladder_go(move, first);
+}
+
+/* The same strength, but a higher rung to climb to, or the next one sooner. */
+static bool
+hasten(struct ql_move *move, const struct ql_stop_request *request)
+{
+	struct ql_cancel *cancel = &move->next->cancel;
+	bool waits = cancel->rung == QL_RUNG_NOTICE || cancel->rung == QL_RUNG_TERMINATE;
+	int64_t grace = request->grace_ms < 0 ? move->next->grace_ms : request->grace_ms;
+	int64_t at = move->event->now + grace;
+	bool higher = cancel->top < (int32_t)top_of(request);
+	bool sooner = waits && cancel->next_at && request->grace_ms >= 0 && at < cancel->next_at;
+	if (!higher && !sooner)
+		return false;
+	if (higher)
+		cancel->top = (int32_t)top_of(request);
+	cancel->grace_ms = grace;
+	if (waits && (!cancel->next_at || at < cancel->next_at))
+		cancel->next_at = at;
+	return true;
+}
+
+enum ql_verdict
+ql_ladder_join(struct ql_move *move, const struct ql_stop_request *request)
+{
+	struct ql_cancel *cancel = &move->next->cancel;
+	char span[QL_SPAN];
+	if (move->next->status == QL_STATUS_UNCONFIRMED) {
+		if (request->mode != QL_MODE_KILL) {
+			ql_what(move, "every means is spent; another kill tries again");
+			return QL_VERDICT_ALREADY;
+		}
+		cancel->mode = QL_MODE_KILL;
+		move->next->status = QL_STATUS_CANCELLING;
+		cancel->outcome = QL_OUTCOME_NONE;
+		cancel->settled_at = 0;
+		ql_ladder_go(move, QL_RUNG_KILL);
+		return QL_VERDICT_DONE;
+	}
+	if ((int)request->mode > cancel->mode) {
+		strengthen(move, request);
+		return QL_VERDICT_DONE;
+	}
+	if ((int)request->mode == cancel->mode && hasten(move, request)) {
+		ql_what(move, "may climb to %s", ql_rung_word((enum ql_rung)cancel->top));
+		ql_say(move, ", one rung each %s", ql_explain_span(cancel->grace_ms, span));
+		return QL_VERDICT_DONE;
+	}
+	ql_what(move, "joins the %s under way", ql_mode_word((enum ql_mode)cancel->mode));
+	return QL_VERDICT_JOINED;
+}
+
+void
+ql_ladder_seek(struct ql_move *move)
+{
+	struct ql_state *next = move->next;
+	next->epoch++;
+	next->tries = 0;
+	next->retry_at = 0;
+	next->cancel.rung = (int32_t)ql_mode_first((enum ql_mode)next->cancel.mode);
+	next->cancel.rung_at = move->event->now;
+	next->cancel.next_at = move->event->now + move->policy->prove_ms;
+	ql_what(move, "look for a run of it");
+	ql_move_act_on(move, QL_ACT_INSPECT, 0);
+}
+
+void
+ql_ladder_discard(struct ql_move *move, struct ql_run *run)
+{
+	bool stopping = ql_state_stopping(move->next);
+	doom(move, run);
+	if (stopping && !someone_is_asked(move) &&
+		(move->next->cancel.rung != QL_RUNG_KILL ||
+			move->next->status == QL_STATUS_UNCONFIRMED)) {
+		move->next->status = QL_STATUS_CANCELLING;
+		move->next->cancel.outcome = QL_OUTCOME_NONE;
+		move->next->cancel.settled_at = 0;
+		ql_ladder_go(move, QL_RUNG_KILL);
+		return;
+	}
+	ql_move_act(move, QL_ACT_KILL, run);
+	ql_what(move, "kill: it never ran");
+}
+
+/* Somebody is asked to stop by this rung and its act was not taken over yet. */
+static bool
+someone_was_not_reached(const struct ql_move *move)
+{
+	bool notice = move->next->cancel.rung == QL_RUNG_NOTICE;
+	for (int i = 0; i < QL_RUNS; i++) {
+		const struct ql_run *run = &move->next->runs[i];
+		int32_t reached = notice ? QL_RUN_NOTICED : QL_RUN_SIGNALLED;
+		if (ql_run_is_asked(run) && !(run->flags & reached))
+			return true;
+	}
+	return false;
+}
+
+/* After the server was away for a grace, the act itself may never have been performed. */
+static bool
+asks_first(struct ql_move *move)
+{
+	struct ql_state *next = move->next;
+	if (next->tries || !someone_was_not_reached(move))
+		return false;
+	next->tries = 1;
+	next->retry_at = 0;
+	next->cancel.next_at = move->event->now + next->cancel.grace_ms;
+	ql_say(move, "its grace is over, and %s was never taken over",
+		ql_rung_word((enum ql_rung)next->cancel.rung));
+	ql_what(move, "%s once more first", ql_rung_word((enum ql_rung)next->cancel.rung));
+	ql_again_ask(move, false);
+	return true;
+}
+
+void
+ql_ladder_climb(struct ql_move *move)
+{
+	const struct ql_cancel *cancel = &move->next->cancel;
+	char span[QL_SPAN];
+	ql_explain_span(move->event->now - cancel->rung_at, span);
+	if (ql_move_has_no_run(move) && cancel->rung != QL_RUNG_REMOVE) {
+		ql_say(move, "no run of it was seen in %s", span);
+		ql_settle_unconfirmed(move);
+		return;
+	}
+	switch ((enum ql_rung)cancel->rung) {
+	case QL_RUNG_NOTICE:
+	case QL_RUNG_TERMINATE:
+		if (asks_first(move))
+			return;
+		ql_say(move, "it still runs %s after its %s", span,
+			ql_rung_word((enum ql_rung)cancel->rung));
+		ql_ladder_go(move, (enum ql_rung)(cancel->rung + 1));
+		return;
+	case QL_RUNG_REMOVE:
+		ql_say(move, "the broker did not answer in %s", span);
+		ql_ladder_seek(move);
+		return;
+	case QL_RUNG_KILL:
+		ql_say(move, "no proof %s after the kill", span);
+		ql_settle_unconfirmed(move);
+		return;
+	default:
+		ql_say(move, "something of it is left %s after its exit", span);
+		ql_ladder_go(move, QL_RUNG_KILL);
+	}
+}
+
+void
+ql_ladder_timeout(struct ql_move *move)
+{
+	struct ql_state *next = move->next;
+	struct ql_cancel *cancel = &next->cancel;
+	struct ql_stop_request request = {
+		.mode = QL_MODE_TERMINATE, .cause = QL_CAUSE_TIMEOUT, .grace_ms = -1};
+	ql_say(move, "its run deadline passed");
+	next->run_until = 0;
+	if (!cancel->requested_at) {
+		ql_ladder_begin(move, &request);
+		return;
+	}
+	if (cancel->mode < QL_MODE_TERMINATE) {
+		strengthen(move, &request);
+		return;
+	}
+	if (!hasten(move, &(struct ql_stop_request){.mode = QL_MODE_TERMINATE,
+				  .cause = QL_CAUSE_TIMEOUT,
+				  .grace_ms = next->grace_ms})) {
+		ql_what(move, "nothing to add: %s is under way",
+			ql_rung_word((enum ql_rung)cancel->rung));
+		return;
+	}
+	char span[QL_SPAN];
+	ql_what(move, "kill within %s", ql_explain_span(next->grace_ms, span));
+}

@@ -1,0 +1,132 @@
+#include "core/move.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <string.h>
+
+void
+ql_move_act_on(struct ql_move *move, enum ql_act_kind kind, uint64_t incarnation)
+{
+	struct ql_decision *decision = move->decision;
+	for (int i = 0; i < decision->act_count; i++) {
+		if (decision->acts[i].kind == kind && decision->acts[i].incarnation == incarnation)
+			return;
+	}
+	assert(decision->act_count < QL_ACTS);
+	decision->acts[decision->act_count++] =
+		(struct ql_act){.kind = kind, .incarnation = incarnation, .slot = -1};
+}
+
+void
+ql_move_act(struct ql_move *move, enum ql_act_kind kind, const struct ql_run *run)
+{
+	ql_move_act_on(move, kind, run->incarnation);
+}
+
+struct ql_run *
+ql_move_run(struct ql_move *move)
+{
+	const struct ql_run *run = ql_state_run(move->next, move->event->incarnation);
+	return run ? &move->next->runs[run - move->next->runs] : NULL;
+}
+
+struct ql_run *
+ql_move_take(struct ql_move *move, enum ql_phase phase, int32_t slot)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		struct ql_run *run = &move->next->runs[i];
+		if (run->incarnation)
+			continue;
+		*run = (struct ql_run){.incarnation = move->event->incarnation,
+			.claimed_at = move->event->now,
+			.phase = (int32_t)phase,
+			.slot = slot,
+			.exit_code = -1};
+		return run;
+	}
+	return NULL;
+}
+
+void
+ql_move_released(struct ql_move *move, struct ql_run *run)
+{
+	struct ql_state *next = move->next;
+	int64_t now = move->event->now;
+	if (!run->released_at)
+		run->released_at = now;
+	if (next->started_at)
+		return;
+	next->started_at = now;
+	if (next->timeout_ms)
+		next->run_until = now + next->timeout_ms;
+	if (next->status == QL_STATUS_QUEUED)
+		next->status = QL_STATUS_RUNNING;
+}
+
+void
+ql_move_ended(struct ql_move *move, struct ql_run *run, enum ql_phase phase, int32_t flags)
+{
+	struct ql_cancel *cancel = &move->next->cancel;
+	int64_t now = move->event->now;
+	bool stopping = ql_state_stopping(move->next);
+	run->phase = (int32_t)phase;
+	run->flags |= flags;
+	if (stopping && flags & QL_RUN_REPORTED)
+		run->flags |= QL_RUN_UNDER_STOP;
+	if (!run->exited_at)
+		run->exited_at = now;
+	if (!stopping)
+		return;
+	cancel->stopped_at = now;
+	if (cancel->evidence < QL_EVIDENCE_EXITED)
+		cancel->evidence = QL_EVIDENCE_EXITED;
+}
+
+void
+ql_move_attempt(struct ql_move *move)
+{
+	struct ql_state *next = move->next;
+	int64_t now = move->event->now;
+	next->attempt++;
+	next->epoch++;
+	next->status = QL_STATUS_QUEUED;
+	next->cause = QL_CAUSE_NONE;
+	next->queued_at = now;
+	next->queue_until = next->queue_ttl_ms ? now + next->queue_ttl_ms : 0;
+	next->started_at = next->finished_at = next->run_until = 0;
+	next->salvage_until = next->retry_at = 0;
+	next->output_bytes = 0;
+	next->output_truncated = 0;
+	next->exit_code = -1;
+	next->exit_signal = 0;
+	next->tries = 0;
+	next->cancel = (struct ql_cancel){0};
+	memset(next->runs, 0, sizeof(next->runs));
+	if (!move->policy->remote_broker)
+		return;
+	ql_move_act_on(move, QL_ACT_ENQUEUE, 0);
+	next->retry_at = now + move->policy->retry_ms;
+}
+
+bool
+ql_run_is_open(const struct ql_run *run)
+{
+	return ql_phase_takes_slot((enum ql_phase)run->phase);
+}
+
+bool
+ql_run_is_asked(const struct ql_run *run)
+{
+	return run->released_at && !run->killed_at && ql_run_is_open(run) &&
+	       run->phase != QL_PHASE_EXITED;
+}
+
+bool
+ql_move_has_no_run(const struct ql_move *move)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		if (move->next->runs[i].incarnation)
+			return false;
+	}
+	return true;
+}
