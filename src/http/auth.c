@@ -10,7 +10,7 @@
 #include <strings.h>
 
 #include "base/str.h"
-#include "http/limits.h"
+#include "http/bounds.h"
 
 static void
 hex_text(const unsigned char hash[static QL_HASH], char ret_text[static QL_HASH_TEXT])

@@ -20,7 +20,6 @@ drop_looking(void *state)
 {
 	struct looking *looking = state;
 	ql_look_done(&looking->look);
-	free(looking);
 }
 
 static void

@@ -4,7 +4,7 @@
 #include <utlist.h>
 
 #include "http/inside.h"
-#include "http/limits.h"
+#include "http/bounds.h"
 
 static void
 open_conn(struct ql_server *server, struct MHD_Connection *mhd, void **ret_conn)

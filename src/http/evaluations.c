@@ -22,7 +22,6 @@ drop_reading(void *state)
 {
 	struct reading *reading = state;
 	ql_look_done(&reading->look);
-	free(reading);
 }
 
 static void

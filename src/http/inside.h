@@ -26,6 +26,7 @@ struct ql_conn {
 };
 
 struct ql_events;
+struct ql_output;
 
 struct ql_server {
 	unsigned magic;
@@ -45,6 +46,7 @@ struct ql_server {
 	size_t streams;
 	size_t body_bytes; /* of all bodies being received */
 	struct ql_events *events;
+	struct ql_output *followed; /* outputs.c */
 	bool stopping;
 	int64_t stop_deadline;
 	void (*stopped)(void *arg);

@@ -1,4 +1,7 @@
+#include <stdio.h>
+
 #include "http/inside.h"
+#include "http/openapi.h"
 #include "http/route.h"
 
 void
@@ -20,6 +23,7 @@ void
 ql_serve_readyz(struct ql_request *req)
 {
 	struct ql_health health;
+	char runtime[512];
 	struct ql_json json = {0};
 	ql_engine_health(req->server->config.engine, &health);
 	bool ready = health.ready && health.store_ok;
@@ -27,11 +31,22 @@ ql_serve_readyz(struct ql_request *req)
 	ql_json_text(&json, "status", ready ? "ready" : health.ready ? "unavailable" : "starting");
 	ql_json_open(&json, "dependencies", '{');
 	put_dependency(&json, "store", NULL, health.store_ok ? NULL : health.store_error);
-	if (health.runtime_name)
-		put_dependency(&json, health.runtime_name, health.runtime_limits, NULL);
+	if (health.runtime_name) {
+		snprintf(runtime, sizeof(runtime), "%s: %s", health.runtime_name,
+			health.runtime_limits ? health.runtime_limits : "");
+		put_dependency(&json, "runtime", runtime, NULL);
+	}
 	ql_json_close(&json, '}');
 	ql_json_close(&json, '}');
 	ql_reply_json(req, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, &json);
 	if (!ready)
 		ql_reply_header(req, "Retry-After", "1");
+}
+
+void
+ql_serve_openapi(struct ql_request *req)
+{
+	struct ql_json json = {0};
+	ql_buf_add(&json.buf, ql_openapi_json, ql_openapi_len);
+	ql_reply_json(req, MHD_HTTP_OK, &json);
 }

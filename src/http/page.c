@@ -7,7 +7,7 @@
 
 #include "base/str.h"
 #include "http/inside.h"
-#include "http/limits.h"
+#include "http/bounds.h"
 
 static void
 drop_page(void *state)
@@ -15,7 +15,6 @@ drop_page(void *state)
 	struct ql_page *page = state;
 	ql_looks_done(&page->looks);
 	ql_store_read_done(&page->read);
-	free(page);
 }
 
 static const char status_words[] =

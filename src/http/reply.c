@@ -4,20 +4,6 @@
 
 #include "http/inside.h"
 
-void *
-ql_request_state(struct ql_request *req, size_t size, void (*drop)(void *state))
-{
-	req->state = calloc(1, size);
-	if (!req->state) {
-		struct ql_err e;
-		ql_fail(&e, QL_E_SYSTEM, "out of memory for the request");
-		ql_reply_err(req, &e);
-		return NULL;
-	}
-	req->drop = drop;
-	return req->state;
-}
-
 void
 ql_reply_response(struct ql_request *req, unsigned status, struct MHD_Response *response)
 {

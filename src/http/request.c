@@ -1,6 +1,8 @@
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <utlist.h>
 
 #include "base/str.h"
 #include "http/inside.h"
@@ -20,6 +22,43 @@ set_phase(struct ql_request *req, enum ql_request_phase phase, int64_t limit_ms)
 	conn->since = (int64_t)uv_now(req->server->config.loop);
 	conn->deadline = limit_ms ? conn->since + limit_ms : 0;
 }
+
+/* ---- what a handler has of its own ---- */
+
+struct held_state {
+	struct held_state *next;
+	void (*drop)(void *state);
+	max_align_t state[];
+};
+
+void *
+ql_request_state(struct ql_request *req, size_t size, void (*drop)(void *state))
+{
+	struct held_state *held = calloc(1, sizeof(*held) + size);
+	if (!held) {
+		struct ql_err e;
+		ql_fail(&e, QL_E_SYSTEM, "out of memory for the request");
+		ql_reply_err(req, &e);
+		return NULL;
+	}
+	held->drop = drop;
+	LL_PREPEND(req->states, held);
+	req->state = held->state;
+	return held->state;
+}
+
+static void
+drop_states(struct ql_request *req)
+{
+	struct held_state *held, *next;
+	LL_FOREACH_SAFE(req->states, held, next)
+	{
+		held->drop(held->state);
+		free(held);
+	}
+}
+
+/* ---- begin and end ---- */
 
 void *
 ql_request_begin(void *cls, const char *uri, struct MHD_Connection *mhd)
@@ -53,8 +92,7 @@ ql_request_end(
 	if (!req)
 		return;
 	assert_request(req);
-	if (req->drop)
-		req->drop(req->state);
+	drop_states(req);
 	if (req->response)
 		MHD_destroy_response(req->response);
 	server->body_bytes -= req->body.len;
@@ -244,12 +282,12 @@ static int
 parse_body(struct ql_request *req)
 {
 	json_error_t error;
+	if (!req->body.len && !(req->route->flags & QL_ROUTE_NEEDED))
+		return 0;
 	if (!req->body.len)
-		return req->route->flags & QL_ROUTE_NEEDED
-			       ? ql_problem_field(&req->problem, "body",
-					 "%s %s needs a JSON object as its body",
-					 req->route->method, req->route->pattern)
-			       : 0;
+		return ql_fail(&req->problem.err, QL_E_SYNTAX,
+			"the body is empty; %s %s needs a JSON object", req->route->method,
+			req->route->pattern);
 	req->json = json_loadb(
 		req->body.data, req->body.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (!req->json) {
@@ -336,6 +374,8 @@ ql_request_resume(struct ql_request *req)
 	MHD_resume_connection(req->conn->mhd);
 	ql_server_kick(req->server);
 }
+
+/* ---- those that wait ---- */
 
 int
 ql_request_hold(struct ql_request *req)

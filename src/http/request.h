@@ -3,8 +3,8 @@
  *
  * A handler is called once, with the body complete. It answers at once, or starts an operation and
  * returns; then the connection is suspended until the operation's `done` answers. Exactly one
- * answer. What a handler has of its own hangs on `state` and is given to `drop` after the answer has
- * left (or its client), never while an operation is open, as a suspended request can't end.
+ * answer. What a handler has of its own (ql_request_state) is dropped after the answer has left (or
+ * its client), never while an operation is open, as a suspended request can't end.
  */
 #ifndef QL_HTTP_REQUEST_H
 #define QL_HTTP_REQUEST_H
@@ -22,6 +22,7 @@
 struct ql_server;
 struct ql_conn;
 struct ql_route;
+struct held_state;
 struct MHD_Response;
 
 enum ql_request_phase {
@@ -55,15 +56,18 @@ struct ql_request {
 	unsigned status;
 	size_t size; /* of the answer's body, where it is known */
 
-	void *state; /* the handler's */
-	void (*drop)(void *state); /* frees it */
+	struct held_state *states; /* of ql_request_state */
+	void *state; /* the latest of them */
 	void (*leave)(struct ql_request *req); /* ends a wait early, by answering; or NULL */
 };
 
 /* A header of the request, or NULL. */
 const char *ql_request_header(const struct ql_request *req, const char *name);
 
-/* Zeroed memory that is freed with the request; NULL when there is none (it is answered then). */
+/*
+ * Zeroed memory of the handler's, freed with the request after `drop` has freed what it points to.
+ * NULL when there is none (the request is answered then).
+ */
 void *ql_request_state(struct ql_request *req, size_t size, void (*drop)(void *state));
 
 /*

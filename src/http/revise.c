@@ -18,7 +18,6 @@ drop_revising(void *state)
 	struct revising *revising = state;
 	ql_look_done(&revising->look);
 	ql_revise_done(&revising->op);
-	free(revising);
 }
 
 static void

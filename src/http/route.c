@@ -8,30 +8,40 @@
 /* What the queries, and the bodies of stops, may name. */
 static const char *const wait_names[] = {"wait", NULL};
 static const char *const list_names[] = {"status", "owner", "label", "limit", "cursor", NULL};
+static const char *const output_names[] = {"attempt", "stream", "offset", "follow", NULL};
 static const char *const stop_names[] = {"terminate", "grace", "escalate", "reason", "wait", NULL};
 static const char *const stops_names[] = {
 	"status", "mode", "actor", "since", "limit", "cursor", NULL};
 static const char *const batch_members[] = {"evaluations", NULL};
+static const char *const report_members[] = {
+	"status", "output", "error", "result", "reported_status", NULL};
 static const char *const no_members[] = {NULL};
 
 #define BODY QL_ROUTE_BODY
 #define NEEDED (QL_ROUTE_BODY | QL_ROUTE_NEEDED)
+#define TASK QL_ROUTE_EVAL_KEY
 
 const struct ql_route ql_routes[] = {
 	{"GET", "/healthz", ql_serve_healthz, QL_ROUTE_OPEN},
 	{"GET", "/readyz", ql_serve_readyz, QL_ROUTE_OPEN},
+	{"GET", "/openapi.json", ql_serve_openapi},
 	{"POST", "/api/eval", ql_serve_submit, NEEDED},
 	{"POST", "/api/eval-batch", ql_serve_batch, NEEDED, NULL, batch_members},
 	{"GET", "/api/eval/{id}", ql_serve_evaluation, 0, wait_names},
 	{"DELETE", "/api/eval/{id}", ql_serve_delete},
 	{"GET", "/api/evaluations", ql_serve_evaluations, 0, list_names},
+	{"GET", "/api/eval/{id}/output", ql_serve_output, 0, output_names},
 	{"GET", "/api/eval/{id}/timeline", ql_serve_timeline},
+	{"GET", "/api/eval/{id}/checkpoint", ql_serve_checkpoint},
 	{"POST", "/api/eval/{id}/cancel", ql_serve_cancel, BODY, stop_names, stop_names},
 	{"POST", "/api/eval/{id}/kill", ql_serve_kill, BODY, stop_names, stop_names},
 	{"POST", "/api/eval/{id}/restore", ql_serve_restore, BODY, NULL, no_members},
 	{"POST", "/api/eval/{id}/resume", ql_serve_resume, BODY, NULL, no_members},
 	{"GET", "/api/cancellations", ql_serve_cancellations, 0, stops_names},
 	{"GET", "/api/cancellations/{cid}", ql_serve_cancellation},
+	{"GET", "/api/events", ql_serve_events},
+	{"GET", "/evaluations/{id}", ql_serve_report, TASK},
+	{"PUT", "/evaluations/{id}", ql_serve_report_put, NEEDED | TASK, NULL, report_members},
 };
 
 const size_t ql_route_count = sizeof(ql_routes) / sizeof(ql_routes[0]);

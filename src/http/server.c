@@ -7,8 +7,10 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "http/events.h"
 #include "http/inside.h"
-#include "http/limits.h"
+#include "http/bounds.h"
+#include "http/outputs.h"
 
 const struct ql_server_limits ql_server_limits_default = {
 	.connections = QL_HTTP_CONNECTIONS,
@@ -73,6 +75,8 @@ on_sweep(uv_timer_t *sweep)
 {
 	struct ql_server *server = sweep->data;
 	ql_conns_sweep(server);
+	ql_events_beat(server->events);
+	ql_outputs_sweep(server);
 	ql_server_kick(server);
 }
 
@@ -118,7 +122,7 @@ start_mhd(struct ql_server *server, struct ql_err *e)
 static int
 make_healthy(struct ql_server *server, struct ql_err *e)
 {
-	static const char text[] = "{\"status\":\"ok\"}";
+	static const char text[] = "{\"status\":\"ok\",\"version\":\"" QL_VERSION "\"}";
 	server->healthy = MHD_create_response_from_buffer(
 		sizeof(text) - 1, (void *)text, MHD_RESPMEM_PERSISTENT);
 	if (!server->healthy)
@@ -164,7 +168,8 @@ start(struct ql_server *server, struct ql_err *e)
 			"stop "
 			"code here; listen on 127.0.0.1, or leave --auth at keys",
 			text);
-	if (make_healthy(server, e) || start_mhd(server, e))
+	if (make_healthy(server, e) || ql_events_new(server, &server->events, e) ||
+		start_mhd(server, e))
 		return -1;
 	write_url(server);
 	start_handles(server);
@@ -250,6 +255,7 @@ ql_server_free(struct ql_server *server)
 {
 	if (!server)
 		return;
+	ql_events_free(server->events);
 	if (server->healthy)
 		MHD_destroy_response(server->healthy);
 	server->magic = 0;

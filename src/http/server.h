@@ -17,7 +17,7 @@
 
 struct ql_server;
 
-/* Those bounds of limits.h that a test has to reach. */
+/* Those bounds of bounds.h that a test has to reach. */
 struct ql_server_limits {
 	unsigned connections;
 	size_t waits;

@@ -23,7 +23,6 @@ drop_stopping(void *state)
 	struct stopping *stopping = state;
 	ql_look_done(&stopping->look);
 	ql_stop_done(&stopping->op);
-	free(stopping);
 }
 
 /* ---- what is asked for ---- */

@@ -35,7 +35,6 @@ drop_submitting(void *state)
 	free(submitting->records);
 	free(submitting->events);
 	free(submitting->op.replay_ids);
-	free(submitting);
 }
 
 /* ---- the answer: 201 and what was submitted ---- */

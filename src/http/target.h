@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
-#include "http/limits.h"
+#include "http/bounds.h"
 
 #define QL_TARGET_ROOM 256
 

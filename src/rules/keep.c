@@ -57,6 +57,19 @@ ql_keep_make(const char *data_dir, const char *eval_id, int32_t attempt, struct 
 	return 0;
 }
 
+int
+ql_keep_checkpoint(
+	const char *data_dir, const char *eval_id, int32_t attempt, char *ret_path, size_t size)
+{
+	for (; attempt > 0; attempt--) {
+		if (ql_keep_path(data_dir, eval_id, attempt, QL_KEEP_CHECKPOINT, ret_path, size))
+			return -1;
+		if (access(ret_path, F_OK) == 0)
+			return 0;
+	}
+	return -1;
+}
+
 static int
 remove_files(DIR *dir, const char *path, struct ql_err *e)
 {

@@ -95,6 +95,24 @@ test_make_and_remove(void **state)
 	assert_int_equal(ql_keep_remove(dir, "eval", 2, &e), 0);
 }
 
+/* The newest one of this attempt or before; a later attempt's is not looked at. */
+static void
+test_the_newest_checkpoint_is_found(void **state)
+{
+	const char *dir = *state;
+	char path[256], wanted[256];
+	struct ql_err e = {0};
+	assert_int_equal(ql_keep_checkpoint(dir, "eval", 3, path, sizeof(path)), -1);
+	assert_int_equal(ql_keep_make(dir, "eval", 2, &e), 0);
+	put_file(dir, QL_KEEP_CHECKPOINT);
+	assert_int_equal(
+		ql_keep_path(dir, "eval", 2, QL_KEEP_CHECKPOINT, wanted, sizeof(wanted)), 0);
+	assert_int_equal(ql_keep_checkpoint(dir, "eval", 3, path, sizeof(path)), 0);
+	assert_string_equal(path, wanted);
+	assert_int_equal(ql_keep_checkpoint(dir, "eval", 1, path, sizeof(path)), -1);
+	assert_int_equal(ql_keep_remove(dir, "eval", 2, &e), 0);
+}
+
 /* A link in its place isn't followed: what it leads to isn't ours. */
 static void
 test_a_link_is_not_followed(void **state)
@@ -132,6 +150,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_ids_are_spread),
+		cmocka_unit_test_setup_teardown(
+			test_the_newest_checkpoint_is_found, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_make_and_remove, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_a_link_is_not_followed, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(

@@ -2,8 +2,8 @@
  * Every bound of the HTTP side. What a test must reach quickly is a member of struct
  * ql_server_limits (server.h), whose defaults stand here; the rest is fixed. Times in ms.
  */
-#ifndef QL_HTTP_LIMITS_H
-#define QL_HTTP_LIMITS_H
+#ifndef QL_HTTP_BOUNDS_H
+#define QL_HTTP_BOUNDS_H
 
 #define QL_HTTP_BODY_MAX ((4 << 20) + (64 << 10)) /* bytes: a code of 4 MiB and its frame */
 #define QL_HTTP_BODY_NAME "4 MiB (and 64 KiB for what stands around a code)"

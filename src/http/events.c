@@ -1,0 +1,324 @@
+#include "http/events.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "base/rand.h"
+#include "base/str.h"
+#include "http/inside.h"
+#include "http/look.h"
+#include "http/route.h"
+#include "http/stream.h"
+
+/* One event as it is sent, then its owner's name. Held by the ring and by who is sending it. */
+struct event {
+	int refs;
+	size_t len;
+	char text[];
+};
+
+struct ql_events {
+	struct ql_server *server;
+	struct ql_subscriber sub;
+	char boot[QL_RAND_ID];
+	uint64_t next; /* the number of the next event */
+	uint64_t oldest; /* the number of the oldest one in the ring; next = the ring is empty */
+	struct event *ring[QL_EVENTS_MAX]; /* event N at N % QL_EVENTS_MAX */
+	size_t bytes;
+	struct listener *listeners;
+	int64_t left_at; /* loop time at which the last listener left; 0 = nobody ever listened */
+};
+
+struct listener {
+	struct listener *next, *prev;
+	struct ql_request *req;
+	struct ql_events *events;
+	uint64_t place; /* the number of the event that it gets next */
+	struct event *event; /* the one being sent, or NULL */
+	size_t sent; /* bytes of it */
+	int64_t spoken_at;
+	bool beat; /* a comment is due */
+	bool ended;
+};
+
+static void
+release(struct event *event)
+{
+	if (event && !--event->refs)
+		free(event);
+}
+
+static struct event *
+make_event(const char *owner, const char *text, size_t len)
+{
+	size_t owner_size = strlen(owner) + 1;
+	struct event *event = malloc(sizeof(*event) + len + owner_size);
+	if (!event)
+		return NULL;
+	*event = (struct event){.refs = 1, .len = len};
+	memcpy(event->text, text, len);
+	memcpy(event->text + len, owner, owner_size);
+	return event;
+}
+
+/* ---- the ring ---- */
+
+static void
+drop_oldest(struct ql_events *events)
+{
+	struct event **place = &events->ring[events->oldest++ % QL_EVENTS_MAX];
+	events->bytes -= *place ? (*place)->len : 0;
+	release(*place);
+	*place = NULL;
+}
+
+static void
+drop_all(struct ql_events *events)
+{
+	while (events->oldest < events->next)
+		drop_oldest(events);
+}
+
+static bool
+is_heard(const struct ql_events *events)
+{
+	int64_t now = (int64_t)uv_now(events->server->config.loop);
+	return events->listeners || (events->left_at && now - events->left_at < QL_EVENTS_KEEP_MS);
+}
+
+/* Takes the text. One that there is no memory for is missed by all: they are reset. */
+static void
+append(struct ql_events *events, const char *owner, struct ql_buf *text)
+{
+	struct event *event = text->failed ? NULL : make_event(owner, text->data, text->len);
+	ql_buf_done(text);
+	if (!event) {
+		drop_all(events);
+		events->oldest = ++events->next;
+		return;
+	}
+	while (events->oldest < events->next &&
+		(events->next - events->oldest == QL_EVENTS_MAX ||
+			events->bytes + event->len > QL_EVENTS_BYTES))
+		drop_oldest(events);
+	events->ring[events->next++ % QL_EVENTS_MAX] = event;
+	events->bytes += event->len;
+}
+
+static void
+put_head(const struct ql_events *events, struct ql_buf *text, const char *kind)
+{
+	ql_buf_addf(text, "id: %s-%llu\nevent: %s\ndata: ", events->boot,
+		(unsigned long long)events->next, kind);
+}
+
+static void
+on_changed(struct ql_subscriber *sub, const struct ql_record *record, bool stopping)
+{
+	struct ql_events *events =
+		(struct ql_events *)((char *)sub - offsetof(struct ql_events, sub));
+	struct listener *listener;
+	if (!is_heard(events)) {
+		drop_all(events);
+		events->next += 1 + stopping;
+		events->oldest = events->next;
+		return;
+	}
+	struct ql_json json = {0};
+	put_head(events, &json.buf, "evaluation");
+	ql_render_evaluation(&json, NULL, record, NULL);
+	ql_buf_adds(&json.buf, "\n\n");
+	append(events, record->owner ? record->owner : "", &json.buf);
+	if (stopping) {
+		json = (struct ql_json){0};
+		put_head(events, &json.buf, "cancellation");
+		ql_render_cancellation(&json, NULL, record, NULL);
+		ql_buf_adds(&json.buf, "\n\n");
+		append(events, record->owner ? record->owner : "", &json.buf);
+	}
+	DL_FOREACH (events->listeners, listener)
+		ql_stream_wake(listener->req);
+}
+
+int
+ql_events_new(struct ql_server *server, struct ql_events **ret_events, struct ql_err *e)
+{
+	struct ql_events *events = calloc(1, sizeof(*events));
+	if (!events)
+		return ql_fail(e, QL_E_SYSTEM, "out of memory for the HTTP server");
+	events->server = server;
+	events->sub.changed = on_changed;
+	events->next = events->oldest = 1;
+	ql_rand_id(ql_engine_now(server->config.engine), events->boot);
+	ql_engine_subscribe(server->config.engine, &events->sub);
+	*ret_events = events;
+	return 0;
+}
+
+void
+ql_events_free(struct ql_events *events)
+{
+	if (!events)
+		return;
+	ql_engine_unsubscribe(events->server->config.engine, &events->sub);
+	drop_all(events);
+	free(events);
+}
+
+/* ---- listeners ---- */
+
+static bool
+may_hear(const struct listener *listener, const struct event *event)
+{
+	const struct ql_caller *caller = &listener->req->caller;
+	return caller->admin || !strcmp(event->text + event->len, caller->owner);
+}
+
+/* A text of the listener's own, between two events. */
+static void
+say(struct listener *listener, const char *text)
+{
+	listener->event = make_event("", text, strlen(text));
+	listener->sent = 0;
+	if (!listener->event)
+		listener->ended = true;
+}
+
+static void
+say_reset(struct listener *listener)
+{
+	struct ql_events *events = listener->events;
+	char text[192];
+	listener->place = events->next;
+	snprintf(text, sizeof(text),
+		"id: %s-%llu\nevent: reset\ndata: {\"reason\":\"what came before is no longer "
+		"kept; "
+		"read the lists anew\"}\n\n",
+		events->boot, (unsigned long long)events->next - 1);
+	say(listener, text);
+}
+
+/* The next thing to be sent, if there is one. */
+static void
+take_next(struct listener *listener)
+{
+	struct ql_events *events = listener->events;
+	if (listener->place < events->oldest) {
+		say_reset(listener);
+		return;
+	}
+	while (!listener->event && listener->place < events->next) {
+		struct event *event = events->ring[listener->place++ % QL_EVENTS_MAX];
+		if (!may_hear(listener, event))
+			continue;
+		event->refs++;
+		listener->event = event;
+		listener->sent = 0;
+	}
+	if (!listener->event && listener->beat)
+		say(listener, ": still here\n\n");
+}
+
+static ssize_t
+pull(struct ql_request *req, char *buf, size_t max)
+{
+	struct listener *listener = req->state;
+	size_t len = 0;
+	while (len < max && !listener->ended) {
+		if (!listener->event)
+			take_next(listener);
+		struct event *event = listener->event;
+		if (!event)
+			break;
+		size_t left = event->len - listener->sent;
+		size_t n = left < max - len ? left : max - len;
+		memcpy(buf + len, event->text + listener->sent, n);
+		len += n;
+		listener->sent += n;
+		listener->beat = false;
+		listener->spoken_at = (int64_t)uv_now(req->server->config.loop);
+		if (n < left)
+			break;
+		release(event);
+		listener->event = NULL;
+	}
+	if (len)
+		return (ssize_t)len;
+	return listener->ended ? QL_STREAM_END : 0;
+}
+
+static void
+drop_listener(void *state)
+{
+	struct listener *listener = state;
+	struct ql_events *events = listener->events;
+	release(listener->event);
+	if (!events)
+		return;
+	DL_DELETE(events->listeners, listener);
+	events->left_at = (int64_t)uv_now(events->server->config.loop);
+}
+
+static void
+leave(struct ql_request *req)
+{
+	struct listener *listener = req->state;
+	listener->ended = true;
+	ql_stream_wake(req);
+}
+
+void
+ql_events_beat(struct ql_events *events)
+{
+	int64_t now = (int64_t)uv_now(events->server->config.loop);
+	struct listener *listener;
+	DL_FOREACH (events->listeners, listener) {
+		if (now - listener->spoken_at < events->server->config.limits.beat_ms)
+			continue;
+		listener->beat = true;
+		ql_stream_wake(listener->req);
+	}
+}
+
+/* Whatever isn't an id of this server's is one that is no longer kept. */
+static uint64_t
+place_after(const struct ql_events *events, const char *id)
+{
+	size_t len = strlen(events->boot);
+	int64_t number;
+	if (strncmp(id, events->boot, len) != 0 || id[len] != '-' ||
+		ql_str_int(id + len + 1, 0, (int64_t)events->next - 1, &number))
+		return 0;
+	return (uint64_t)number + 1;
+}
+
+/* Its first words: where it is, so that it can come back before the first event. */
+static void
+greet(struct listener *listener)
+{
+	struct ql_events *events = listener->events;
+	char text[96];
+	snprintf(text, sizeof(text), "retry: 2000\nid: %s-%llu\n\n", events->boot,
+		(unsigned long long)events->next - 1);
+	say(listener, text);
+}
+
+void
+ql_serve_events(struct ql_request *req)
+{
+	struct ql_events *events = req->server->events;
+	const char *id = ql_request_header(req, "Last-Event-ID");
+	struct listener *listener = ql_request_state(req, sizeof(*listener), drop_listener);
+	if (!listener || ql_reply_stream(req, "text/event-stream", -1, pull, leave))
+		return;
+	listener->req = req;
+	listener->events = events;
+	listener->spoken_at = (int64_t)uv_now(req->server->config.loop);
+	listener->place = id ? place_after(events, id) : events->next;
+	if (!id)
+		greet(listener);
+	DL_APPEND(events->listeners, listener);
+}
