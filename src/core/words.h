@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/check.h"
+
 enum ql_status {
 #define X(status, word, celery, settled) QL_STATUS_##status,
 #include "core/status.def"
@@ -76,13 +78,6 @@ enum ql_verdict {
 #include "core/verdict.def"
 #undef X
 	QL_VERDICT_COUNT
-};
-
-enum ql_check {
-#define X(check, name, looks) QL_CHECK_##check,
-#include "base/check.def"
-#undef X
-	QL_CHECK_COUNT
 };
 
 /* The API's word; NULL for NONE. */

@@ -1,0 +1,54 @@
+/*
+ * The verifier: «is anything of this run left?», asked of the kernel, never of whoever stopped
+ * it. It never signals and changes nothing. Each check answers «nothing», or names what is left,
+ * or says that it could not be asked.
+ */
+#ifndef QL_PROOF_PROOF_H
+#define QL_PROOF_PROOF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/check.h"
+
+/* By what a run can be found. All pointers stay the caller's; what is not known is 0 or NULL. */
+struct ql_proof_subject {
+	const char *boot_id; /* of the boot it was started in; another one now: it is dead */
+	int pidfd; /* of its PID 1, opened while that was alive; -1 = none */
+	int32_t init_pid; /* its PID 1 in our numbers, with its start time */
+	uint64_t init_start;
+	uint64_t pidns; /* inode; hold /proc/PID/ns/pid open, or it may be given to another */
+	uint64_t mntns;
+	const char *const *cgroups; /* absolute folders; NULL-terminated */
+	const char *mark; /* "NAME=value" that stands in its environment */
+	const char *argument; /* its processes have this argument before they exec the program */
+	const char *mount; /* text in the source of its mounts */
+	uint32_t uid; /* whose processes may be the run's; the marks are looked for there */
+};
+
+#define QL_PROOF_TEXT 400
+
+struct ql_proof {
+	int32_t passed; /* bits 1 << enum ql_check */
+	int32_t failed;
+	int32_t unasked;
+	int left; /* live processes found, each counted once per check */
+	int zombies; /* dead, but not reaped by their parent outside of the run */
+	char text[QL_PROOF_TEXT]; /* what is left: who, in which state, where in the kernel */
+};
+
+void ql_prove(const struct ql_proof_subject *subject, struct ql_proof *ret_proof);
+
+/* Nothing failed, and at least one check that no process can evade has passed. */
+bool ql_proof_holds(const struct ql_proof *proof);
+
+/*
+ * The live processes that ql_prove would name, for whoever has to end them. The callee must make
+ * sure of the pid by itself (open a pidfd, then look again with ql_proof_matches).
+ */
+void ql_proof_each(
+	const struct ql_proof_subject *subject, void (*found)(void *arg, int32_t pid), void *arg);
+bool ql_proof_matches(const struct ql_proof_subject *subject, int32_t pid);
+
+#endif

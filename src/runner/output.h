@@ -1,0 +1,43 @@
+/*
+ * The program's output: two pipes, read in the order in which they have something, appended to
+ * the keep folder's `output` and `index`. Past the bound, or once the disk doesn't take more, the
+ * rest is read and dropped: a program is never blocked or lost for what nobody keeps.
+ */
+#ifndef QL_RUNNER_OUTPUT_H
+#define QL_RUNNER_OUTPUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define QL_OUTPUT_CHUNK (64 << 10) /* bytes read at once; as much as a pipe holds */
+
+/* As struct ql_keep_span of rules/keep.h, of which this is the writer. */
+struct ql_output_span {
+	uint32_t len;
+	uint32_t stream; /* 1 = stdout, 2 = stderr */
+};
+
+struct ql_output {
+	int data; /* owned, as is index; -1 = not open */
+	int index;
+	int64_t bytes; /* kept so far */
+	int64_t spans;
+	int64_t max;
+	bool truncated;
+	char chunk[QL_OUTPUT_CHUNK];
+};
+
+/* Makes both files in the keep folder, empty. */
+int ql_output_open(struct ql_output *output, int keep, int64_t max, struct ql_err *e);
+
+/* Reads once. 1: something, 0: end of file, -1: nothing now. */
+int ql_output_read(struct ql_output *output, int pipe, uint32_t stream);
+
+/* Bytes of which the keep folder's index knows. */
+int64_t ql_output_measure(int keep);
+
+void ql_output_done(struct ql_output *output);
+
+#endif
