@@ -42,7 +42,7 @@ ql_cmd_each(struct ql_cmd *cmd, ql_each_fn *fn, void *arg, struct ql_err *e)
 		if (rc < 0 && e->code == QL_E_UNREACHABLE)
 			return -1;
 		if (rc < 0)
-			ql_say("%s: %s", cmd->operands[i], e->text);
+			ql_cli_say("%s: %s", cmd->operands[i], e->text);
 		if (rc)
 			status = QL_EXIT_FAILED;
 	}
@@ -56,7 +56,7 @@ ql_cmd_again(struct ql_cmd *cmd, const char *id, const char *what, struct ql_err
 	struct ql_answer answer;
 	int rc = ql_cmd_call_eval(cmd, "POST", id, what, &answer, e);
 	ql_buf_addf(&line, "%s: %s as attempt %lld", id,
-		ql_json_text(answer.json, "status", "queued"),
+		ql_member_text(answer.json, "status", "queued"),
 		(long long)json_integer_value(json_object_get(answer.json, "attempt")));
 	if (rc == 0 && !ql_cmd_has(cmd, "json"))
 		ql_print_line(line.data ? line.data : id);
@@ -67,7 +67,7 @@ ql_cmd_again(struct ql_cmd *cmd, const char *id, const char *what, struct ql_err
 static int
 status_of(const json_t *evaluation)
 {
-	return ql_status_parse(ql_json_text(evaluation, "status", ""));
+	return ql_status_parse(ql_member_text(evaluation, "status", ""));
 }
 
 bool

@@ -1,7 +1,7 @@
 /*
  * What verbs share: a request with --json in mind, many IDs, and waiting for the end.
  *
- * IDs and durations are the user's; sentences go through ql_say, one a failure.
+ * IDs and durations are the user's; sentences go through ql_cli_say, one a failure.
  */
 #ifndef QL_CLI_CALL_H
 #define QL_CLI_CALL_H

@@ -47,7 +47,7 @@ ql_detail_ended(const json_t *evaluation, char ret_text[static QL_ENDED_TEXT])
 static void
 print_text(const char *name, const json_t *object, const char *member)
 {
-	const char *text = ql_json_text(object, member, NULL);
+	const char *text = ql_member_text(object, member, NULL);
 	if (text)
 		ql_detail_line(name, "%s", text);
 }
@@ -56,11 +56,11 @@ static void
 print_time(const char *name, const json_t *object, const char *member)
 {
 	char span[QL_SPAN_TEXT];
-	int64_t at = ql_json_time(object, member);
+	int64_t at = ql_member_time(object, member);
 	if (!at)
 		return;
 	ql_print_span(ql_print_now() - at, span);
-	ql_detail_line(name, "%s (%s ago)", ql_json_text(object, member, ""), span);
+	ql_detail_line(name, "%s (%s ago)", ql_member_text(object, member, ""), span);
 }
 
 static int64_t
@@ -73,10 +73,10 @@ static void
 print_what(const json_t *evaluation)
 {
 	QL_CLEAN_BUF struct ql_buf labels = {0};
-	const char *status = ql_json_text(evaluation, "status", "?");
-	const char *cause = ql_json_text(evaluation, "cause", NULL);
+	const char *status = ql_member_text(evaluation, "status", "?");
+	const char *cause = ql_member_text(evaluation, "cause", NULL);
 	bool colours = ql_print_colours(stdout);
-	ql_detail_line("ID", "%s", ql_json_text(evaluation, "eval_id", "?"));
+	ql_detail_line("ID", "%s", ql_member_text(evaluation, "eval_id", "?"));
 	/* the one word that may be coloured: it isn't the server's unless it is one of ours */
 	const char *colour = colours ? ql_print_status_colour(status) : "";
 	if (*colour)
@@ -85,11 +85,11 @@ print_what(const json_t *evaluation)
 	else
 		ql_detail_line(
 			"STATUS", "%s%s%s", status, cause ? ", cause " : "", cause ? cause : "");
-	ql_detail_line("TASK", "%s, attempt %lld", ql_json_text(evaluation, "task_id", "?"),
+	ql_detail_line("TASK", "%s, attempt %lld", ql_member_text(evaluation, "task_id", "?"),
 		(long long)number(evaluation, "attempt"));
 	print_text("OWNER", evaluation, "owner");
-	ql_detail_line("RUNS", "%s", ql_json_text(evaluation, "language", "a command"));
-	ql_detail_line("QUEUE", "%s, priority %lld", ql_json_text(evaluation, "queue", "?"),
+	ql_detail_line("RUNS", "%s", ql_member_text(evaluation, "language", "a command"));
+	ql_detail_line("QUEUE", "%s, priority %lld", ql_member_text(evaluation, "queue", "?"),
 		(long long)number(evaluation, "priority"));
 	ql_detail_labels(&labels, evaluation);
 	if (labels.len)
@@ -101,8 +101,8 @@ static void
 print_times(const json_t *evaluation)
 {
 	char took[QL_SPAN_TEXT];
-	int64_t started = ql_json_time(evaluation, "started_at");
-	int64_t finished = ql_json_time(evaluation, "finished_at");
+	int64_t started = ql_member_time(evaluation, "started_at");
+	int64_t finished = ql_member_time(evaluation, "finished_at");
 	print_time("CREATED", evaluation, "created_at");
 	print_time("STARTED", evaluation, "started_at");
 	print_time("FINISHED", evaluation, "finished_at");
@@ -124,8 +124,8 @@ print_end(const json_t *evaluation)
 	print_text("ERROR", evaluation, "error");
 	print_text("WORKER", evaluation, "worker");
 	if (json_is_object(container))
-		ql_detail_line("CONTAINER", "%s %s", ql_json_text(container, "runtime", ""),
-			ql_json_text(container, "id", ""));
+		ql_detail_line("CONTAINER", "%s %s", ql_member_text(container, "runtime", ""),
+			ql_member_text(container, "id", ""));
 	ql_detail_line("OUTPUT", "%lld bytes%s", (long long)number(evaluation, "output_bytes"),
 		json_is_true(json_object_get(evaluation, "output_truncated"))
 			? " (more came; the first 10 MiB are kept)"
@@ -133,7 +133,7 @@ print_end(const json_t *evaluation)
 	if (json_is_object(checkpoint))
 		ql_detail_line("CHECKPOINT", "%lld bytes, saved at %s",
 			(long long)number(checkpoint, "bytes"),
-			ql_json_text(checkpoint, "at", "?"));
+			ql_member_text(checkpoint, "at", "?"));
 }
 
 static void
@@ -141,24 +141,24 @@ print_stop(const json_t *stop)
 {
 	size_t index;
 	json_t *step;
-	const char *reason = ql_json_text(stop, "reason", NULL);
+	const char *reason = ql_member_text(stop, "reason", NULL);
 	const json_t *next = json_object_get(stop, "next");
-	ql_detail_line("STOP", "%s, asked for by %s at %s%s%s", ql_json_text(stop, "mode", "?"),
-		ql_json_text(stop, "actor", "?"), ql_json_text(stop, "requested_at", "?"),
+	ql_detail_line("STOP", "%s, asked for by %s at %s%s%s", ql_member_text(stop, "mode", "?"),
+		ql_member_text(stop, "actor", "?"), ql_member_text(stop, "requested_at", "?"),
 		reason ? ": " : "", reason ? reason : "");
-	ql_detail_line("OUTCOME", "%s, evidence: %s", ql_json_text(stop, "outcome", "none yet"),
-		ql_json_text(stop, "evidence", "none"));
+	ql_detail_line("OUTCOME", "%s, evidence: %s", ql_member_text(stop, "outcome", "none yet"),
+		ql_member_text(stop, "evidence", "none"));
 	if (json_is_integer(json_object_get(stop, "stop_ms")))
 		ql_detail_line("STOPPED IN", "%lld ms", (long long)number(stop, "stop_ms"));
 	json_array_foreach (json_object_get(stop, "unasked"), index, step)
 		ql_detail_line(
 			"UNASKED", "%s", json_is_string(step) ? json_string_value(step) : "?");
 	json_array_foreach (json_object_get(stop, "steps"), index, step)
-		ql_detail_line("STEP", "%s %s: %s", ql_json_text(step, "at", "?"),
-			ql_json_text(step, "rung", "?"), ql_json_text(step, "what", ""));
+		ql_detail_line("STEP", "%s %s: %s", ql_member_text(step, "at", "?"),
+			ql_member_text(step, "rung", "?"), ql_member_text(step, "what", ""));
 	if (json_is_object(next))
-		ql_detail_line("NEXT", "%s at %s", ql_json_text(next, "rung", "?"),
-			ql_json_text(next, "at", "?"));
+		ql_detail_line("NEXT", "%s at %s", ql_member_text(next, "rung", "?"),
+			ql_member_text(next, "at", "?"));
 }
 
 void

@@ -108,7 +108,7 @@ ql_cli_main(int argc, char **argv, const struct ql_verb *const *extra)
 	int status = main_verbs(argc, argv, &cmd, &e);
 	if (status < 0) {
 		fflush(stdout);
-		ql_say("%s", e.text);
+		ql_cli_say("%s", e.text);
 		status = ql_code_exit(e.code);
 		if (cmd.verb && cmd.verb->failed && status != QL_EXIT_USAGE)
 			status = cmd.verb->failed;

@@ -37,7 +37,7 @@ ql_print_safe(struct ql_buf *buf, const char *text)
 }
 
 void
-ql_say(const char *fmt, ...)
+ql_cli_say(const char *fmt, ...)
 {
 	QL_CLEAN_BUF struct ql_buf safe = {0};
 	char *text = NULL;
@@ -122,7 +122,7 @@ ql_print_now(void)
 }
 
 int64_t
-ql_json_time(const json_t *object, const char *name)
+ql_member_time(const json_t *object, const char *name)
 {
 	int64_t ms = 0;
 	const char *text = json_string_value(json_object_get(object, name));
@@ -130,7 +130,7 @@ ql_json_time(const json_t *object, const char *name)
 }
 
 const char *
-ql_json_text(const json_t *object, const char *name, const char *otherwise)
+ql_member_text(const json_t *object, const char *name, const char *otherwise)
 {
 	const char *text = json_string_value(json_object_get(object, name));
 	return text ? text : otherwise;

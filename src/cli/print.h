@@ -14,7 +14,7 @@
 #include "base/err.h"
 
 /* "quell: …" and a newline on stderr, control characters shown. */
-void ql_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void ql_cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Adds the text with its control characters shown. */
 void ql_print_safe(struct ql_buf *buf, const char *text);
@@ -40,10 +40,10 @@ void ql_print_exact(int64_t ms, char ret_text[static QL_SPAN_TEXT]);
 int64_t ql_print_now(void);
 
 /* The member's time as unix ms; 0 when it is null, missing or no time. */
-int64_t ql_json_time(const json_t *object, const char *name);
+int64_t ql_member_time(const json_t *object, const char *name);
 
 /* The member's text, or `otherwise` when it is null, missing or no text. */
-const char *ql_json_text(const json_t *object, const char *name, const char *otherwise);
+const char *ql_member_text(const json_t *object, const char *name, const char *otherwise);
 
 /*
  * Writes all of it to stdout, raw, with a newline at its end. -1 when it couldn't be written.

@@ -150,7 +150,7 @@ try_again(struct session *session, struct ql_err *e)
 	session->retry_at = now + QL_SESSION_RETRY_MS;
 	if (!session->away_since) {
 		session->away_since = now;
-		ql_say("the server at %s went away; trying again for %d s", url,
+		ql_cli_say("the server at %s went away; trying again for %d s", url,
 			QL_SESSION_AWAY_MS / 1000);
 	}
 	if (now - session->away_since < QL_SESSION_AWAY_MS)
@@ -175,7 +175,7 @@ judge(struct session *session, const struct ql_transfer *transfer, CURLcode code
 	if (status != 200)
 		return ql_answer_fail(session->config->client, status, &transfer->answer, e);
 	if (session->away_since)
-		ql_say("the server is back");
+		ql_cli_say("the server is back");
 	session->away_since = 0;
 	return 0;
 }
@@ -220,11 +220,11 @@ on_stop(struct session *session, CURLcode code)
 	long status = ql_transfer_status(&session->stop);
 	if (code) {
 		ql_request_fail(&session->stop.request, client, code, &e);
-		ql_say("the stop did not get through, press Ctrl-C again: %s", e.text);
+		ql_cli_say("the stop did not get through, press Ctrl-C again: %s", e.text);
 		session->asked = session->sent = session->sent - 1;
 	} else if (status != 409 && status >= 300) {
 		ql_answer_fail(client, status, &session->stop.answer, &e);
-		ql_say("the stop was refused: %s", e.text);
+		ql_cli_say("the stop was refused: %s", e.text);
 	}
 }
 
@@ -270,7 +270,7 @@ on_signal(struct session *session, uint32_t signal, struct ql_err *e)
 		return 0;
 	session->asked = signal == SIGTERM ? TERMINATE_RUNG : session->asked + 1;
 	if (session->asked <= LADDER) {
-		ql_say(ladder[session->asked - 1].says, session->config->id);
+		ql_cli_say(ladder[session->asked - 1].says, session->config->id);
 		return 0;
 	}
 	return ql_fail(e, QL_E_UNAVAILABLE,

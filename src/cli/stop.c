@@ -17,11 +17,11 @@ static void
 print_next(struct ql_buf *line, const json_t *cancellation)
 {
 	const json_t *next = json_object_get(cancellation, "next");
-	const char *rung = ql_json_text(next, "rung", NULL);
+	const char *rung = ql_member_text(next, "rung", NULL);
 	char span[QL_SPAN_TEXT];
 	if (!rung)
 		return;
-	ql_print_exact(ql_json_time(next, "at") - ql_print_now(), span);
+	ql_print_exact(ql_member_time(next, "at") - ql_print_now(), span);
 	ql_buf_addf(line, " What comes by itself: %s in %s.", rung, span);
 }
 
@@ -29,7 +29,7 @@ print_next(struct ql_buf *line, const json_t *cancellation)
 static void
 print_under_way(struct ql_buf *line, const json_t *cancellation, const char *id)
 {
-	int mode = ql_mode_parse(ql_json_text(cancellation, "mode", ""));
+	int mode = ql_mode_parse(ql_member_text(cancellation, "mode", ""));
 	if (mode == QL_MODE_KILL)
 		ql_buf_addf(line, "SIGKILL is on its way; not proven stopped yet.");
 	else if (mode == QL_MODE_TERMINATE)
@@ -49,7 +49,7 @@ static void
 print_cancellation(const json_t *cancellation, const char *id)
 {
 	QL_CLEAN_BUF struct ql_buf line = {0};
-	const char *outcome = ql_json_text(cancellation, "outcome", NULL);
+	const char *outcome = ql_member_text(cancellation, "outcome", NULL);
 	ql_buf_addf(&line, "%s: ", id);
 	if (!outcome)
 		print_under_way(&line, cancellation, id);
@@ -59,7 +59,7 @@ print_cancellation(const json_t *cancellation, const char *id)
 			"again: quell kill %s",
 			ql_outcome_sentence(QL_OUTCOME_UNCONFIRMED), id, id);
 	else
-		ql_buf_adds(&line, ql_json_text(cancellation, "message", outcome));
+		ql_buf_adds(&line, ql_member_text(cancellation, "message", outcome));
 	ql_print_line(line.data ? line.data : id);
 }
 
@@ -70,7 +70,7 @@ await(struct ql_cmd *cmd, const char *id, int64_t until, struct ql_answer *answe
 	QL_CLEAN_BUF struct ql_buf path = {0};
 	struct ql_answer evaluation;
 	ql_buf_adds(&path, "/api/cancellations");
-	ql_path_segment(&path, ql_json_text(answer->json, "cancellation_id", ""));
+	ql_path_segment(&path, ql_member_text(answer->json, "cancellation_id", ""));
 	ql_answer_done(answer);
 	int rc = ql_client_await(cmd->client, id, until - ql_print_now(), &evaluation, e);
 	ql_answer_done(&evaluation);

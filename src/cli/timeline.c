@@ -23,10 +23,10 @@ ql_timeline_print(const json_t *answer, size_t last)
 		char attempt[24];
 		snprintf(attempt, sizeof(attempt), "%lld",
 			(long long)json_integer_value(json_object_get(step, "attempt")));
-		ql_grid_add(&grid, ql_json_text(step, "at", "?"));
+		ql_grid_add(&grid, ql_member_text(step, "at", "?"));
 		ql_grid_add(&grid, attempt);
-		ql_grid_add(&grid, ql_json_text(step, "status", "?"));
-		ql_grid_add(&grid, ql_json_text(step, "what", ""));
+		ql_grid_add(&grid, ql_member_text(step, "status", "?"));
+		ql_grid_add(&grid, ql_member_text(step, "what", ""));
 	}
 	ql_grid_print(&grid, true);
 }

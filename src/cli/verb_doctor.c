@@ -25,8 +25,8 @@ print_dependencies(const json_t *ready)
 	const char *name;
 	json_t *dependency;
 	json_object_foreach (json_object_get(ready, "dependencies"), name, dependency) {
-		const char *detail = ql_json_text(dependency, "detail", NULL);
-		ql_detail_line(name, "%s%s%s", ql_json_text(dependency, "state", "?"),
+		const char *detail = ql_member_text(dependency, "detail", NULL);
+		ql_detail_line(name, "%s%s%s", ql_member_text(dependency, "state", "?"),
 			detail ? ": " : "", detail ? detail : "");
 	}
 }
@@ -56,19 +56,19 @@ examine_server(struct ql_cmd *cmd, struct ql_err *e)
 		ql_detail_line("quell", QL_VERSION);
 		ql_detail_line("server", "%s%s%s", cmd->client->url,
 			rc ? "" : " is alive, version ",
-			rc ? "" : ql_json_text(health.json, "version", "unknown"));
+			rc ? "" : ql_member_text(health.json, "version", "unknown"));
 	}
 	ql_answer_done(&health);
 	if (rc)
 		return -1;
 	rc = get(cmd, "/readyz", &ready, e);
 	if (!quiet && ready.status) {
-		ql_detail_line("readiness", "%s", ql_json_text(ready.json, "status", e->text));
+		ql_detail_line("readiness", "%s", ql_member_text(ready.json, "status", e->text));
 		print_dependencies(ready.json);
 	}
 	if (rc && json_is_object(json_object_get(ready.json, "dependencies")))
 		ql_fail(e, e->code, "the server isn't ready: %s",
-			ql_json_text(ready.json, "status", "?"));
+			ql_member_text(ready.json, "status", "?"));
 	ql_answer_done(&ready);
 	return rc ? -1 : check_key(cmd, e);
 }
@@ -95,7 +95,7 @@ static const char *const advice[QL_STATUS_COUNT] = {
 static void
 print_advice(const json_t *evaluation, const char *id)
 {
-	int status = ql_status_parse(ql_json_text(evaluation, "status", ""));
+	int status = ql_status_parse(ql_member_text(evaluation, "status", ""));
 	const json_t *stop = json_object_get(evaluation, "cancellation");
 	bool has_next = json_is_object(json_object_get(stop, "next"));
 	if (status >= 0)

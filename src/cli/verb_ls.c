@@ -36,9 +36,9 @@ static void
 add_times(struct ql_grid *grid, const json_t *evaluation)
 {
 	char age[QL_SPAN_TEXT], took[QL_SPAN_TEXT] = "-";
-	int64_t now = ql_print_now(), created = ql_json_time(evaluation, "created_at");
-	int64_t started = ql_json_time(evaluation, "started_at");
-	int64_t finished = ql_json_time(evaluation, "finished_at");
+	int64_t now = ql_print_now(), created = ql_member_time(evaluation, "created_at");
+	int64_t started = ql_member_time(evaluation, "started_at");
+	int64_t finished = ql_member_time(evaluation, "finished_at");
 	ql_print_span(now - created, age);
 	if (started)
 		ql_print_exact((finished ? finished : now) - started, took);
@@ -52,13 +52,13 @@ add_row(struct ql_grid *grid, const json_t *evaluation)
 	QL_CLEAN_BUF struct ql_buf labels = {0};
 	char text[QL_ENDED_TEXT];
 	const char *ended = ql_detail_ended(evaluation, text);
-	ql_grid_add(grid, ql_json_text(evaluation, "eval_id", "?"));
-	ql_grid_add(grid, ql_json_text(evaluation, "status", "?"));
-	ql_grid_add(grid, ql_json_text(evaluation, "language", "-"));
+	ql_grid_add(grid, ql_member_text(evaluation, "eval_id", "?"));
+	ql_grid_add(grid, ql_member_text(evaluation, "status", "?"));
+	ql_grid_add(grid, ql_member_text(evaluation, "language", "-"));
 	add_times(grid, evaluation);
 	ql_grid_add(grid, ended ? ended : "-");
-	ql_grid_add(grid, ql_json_text(evaluation, "cause", "-"));
-	ql_grid_add(grid, ql_json_text(evaluation, "queue", "-"));
+	ql_grid_add(grid, ql_member_text(evaluation, "cause", "-"));
+	ql_grid_add(grid, ql_member_text(evaluation, "queue", "-"));
 	ql_detail_labels(&labels, evaluation);
 	ql_grid_add(grid, labels.data ? labels.data : "-");
 }
@@ -73,7 +73,7 @@ print_page(const struct ql_cmd *cmd, const json_t *page, bool first)
 	ql_grid_init(&grid, columns);
 	json_array_foreach (evaluations, index, evaluation) {
 		if (ql_cmd_has(cmd, "ids"))
-			ql_print_line(ql_json_text(evaluation, "eval_id", "?"));
+			ql_print_line(ql_member_text(evaluation, "eval_id", "?"));
 		else
 			add_row(&grid, evaluation);
 	}

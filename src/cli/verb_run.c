@@ -21,22 +21,22 @@ say_end(const json_t *evaluation)
 	QL_CLEAN_BUF struct ql_buf line = {0};
 	char text[QL_ENDED_TEXT], took[QL_SPAN_TEXT];
 	const char *ended = ql_detail_ended(evaluation, text);
-	const char *cause = ql_json_text(evaluation, "cause", NULL);
-	const char *error = ql_json_text(evaluation, "error", NULL);
-	int64_t started = ql_json_time(evaluation, "started_at");
-	ql_buf_addf(&line, "%s %s", ql_json_text(evaluation, "eval_id", "?"),
-		ql_json_text(evaluation, "status", "?"));
+	const char *cause = ql_member_text(evaluation, "cause", NULL);
+	const char *error = ql_member_text(evaluation, "error", NULL);
+	int64_t started = ql_member_time(evaluation, "started_at");
+	ql_buf_addf(&line, "%s %s", ql_member_text(evaluation, "eval_id", "?"),
+		ql_member_text(evaluation, "status", "?"));
 	if (cause)
 		ql_buf_addf(&line, " (%s)", cause);
 	if (ended)
 		ql_buf_addf(&line, ": %s", ended);
 	if (started) {
-		ql_print_exact(ql_json_time(evaluation, "finished_at") - started, took);
+		ql_print_exact(ql_member_time(evaluation, "finished_at") - started, took);
 		ql_buf_addf(&line, " after %s", took);
 	}
 	if (error)
 		ql_buf_addf(&line, ": %s", error);
-	ql_say("%s", line.data ? line.data : "");
+	ql_cli_say("%s", line.data ? line.data : "");
 }
 
 /* The program's own status; 128 plus the signal's number; or 125, as the program never ended. */
@@ -44,7 +44,7 @@ static int
 exit_status(const json_t *evaluation)
 {
 	const json_t *code = json_object_get(evaluation, "exit_code");
-	int signal = ql_signal_number(ql_json_text(evaluation, "signal", ""));
+	int signal = ql_signal_number(ql_member_text(evaluation, "signal", ""));
 	if (json_is_integer(code))
 		return (int)json_integer_value(code);
 	return signal ? QL_EXIT_SIGNAL + signal : QL_EXIT_RUN;
@@ -58,7 +58,7 @@ follow(struct ql_cmd *cmd, const char *id, int signal_fd, struct ql_err *e)
 		.client = cmd->client, .id = id, .signal_fd = signal_fd, .output = !json};
 	json_t *evaluation;
 	if (!quiet)
-		ql_say("submitted as %s; Ctrl-C cancels it", id);
+		ql_cli_say("submitted as %s; Ctrl-C cancels it", id);
 	if (ql_session_run(&config, &evaluation, e))
 		return -1;
 	int status = exit_status(evaluation);
@@ -89,7 +89,7 @@ run(struct ql_cmd *cmd, struct ql_err *e)
 	int rc = ql_client_call(cmd->client, &call, &answer, e);
 	json_decref(body);
 	if (rc == 0)
-		rc = follow(cmd, ql_json_text(answer.json, "eval_id", "?"), signal_fd, e);
+		rc = follow(cmd, ql_member_text(answer.json, "eval_id", "?"), signal_fd, e);
 	ql_answer_done(&answer);
 	close(signal_fd);
 	return rc;

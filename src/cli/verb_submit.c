@@ -15,7 +15,7 @@ static int
 await(struct ql_cmd *cmd, int64_t wait_ms, struct ql_answer *answer, struct ql_err *e)
 {
 	struct ql_answer last;
-	const char *id = ql_json_text(answer->json, "eval_id", "");
+	const char *id = ql_member_text(answer->json, "eval_id", "");
 	int rc = ql_client_await(cmd->client, id, wait_ms, &last, e);
 	ql_answer_done(answer);
 	*answer = last;
@@ -28,9 +28,9 @@ static void
 print_answer(const struct ql_cmd *cmd, const struct ql_answer *answer)
 {
 	QL_CLEAN_BUF struct ql_buf line = {0};
-	ql_buf_adds(&line, ql_json_text(answer->json, "eval_id", "?"));
+	ql_buf_adds(&line, ql_member_text(answer->json, "eval_id", "?"));
 	if (ql_cmd_has(cmd, "wait"))
-		ql_buf_addf(&line, " %s", ql_json_text(answer->json, "status", "?"));
+		ql_buf_addf(&line, " %s", ql_member_text(answer->json, "status", "?"));
 	ql_print_line(line.data ? line.data : "");
 }
 

@@ -3,42 +3,32 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/str.h"
 
-enum type { TEXT, NUMBER, DURATION, SIZE, FLAG };
+enum type { TEXT, NUMBER, DURATION, SIZE, SWITCH };
 
 static const struct setting {
 	const char *name;
 	enum type type;
 	size_t at;
-	const char *fallback; /* the default; NULL = worked out at start */
-	const char *shown; /* how help says a default that is worked out */
-	const char *means;
+	const char *fallback;
 } settings[] = {
-#define AT(field) offsetof(struct ql_config, field)
-	{"config", TEXT, AT(config), NULL, "none", "a file of lines `name = value`, # comments"},
-	{"listen", TEXT, AT(listen), "127.0.0.1:8080", NULL, "address and port"},
-	{"data", TEXT, AT(data), NULL, "$XDG_STATE_HOME/quell",
-		"folder of the store, the admin key, outputs, checkpoints"},
-	{"store", TEXT, AT(store), "sqlite", NULL, "sqlite, in the data folder"},
-	{"broker", TEXT, AT(broker), "local", NULL, "local: the queue lives in the store"},
-	{"runtime", TEXT, AT(runtime), "sandbox", NULL, "sandbox: quell's own"},
-	{"workers", NUMBER, AT(workers), NULL, "the number of processors",
-		"evaluations that run at once; 0 runs none"},
-	{"auth", TEXT, AT(auth), "keys", NULL, "keys, or none (on loopback only)"},
-	{"max-queued", NUMBER, AT(max_queued), "2000000", NULL, "evaluations that may wait"},
-	{"keep", DURATION, AT(keep_ms), "30d", NULL, "settled evaluations are kept this long"},
-	{"keep-bytes", SIZE, AT(keep_bytes), "10G", NULL,
-		"and this much of output and checkpoints"},
-	{"uid-base", NUMBER, AT(uid_base), "200000", NULL,
-		"as root, slot N runs as this uid + N; 0 = the server's own"},
-	{"stop-runs", FLAG, AT(stop_runs), "false", NULL, "terminate all runs before leaving"},
-	{"help", FLAG, AT(help), "false", NULL, "this text"},
-#undef AT
+#define X(field, name, type, fallback, value, means) \
+	{name, type, offsetof(struct ql_config, field), fallback},
+#include "daemon/setting.def"
+#undef X
+};
+
+const struct ql_option ql_config_options[] = {
+#define X(field, flag, type, fallback, shown, means) {.name = flag, .value = shown, .help = means},
+#include "daemon/setting.def"
+#undef X
+	{0},
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(*settings))
@@ -54,7 +44,7 @@ find(const char *name, size_t len)
 }
 
 static int
-parse_flag(const char *value, bool *ret)
+parse_switch(const char *value, bool *ret)
 {
 	bool yes = !strcmp(value, "true") || !strcmp(value, "1") || !strcmp(value, "yes");
 	bool no = !strcmp(value, "false") || !strcmp(value, "0") || !strcmp(value, "no");
@@ -83,8 +73,8 @@ set(struct ql_config *config, const struct setting *setting, const char *value, 
 	case SIZE:
 		status = ql_str_size(value, field);
 		break;
-	case FLAG:
-		status = parse_flag(value, field);
+	case SWITCH:
+		status = parse_switch(value, field);
 		break;
 	}
 	if (!status)
@@ -92,7 +82,7 @@ set(struct ql_config *config, const struct setting *setting, const char *value, 
 	static const char *const wants[] = {[NUMBER] = "a whole number up to 1000000000",
 		[DURATION] = "a duration such as 90s, 12h or 30d",
 		[SIZE] = "a size such as 512M or 10G",
-		[FLAG] = "true or false"};
+		[SWITCH] = "true or false"};
 	return ql_fail(e, QL_E_USAGE, "%s%s takes %s, not \"%s\"", from, setting->name,
 		wants[setting->type], value);
 }
@@ -176,41 +166,15 @@ read_file(struct ql_config *config, const char *path, struct ql_err *e)
 	return status;
 }
 
-/* One argument, or two: returns how many it took, or -1. */
 static int
-read_argument(struct ql_config *config, int argc, char **argv, struct ql_err *e)
+read_flags(struct ql_config *config, const struct ql_given *given, size_t count, struct ql_err *e)
 {
-	const char *arg = argv[0];
-	if (!strcmp(arg, "-h"))
-		arg = "--help";
-	if (strncmp(arg, "--", 2) != 0)
-		return ql_fail(e, QL_E_USAGE, "`serve` takes options only, not \"%s\"", arg);
-	size_t len = strcspn(arg + 2, "=");
-	const struct setting *setting = find(arg + 2, len);
-	if (!setting)
-		return ql_fail(
-			e, QL_E_USAGE, "`serve` has no option \"%s\": see quell serve --help", arg);
-	const char *value = arg[2 + len] == '=' ? arg + 3 + len : NULL;
-	int used = 1;
-	if (!value && setting->type == FLAG) {
-		value = "true";
-	} else if (!value) {
-		if (argc < 2)
-			return ql_fail(e, QL_E_USAGE, "%s wants a value", arg);
-		value = argv[1];
-		used = 2;
-	}
-	return set(config, setting, value, "--", e) ? -1 : used;
-}
-
-static int
-read_arguments(struct ql_config *config, int argc, char **argv, struct ql_err *e)
-{
-	for (int i = 0; i < argc;) {
-		int used = read_argument(config, argc - i, argv + i, e);
-		if (used < 0)
+	for (size_t i = 0; i < count; i++) {
+		const char *name = given[i].option->name;
+		const struct setting *setting = find(name, strlen(name));
+		const char *value = given[i].value ? given[i].value : "true";
+		if (setting && set(config, setting, value, "--", e))
 			return -1;
-		i += used;
 	}
 	return 0;
 }
@@ -263,26 +227,34 @@ check(const struct ql_config *config, struct ql_err *e)
 	return 0;
 }
 
-int
-ql_config_read(int argc, char **argv, struct ql_config *ret_config, struct ql_err *e)
+static const char *
+file_named(const struct ql_given *given, size_t count)
 {
-	struct ql_config flags = {0}; /* read first: they name the file, and apply last */
-	int status = read_arguments(&flags, argc, argv, e);
-	const char *path = flags.config ? flags.config : getenv("QUELL_CONFIG");
+	const char *path = getenv("QUELL_CONFIG");
+	for (size_t i = 0; i < count; i++) {
+		if (!strcmp(given[i].option->name, "config"))
+			path = given[i].value;
+	}
+	return path;
+}
+
+int
+ql_config_read(
+	const struct ql_given *given, size_t count, struct ql_config *ret_config, struct ql_err *e)
+{
+	const char *path = file_named(given, count);
 	*ret_config = (struct ql_config){0};
-	if (!status)
-		status = set_defaults(ret_config, e);
+	int status = set_defaults(ret_config, e);
 	if (!status && path)
 		status = read_file(ret_config, path, e);
 	if (!status)
 		status = read_environment(ret_config, e);
 	if (!status)
-		status = read_arguments(ret_config, argc, argv, e);
+		status = read_flags(ret_config, given, count, e);
 	if (!status)
 		status = default_data(ret_config, e);
 	if (!status)
 		status = check(ret_config, e);
-	ql_config_done(&flags);
 	if (status)
 		ql_config_done(ret_config);
 	return status;
@@ -296,19 +268,4 @@ ql_config_done(struct ql_config *config)
 			free(*(char **)((char *)config + settings[i].at));
 	}
 	*config = (struct ql_config){0};
-}
-
-void
-ql_config_help(FILE *out)
-{
-	fputs("quell serve [options]\n\nEach is also QUELL_NAME in the environment and a line "
-	      "`name = value` of the config file.\n\n",
-		out);
-	for (size_t i = 0; i < SETTINGS; i++) {
-		const struct setting *setting = &settings[i];
-		fprintf(out, "  --%-12s %s\n", setting->name, setting->means);
-		if (setting->type != FLAG)
-			fprintf(out, "  %-14s (%s)\n", "",
-				setting->fallback ? setting->fallback : setting->shown);
-	}
 }

@@ -1,15 +1,16 @@
 /*
- * Settings of `quell serve`: one const table. The flag wins, then QUELL_NAME in the environment
- * (and the field's own names, such as CELERY_BROKER_URL), then the config file, then the default.
+ * Settings of `quell serve`: one const table, setting.def. The flag wins, then QUELL_NAME in the environment
+ * then the config file, then the default.
  */
 #ifndef QL_DAEMON_CONFIG_H
 #define QL_DAEMON_CONFIG_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
+#include <stddef.h>
 
 #include "base/err.h"
+#include "cli/cmd.h"
 
 struct ql_config {
 	char *config; /* the file's path; NULL = none */
@@ -25,14 +26,14 @@ struct ql_config {
 	int64_t keep_bytes;
 	int64_t uid_base;
 	bool stop_runs;
-	bool help;
 };
 
-/* Fills the config from all sources. What it holds is freed by ql_config_done. */
-int ql_config_read(int argc, char **argv, struct ql_config *ret_config, struct ql_err *e);
-void ql_config_done(struct ql_config *config);
+/* The flags, for the verb `serve`; ended by a NULL name. */
+extern const struct ql_option ql_config_options[];
 
-/* The table for people: flag, default, meaning. */
-void ql_config_help(FILE *out);
+/* Fills the config from all sources. What it holds is freed by ql_config_done. */
+int ql_config_read(
+	const struct ql_given *given, size_t count, struct ql_config *ret_config, struct ql_err *e);
+void ql_config_done(struct ql_config *config);
 
 #endif

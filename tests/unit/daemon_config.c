@@ -12,11 +12,13 @@
 
 #include "daemon/config.h"
 
+/* As if `serve --NAME VALUE` had been given; no flag when name is NULL. */
 static int
-read_config(struct ql_config *config, struct ql_err *e, const char *a, const char *b)
+read_config(struct ql_config *config, struct ql_err *e, const char *name, const char *value)
 {
-	char *argv[] = {(char *)a, (char *)b};
-	return ql_config_read(!a ? 0 : b ? 2 : 1, argv, config, e);
+	struct ql_option option = {.name = name};
+	struct ql_given given = {.option = &option, .value = value};
+	return ql_config_read(&given, name ? 1 : 0, config, e);
 }
 
 static int
@@ -70,13 +72,13 @@ test_flag_beats_environment_beats_file(void **state)
 	setenv("QUELL_CONFIG", path, 1);
 	setenv("QUELL_WORKERS", "4", 1);
 	setenv("QUELL_KEEP_BYTES", "1M", 1);
-	assert_int_equal(read_config(&config, &err, "--workers", "5"), 0);
+	assert_int_equal(read_config(&config, &err, "workers", "5"), 0);
 	assert_int_equal(config.workers, 5);
 	assert_int_equal(config.keep_ms, 2 * 3600 * 1000);
 	assert_int_equal(config.keep_bytes, 1 << 20);
 	assert_string_equal(config.auth, "none");
 	ql_config_done(&config);
-	assert_int_equal(read_config(&config, &err, "--stop-runs", NULL), 0);
+	assert_int_equal(read_config(&config, &err, "stop-runs", NULL), 0);
 	assert_int_equal(config.workers, 4);
 	assert_true(config.stop_runs);
 	ql_config_done(&config);
@@ -99,16 +101,13 @@ static void
 test_refusals_name_what_was_wanted(void **state)
 {
 	(void)state;
-	refused("--wokers", "3", "no option \"--wokers\"");
-	refused("--workers", NULL, "wants a value");
-	refused("--workers", "many", "whole number");
-	refused("--workers", "5000", "at most 4096");
-	refused("--keep", "soon", "a duration such as");
-	refused("--keep-bytes", "10Q", "a size such as");
-	refused("--stop-runs=perhaps", NULL, "true or false");
-	refused("--auth", "maybe", "keys or none");
-	refused("--broker", "carrier-pigeon", "local");
-	refused("now", NULL, "takes options only");
+	refused("workers", "many", "whole number");
+	refused("workers", "5000", "at most 4096");
+	refused("keep", "soon", "a duration such as");
+	refused("keep-bytes", "10Q", "a size such as");
+	refused("stop-runs", "perhaps", "true or false");
+	refused("auth", "maybe", "keys or none");
+	refused("broker", "carrier-pigeon", "local");
 	setenv("QUELL_KEEP", "x", 1);
 	refused(NULL, NULL, "QUELL_");
 }

@@ -1,0 +1,57 @@
+#include "daemon/drivers.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+int
+ql_drivers_store(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
+	struct ql_store **ret_store, struct ql_err *e)
+{
+	char path[PATH_MAX];
+	(void)config; /* sqlite is the only word that config.c lets through */
+	if (ql_data_path(data, "quell.db", path, sizeof(path), e))
+		return -1;
+	return ql_store_sqlite_open(loop, path, ret_store, e);
+}
+
+/* quell-runner stands beside this program. */
+static int
+find_runner(char *ret_path, size_t size, struct ql_err *e)
+{
+	ssize_t n = readlink("/proc/self/exe", ret_path, size - sizeof("quell-runner"));
+	if (n < 0)
+		return ql_fail_sys(e, "/proc/self/exe can't be read: is /proc mounted?");
+	ret_path[n] = 0;
+	char *name = strrchr(ret_path, '/') + 1;
+	ql_str_copy(name, size - (size_t)(name - ret_path), "quell-runner");
+	if (access(ret_path, X_OK))
+		return ql_fail_sys(e, "%s, which runs programs, is missing: reinstall", ret_path);
+	return 0;
+}
+
+int
+ql_drivers_runtime(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
+	struct ql_runtime **ret_runtime, struct ql_err *e)
+{
+	char runner[PATH_MAX];
+	char run_dir[PATH_MAX];
+	*ret_runtime = NULL;
+	if (!config->workers)
+		return 0;
+	if (find_runner(runner, sizeof(runner), e) ||
+		ql_data_path(data, "run", run_dir, sizeof(run_dir), e))
+		return -1;
+	if (mkdir(run_dir, 0700) && errno != EEXIST)
+		return ql_fail_sys(e, "%s can't be made", run_dir);
+	struct ql_sandbox_config sandbox = {
+		.runner = runner,
+		.run_dir = run_dir,
+		.uid_base = geteuid() ? 0 : config->uid_base,
+	};
+	(void)loop, (void)sandbox;
+	return ql_fail(e, QL_E_UNAVAILABLE, "the sandbox is not built in: use --workers 0");
+}

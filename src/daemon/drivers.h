@@ -1,0 +1,17 @@
+/* The only place where drivers are named: a setting's word becomes a store, a runtime. */
+#ifndef QL_DAEMON_DRIVERS_H
+#define QL_DAEMON_DRIVERS_H
+
+#include "daemon/config.h"
+#include "daemon/data.h"
+#include "runtime/runtime.h"
+#include "store/store.h"
+
+int ql_drivers_store(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
+	struct ql_store **ret_store, struct ql_err *e);
+
+/* NULL with workers = 0. */
+int ql_drivers_runtime(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
+	struct ql_runtime **ret_runtime, struct ql_err *e);
+
+#endif

@@ -1,0 +1,254 @@
+#include "daemon/serve.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "cli/cli.h"
+#include "daemon/config.h"
+#include "daemon/data.h"
+#include "daemon/drivers.h"
+#include "daemon/log.h"
+#include "engine/engine.h"
+#include "http/server.h"
+#include "rules/language.h"
+
+/* The server's whole life, made in this order and ended in the reverse one. */
+struct daemon {
+	struct ql_config config;
+	struct ql_data data;
+	uv_loop_t loop;
+	struct ql_store *store;
+	struct ql_runtime *runtime;
+	struct ql_engine *engine;
+	struct ql_auth auth;
+	struct ql_server *server;
+	uv_signal_t signals[2];
+	bool stopping;
+	bool failed;
+};
+
+/* Each connection and each run takes descriptors: as many as the host allows. */
+static void
+raise_limits(void)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		ql_log("the number of open files can't be raised");
+}
+
+static int
+open_clock(struct daemon *daemon, struct ql_clock *ret_clock, struct ql_err *e)
+{
+	struct ql_store *store = daemon->store;
+	ql_clock_init(ret_clock, &store->facts.clock, store->facts.last_ms);
+	return store->ops->keep_clock(store, ret_clock, e);
+}
+
+static int
+open_engine(struct daemon *daemon, struct ql_err *e)
+{
+	struct ql_engine_config config = {
+		.loop = &daemon->loop,
+		.store = daemon->store,
+		.runtime = daemon->runtime,
+		.data_dir = daemon->data.dir,
+		.workers = daemon->runtime ? (int32_t)daemon->config.workers : 0,
+		.max_queued = daemon->config.max_queued,
+		.keep_ms = daemon->config.keep_ms,
+		.keep_bytes = daemon->config.keep_bytes,
+		.policy = ql_policy_default,
+		.log = ql_log,
+	};
+	if (open_clock(daemon, &config.clock, e))
+		return -1;
+	return ql_engine_new(&config, &daemon->engine, e);
+}
+
+static int
+add_user(void *arg, const char *owner, const char *key, struct ql_err *e)
+{
+	return ql_auth_add(arg, key, owner, false, e);
+}
+
+static int
+open_auth(struct daemon *daemon, struct ql_err *e)
+{
+	char key[QL_KEY_TEXT];
+	struct ql_auth *auth = &daemon->auth;
+	auth->none = !strcmp(daemon->config.auth, "none");
+	if (ql_data_admin_key(&daemon->data, key, e))
+		return -1;
+	int status = ql_auth_add(auth, key, QL_AUTH_ADMIN, true, e);
+	if (!status)
+		status = ql_auth_secret(auth, key, e);
+	explicit_bzero(key, sizeof(key));
+	return status ? -1 : ql_data_user_keys(&daemon->data, add_user, auth, e);
+}
+
+static int
+open_server(struct daemon *daemon, struct ql_err *e)
+{
+	struct ql_server_config config = {
+		.loop = &daemon->loop,
+		.engine = daemon->engine,
+		.auth = &daemon->auth,
+		.listen = daemon->config.listen,
+		.data_dir = daemon->data.dir,
+		.limits = ql_server_limits_default,
+	};
+	return ql_server_start(&config, &daemon->server, e);
+}
+
+/* ---- the end ---- */
+
+static void
+on_engine_closed(void *arg)
+{
+	struct daemon *daemon = arg;
+	for (int i = 0; i < 2; i++)
+		uv_close((uv_handle_t *)&daemon->signals[i], NULL);
+}
+
+static void
+on_server_stopped(void *arg)
+{
+	struct daemon *daemon = arg;
+	ql_engine_close(daemon->engine, daemon->config.stop_runs, on_engine_closed, daemon);
+}
+
+static void
+on_signal(uv_signal_t *handle, int signum)
+{
+	struct daemon *daemon = handle->data;
+	if (daemon->stopping) {
+		ql_logf("SIG%s again: leaves at once; what was answered is durable",
+			sigabbrev_np(signum));
+		_exit(1);
+	}
+	daemon->stopping = true;
+	ql_logf("SIG%s: stops accepting%s", sigabbrev_np(signum),
+		daemon->config.stop_runs ? ", terminates its runs" : "; runs go on");
+	ql_engine_stop_accepting(daemon->engine);
+	ql_server_stop(daemon->server, on_server_stopped, daemon);
+}
+
+static void
+watch_signals(struct daemon *daemon)
+{
+	static const int numbers[2] = {SIGTERM, SIGINT};
+	for (int i = 0; i < 2; i++) {
+		uv_signal_init(&daemon->loop, &daemon->signals[i]);
+		daemon->signals[i].data = daemon;
+		uv_signal_start(&daemon->signals[i], on_signal, numbers[i]);
+	}
+}
+
+/* ---- the start ---- */
+
+static void
+add_language(void *arg, const struct ql_language *language)
+{
+	struct ql_buf *names = arg;
+	ql_buf_addf(names, "%s%s", names->len ? ", " : "", language->name);
+}
+
+static void
+announce(void *arg)
+{
+	struct daemon *daemon = arg;
+	QL_CLEAN_BUF struct ql_buf names = {0};
+	struct ql_health health;
+	const char *url = ql_server_url(daemon->server);
+	ql_data_sign(&daemon->data, url);
+	ql_engine_health(daemon->engine, &health);
+	if (health.runtime_limits)
+		ql_logf("%s: %s", health.runtime_name, health.runtime_limits);
+	ql_language_each(add_language, &names);
+	if (daemon->runtime)
+		ql_logf("%d workers; languages: %s", health.slots, names.len ? names.data : "none");
+	else
+		ql_log("no workers: evaluations are queued and none is run");
+	if (!strcmp(daemon->config.auth, "none"))
+		ql_log("no keys are asked for: whoever reaches this address may do anything");
+	else
+		ql_logf("admin key: %s/admin.key", daemon->data.dir);
+	ql_logf("quell %s is ready at %s", QL_VERSION, url);
+}
+
+static int
+open_all(struct daemon *daemon, struct ql_err *e)
+{
+	if (ql_data_open(daemon->config.data, &daemon->data, e) ||
+		ql_drivers_store(
+			&daemon->loop, &daemon->config, &daemon->data, &daemon->store, e) ||
+		ql_drivers_runtime(
+			&daemon->loop, &daemon->config, &daemon->data, &daemon->runtime, e) ||
+		open_engine(daemon, e) || open_auth(daemon, e))
+		return -1;
+	return open_server(daemon, e);
+}
+
+static void
+free_all(struct daemon *daemon)
+{
+	ql_server_free(daemon->server);
+	ql_engine_free(daemon->engine);
+	if (daemon->store)
+		daemon->store->ops->close(daemon->store);
+	ql_auth_done(&daemon->auth);
+	ql_data_close(&daemon->data);
+	ql_config_done(&daemon->config);
+}
+
+static int
+run(struct daemon *daemon, struct ql_err *e)
+{
+	if (open_all(daemon, e))
+		return -1;
+	watch_signals(daemon);
+	ql_engine_start(daemon->engine, announce, daemon);
+	uv_run(&daemon->loop, UV_RUN_DEFAULT);
+	return QL_EXIT_DONE;
+}
+
+static int
+serve(struct ql_cmd *cmd, struct ql_err *e)
+{
+	struct daemon daemon = {.data = {.lock_fd = -1}};
+	if (ql_config_read(cmd->given, cmd->given_count, &daemon.config, e))
+		return -1;
+	setlocale(LC_ALL, "C.UTF-8");
+	umask(077);
+	signal(SIGPIPE, SIG_IGN);
+	setenv("UV_THREADPOOL_SIZE", "8", 0); /* store, files, starts: none waits for another */
+	raise_limits();
+	uv_loop_init(&daemon.loop);
+	int status = run(&daemon, e);
+	free_all(&daemon);
+	return status;
+}
+
+const struct ql_verb ql_verb_serve = {
+	.name = "serve",
+	.brief = "run the server",
+	.about =
+		"Runs the server until SIGTERM or Ctrl-C. Runs go on under their supervisors then, "
+		"and the next start takes them up.\n\n"
+		"Each option is also QUELL_NAME in the environment and a line `name = value` of "
+		"the "
+		"config file; the flag wins, then the environment.\n",
+	.options = ql_config_options,
+	.also = "server daemon start",
+	.local = true,
+	.run = serve,
+};
