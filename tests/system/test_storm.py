@@ -122,7 +122,7 @@ class Storm:
         rng = random.Random(seed)
         while not self.over.is_set():
             with contextlib.suppress(IndexError):
-                self.stop(rng.choice(sorted(self.kinds)), rng)
+                self.stop(rng.choice(sorted(list(self.kinds))), rng)
             self.over.wait(rng.uniform(0, 0.15))
 
     def crasher(self):
