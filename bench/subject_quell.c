@@ -22,8 +22,8 @@ incarnation(const struct trial *trial)
 static void
 run_path(const struct trial *trial, const char *name, char *ret_path, size_t size)
 {
-	snprintf(ret_path, size, "%s/%016llx/%s", trial->folder,
-		(unsigned long long)incarnation(trial), name);
+	snprintf(ret_path, size, "%s/%016llx%s%s", trial->folder,
+		(unsigned long long)incarnation(trial), *name ? "/" : "", name);
 }
 
 static void
