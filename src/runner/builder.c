@@ -68,6 +68,32 @@ clone_sibling(
 }
 
 static int
+wait_for_proc(int mounted, struct ql_err *e)
+{
+	char byte;
+	if (read(mounted, &byte, 1) != 1)
+		return ql_fail(e, QL_E_SYSTEM, "the run's PID 1 died while it was set up");
+	return 0;
+}
+
+/* PID 1, then the move into the new root with it, then the program's process. */
+static int
+populate(const struct ql_plan *plan, struct ql_report *report, struct ql_err *e)
+{
+	int fds[2];
+	struct ql_plan own = *plan;
+	if (unshare(CLONE_NEWPID) || pipe2(fds, O_CLOEXEC))
+		return ql_fail_sys(e, "make a PID namespace");
+	own.mounted = fds[1];
+	report->init = clone_sibling(&own, ql_init_main, e);
+	close(fds[1]);
+	if (report->init < 0 || wait_for_proc(fds[0], e) || ql_root_enter(e))
+		return -1;
+	report->program = clone_sibling(plan, ql_program_main, e);
+	return report->program < 0 ? -1 : 0;
+}
+
+static int
 build(const struct ql_plan *plan, struct ql_err *e)
 {
 	struct ql_report report = {.kind = QL_REPORT_BUILT};
@@ -80,13 +106,7 @@ build(const struct ql_plan *plan, struct ql_err *e)
 		return -1;
 	if (sethostname("quell", 5))
 		return ql_fail_sys(e, "name the sandbox's host");
-	if (ql_root_build(plan, fds, e))
-		return -1;
-	if (unshare(CLONE_NEWPID))
-		return ql_fail_sys(e, "make a PID namespace");
-	report.init = clone_sibling(plan, ql_init_main, e);
-	report.program = report.init < 0 ? -1 : clone_sibling(plan, ql_program_main, e);
-	if (report.program < 0)
+	if (ql_root_build(plan, fds, e) || populate(plan, &report, e))
 		return -1;
 	if (ql_report_send(plan->report, &report, fds, QL_REPORT_FDS))
 		return ql_fail_sys(e, "report to the supervisor");

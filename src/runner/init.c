@@ -14,7 +14,7 @@
 static int
 mount_proc(const struct ql_plan *plan, struct ql_err *e)
 {
-	if (mount(plan->name, "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
+	if (mount(plan->name, "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		return ql_fail_sys(e, "mount the sandbox's /proc");
 	return 0;
 }
@@ -25,14 +25,14 @@ report_namespaces(const struct ql_plan *plan, struct ql_err *e)
 	struct ql_report report = {.kind = QL_REPORT_INIT};
 	struct stat pidns;
 	struct stat mntns;
-	QL_CLEAN_FD int fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &pidns) || stat("/proc/self/ns/mnt", &mntns))
+	QL_CLEAN_FD int fd = open("proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &pidns) || stat("proc/self/ns/mnt", &mntns))
 		return ql_fail_sys(e, "look at the sandbox's namespaces");
 	report.pidns = pidns.st_ino;
 	report.mntns = mntns.st_ino;
 	if (ql_report_send(plan->report, &report, &fd, 1))
 		return ql_fail_sys(e, "report to the supervisor");
-	return 0;
+	return write(plan->mounted, "M", 1) == 1 ? 0 : ql_fail_sys(e, "tell the builder");
 }
 
 static int

@@ -54,6 +54,7 @@ struct ql_plan {
 	int doors[QL_RUNNER_CGROUPS + 1]; /* of v1 cgroups, see ql_cgroup_enter */
 	int life; /* read end: one byte is the release, end of file is death */
 	int report; /* where struct ql_report is sent to */
+	int mounted; /* the builder's: PID 1 sends a byte when /proc is mounted */
 	int output[2]; /* write ends of stdout and stderr */
 	int code; /* the program's text, or -1 */
 	int checkpoint; /* a tar to start from, or -1 */
@@ -86,8 +87,13 @@ int ql_report_receive(int sock, struct ql_report *ret_report, int ret_fds[QL_REP
 /* Clones the builder: its pid, and a pidfd in ret_pidfd. -1: nothing was started. */
 pid_t ql_builder_start(const struct ql_plan *plan, int cgroup, int *ret_pidfd, struct ql_err *e);
 
-/* In the builder: the sandbox's file system, /proc but for its mount; then this is the root. */
+/*
+ * In the builder: the sandbox's file system, but for /proc, which only PID 1 can mount, at "proc" from
+ * the builder's working folder; and, after that, the move into it. Not before: an ordinary
+ * user may mount a /proc only where another one can be seen whole.
+ */
 int ql_root_build(const struct ql_plan *plan, int ret_fds[QL_REPORT_FDS], struct ql_err *e);
+int ql_root_enter(struct ql_err *e);
 
 /* In the children of the builder. They never return. */
 void ql_init_main(const struct ql_plan *plan) __attribute__((noreturn));

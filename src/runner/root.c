@@ -253,8 +253,8 @@ begin_root(const struct ql_plan *plan, struct ql_err *e)
 }
 
 /* Stacks the host's root on ours, and takes it away from there with everything below it. */
-static int
-enter_root(struct ql_err *e)
+int
+ql_root_enter(struct ql_err *e)
 {
 	if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
 		return ql_fail_sys(e, "enter the sandbox's root");
@@ -268,8 +268,7 @@ ql_root_build(const struct ql_plan *plan, int ret_fds[QL_REPORT_FDS], struct ql_
 {
 	umask(0);
 	if (begin_root(plan, e) || make_folders(e) || make_usr(e) || make_etc(plan, e) ||
-		make_dev(e) || make_scratch(plan, e) || place_code(plan, e) ||
-		make_quell(plan, ret_fds, e))
+		make_dev(e) || make_scratch(plan, e) || place_code(plan, e))
 		return -1;
-	return enter_root(e);
+	return make_quell(plan, ret_fds, e);
 }
