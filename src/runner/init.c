@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "runner/file.h"
+#include "runner/filter.h"
 #include "runner/plan.h"
 
 /* Only a process in the PID namespace can mount its /proc. */
@@ -38,7 +39,7 @@ report_namespaces(const struct ql_plan *plan, struct ql_err *e)
 static int
 become_harmless(const struct ql_plan *plan, struct ql_err *e)
 {
-	if (ql_drop_rights(plan, e) || ql_filter_load(&plan->filter, e))
+	if (ql_drop_rights(plan, e) || ql_filter_load(e))
 		return -1;
 	/* The change of uid took the death signal away. Not dumpable: its memory is no one's. */
 	prctl(PR_SET_DUMPABLE, 0);

@@ -21,7 +21,6 @@
 
 #include "base/err.h"
 #include "runner/cgroup.h"
-#include "runner/filter.h"
 #include "runner/spec.h"
 
 #define QL_SANDBOX_WORK "/work"
@@ -58,7 +57,6 @@ struct ql_plan {
 	int output[2]; /* write ends of stdout and stderr */
 	int code; /* the program's text, or -1 */
 	int checkpoint; /* a tar to start from, or -1 */
-	struct ql_filter filter;
 };
 
 enum ql_report_kind {

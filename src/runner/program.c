@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "runner/file.h"
+#include "runner/filter.h"
 #include "runner/plan.h"
 #include "runner/tar.h"
 
@@ -120,7 +121,7 @@ prepare(const struct ql_plan *plan, struct ql_err *e)
 		return -1;
 	if (chdir(QL_SANDBOX_WORK))
 		return ql_fail_sys(e, "enter " QL_SANDBOX_WORK);
-	if (unpack_checkpoint(plan, e) || ql_filter_load(&plan->filter, e))
+	if (unpack_checkpoint(plan, e) || ql_filter_load(e))
 		return -1;
 	reset_signals();
 	return 0;

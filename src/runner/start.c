@@ -270,8 +270,8 @@ start(struct ql_supervisor *sup, struct ql_err *e)
 	const struct ql_clock none = {0};
 	ql_clock_init(&clock, &none, 0);
 	ql_str_copy(sup->status.boot_id, sizeof(sup->status.boot_id), clock.boot_id);
-	if (choose_ids(sup, e) || open_files(sup, e) || ql_filter_build(&sup->plan.filter, e) ||
-		make_cgroups(sup, e) || make_channels(sup, e) || start_builder(sup, e))
+	if (choose_ids(sup, e) || open_files(sup, e) || make_cgroups(sup, e) ||
+		make_channels(sup, e) || start_builder(sup, e))
 		return -1;
 	int events = ql_cgroup_open_events(&sup->group);
 	if (events < 0)
