@@ -248,14 +248,18 @@ write_change(struct ql_db *db, struct ql_change *change, struct ql_err *e)
 
 /* ---- the commit ---- */
 
-/* First, so that what counts in this transaction by the store's time counts by its latest. */
+/*
+ * First, so that what counts in this transaction by the store's time counts by its latest. Where
+ * there is no change that time moves by itself: what stays the same would not be written.
+ */
 static int
 write_last_ms(struct ql_db *db, const struct ql_change *changes, struct ql_err *e)
 {
 	int64_t last = 0;
 	for (const struct ql_change *change = changes; change; change = change->next)
 		last = change->at > last ? change->at : last;
-	return last ? run_with_seq(db, QL_SQL_LAST_MS, last, e) : 0;
+	return last ? run_with_seq(db, QL_SQL_LAST_MS, last, e)
+		    : run_with_seq(db, QL_SQL_PROBE, 1, e);
 }
 
 static int
@@ -273,8 +277,6 @@ write_all(struct ql_db *db, struct ql_change *changes, struct ql_err *e)
 int
 ql_sqlite_commit(struct ql_db *db, struct ql_store_commit *op)
 {
-	if (!op->changes)
-		return 0;
 	if (!ql_db_do(db, QL_SQL_BEGIN_WRITE, &op->err) && !write_all(db, op->changes, &op->err))
 		return 0;
 	ql_err_prefix(&op->err, "couldn't commit to %s", db->path);

@@ -67,7 +67,9 @@ struct ql_change *ql_change_new(enum ql_change_kind kind);
 void ql_changes_free(struct ql_change *changes);
 
 struct ql_store_commit {
-	struct ql_change *changes; /* in the order in which they were decided; the caller's */
+	/* in the order in which they were decided; the caller's. None: it is written and synced all
+	 * the same, to see whether the store works */
+	struct ql_change *changes;
 	void (*done)(struct ql_store_commit *op, int status); /* 0, or -1 with err filled */
 	struct ql_err err;
 
