@@ -2,6 +2,9 @@
  * Group commit: at most one is in flight; what is decided meanwhile gathers in the next. Acts and
  * answers are released after it. If it fails, every evaluation in it and in the gathering batch
  * goes back to what the store has, requests are refused, sightings are kept and fed again.
+ *
+ * What the store has is not what was durable before: a commit can be answered as failed and have
+ * become durable all the same. So each of them is stale until it was read again.
  */
 #include "engine/private.h"
 
@@ -13,6 +16,12 @@ ql_batch_full(const struct ql_engine *engine, size_t more)
 {
 	size_t count = engine->gathering ? engine->gathering->count : 0;
 	return count + more > QL_ENGINE_GATHER_MAX;
+}
+
+bool
+ql_batch_under_way(const struct ql_engine *engine)
+{
+	return engine->in_flight || (engine->gathering && engine->gathering->op.changes);
 }
 
 static struct batch *
@@ -42,6 +51,7 @@ append_changes(struct batch *batch, struct decided *decided, struct ql_change *c
 struct decided *
 ql_batch_add(struct ql_engine *engine, struct ql_change *changes)
 {
+	ql_turn_soon(engine);
 	if (!engine->gathering)
 		engine->gathering = batch_new(engine);
 	struct batch *batch = engine->gathering;
@@ -55,7 +65,18 @@ ql_batch_add(struct ql_engine *engine, struct ql_change *changes)
 	batch->last = decided;
 	if (changes)
 		append_changes(batch, decided, changes);
-	ql_turn_soon(engine);
+	return decided;
+}
+
+struct decided *
+ql_batch_add_to(struct ql_live *live, struct ql_change *changes)
+{
+	struct decided *decided = ql_batch_add(live->engine, changes);
+	if (!decided)
+		return NULL;
+	decided->live = live;
+	live->pins++;
+	live->uncommitted++;
 	return decided;
 }
 
@@ -84,26 +105,31 @@ clear_texts(struct ql_record *record)
 static void
 count_queue(struct ql_engine *engine, const struct ql_state *was, const struct ql_state *is)
 {
-	bool existed = was->attempt != 0;
-	engine->queued +=
-		(is->status == QL_STATUS_QUEUED) - (existed && was->status == QL_STATUS_QUEUED);
-	engine->waiting += ql_state_waiting(is) - (existed && ql_state_waiting(was));
+	engine->queued += is->status == QL_STATUS_QUEUED;
+	engine->queued -= was && was->status == QL_STATUS_QUEUED;
+	if (!ql_state_waiting(is) || (was && ql_state_waiting(was)))
+		return;
+	engine->may_wait = true;
+	ql_overdue_at(engine, is->queue_until);
 }
 
-static void
-notify(struct ql_engine *engine, const struct ql_record *record, bool stopping)
+void
+ql_batch_changed(struct ql_engine *engine, const struct ql_state *was,
+	const struct ql_record *record, bool stopping)
 {
 	struct ql_subscriber *sub, *next;
+	count_queue(engine, was, &record->state);
 	DL_FOREACH_SAFE (engine->subscribers, sub, next)
 		sub->changed(sub, record, stopping);
 	ql_watch_changed(engine, record);
 }
 
 static void
-apply_to_live(struct ql_live *live, struct ql_change *change, bool stopping)
+apply_state(struct ql_live *live, struct ql_change *change, bool stopping)
 {
 	struct ql_record *record = &change->record;
-	if (record->state.attempt != live->durable.attempt)
+	struct ql_state was = live->durable;
+	if (record->state.attempt != was.attempt)
 		clear_texts(&live->record);
 	take_text(&live->record.error, &record->error);
 	take_text(&live->record.worker, &record->worker);
@@ -111,28 +137,44 @@ apply_to_live(struct ql_live *live, struct ql_change *change, bool stopping)
 	take_text(&live->record.container, &record->container);
 	take_text(&live->record.actor, &record->actor);
 	take_text(&live->record.reason, &record->reason);
-	count_queue(live->engine, &live->durable, &record->state);
 	live->durable = record->state;
 	struct ql_record shown = live->record;
 	shown.state = live->durable;
-	notify(live->engine, &shown, stopping);
+	ql_batch_changed(live->engine, &was, &shown, stopping);
 }
 
 static void
-decided_free(struct decided *decided)
+apply(struct ql_engine *engine, const struct decided *decided, struct ql_change *change)
 {
-	struct ql_sighting *sighting = decided->sighting;
-	if (sighting) {
-		free((char *)sighting->text);
-		free((char *)sighting->container);
-		free(sighting);
+	struct ql_live *live = decided->live;
+	switch (change->kind) {
+	case QL_CHANGE_NEW:
+		ql_batch_changed(engine, NULL, &change->record, false);
+		break;
+	case QL_CHANGE_STATE:
+		apply_state(live, change, decided->stopping);
+		break;
+	case QL_CHANGE_FORGET:
+		live->gone = true;
+		ql_forget_kept(engine, live->record.eval_id, live->durable.attempt);
+		break;
+	case QL_CHANGE_REFUSAL:
+	case QL_CHANGE_REPLAY:
+	case QL_CHANGE_REPORT:
+		break;
 	}
-	free(decided);
 }
 
 static void
-unhold(struct ql_live *live)
+decided_end(struct decided *decided, const struct ql_err *err)
 {
+	struct ql_live *live = decided->live;
+	if (decided->done)
+		decided->done(decided, err);
+	ql_sighting_free(decided->sighting);
+	free(decided);
+	if (!live)
+		return;
 	live->uncommitted--;
 	ql_live_refresh(live);
 	if (live->wants)
@@ -143,46 +185,12 @@ unhold(struct ql_live *live)
 static void
 release(struct ql_engine *engine, struct decided *decided)
 {
-	struct ql_live *live = decided->live;
 	struct ql_change *change = decided->changes;
-	for (size_t i = 0; i < decided->change_count; i++, change = change->next) {
-		if (live && change->kind == QL_CHANGE_STATE) {
-			apply_to_live(live, change, decided->stopping);
-		} else if (change->kind == QL_CHANGE_NEW) {
-			count_queue(engine, &(struct ql_state){0}, &change->record.state);
-			notify(engine, &change->record, false);
-		}
-	}
+	for (size_t i = 0; i < decided->change_count; i++, change = change->next)
+		apply(engine, decided, change);
 	for (int i = 0; i < decided->act_count; i++)
-		ql_act(live, &decided->acts[i]);
-	if (decided->done)
-		decided->done(decided, NULL);
-	if (live)
-		unhold(live);
-}
-
-static void
-take_back(struct ql_engine *engine, struct decided *decided, const struct ql_err *err)
-{
-	struct ql_live *live = decided->live;
-	if (live && decided->changes) {
-		live->record.state = live->durable;
-		live->stale = true;
-	}
-	if (decided->sighting && engine->kept_count < QL_ENGINE_KEPT_MAX) {
-		struct kept *kept = calloc(1, sizeof(*kept));
-		if (kept) {
-			kept->sighting = *decided->sighting;
-			free(decided->sighting);
-			decided->sighting = NULL;
-			LL_APPEND(engine->kept, kept);
-			engine->kept_count++;
-		}
-	}
-	if (decided->done)
-		decided->done(decided, err);
-	if (live)
-		unhold(live);
+		ql_act(decided->live, &decided->acts[i]);
+	decided_end(decided, NULL);
 }
 
 /* err NULL: it is durable. */
@@ -193,14 +201,59 @@ batch_end(struct ql_engine *engine, struct batch *batch, const struct ql_err *er
 	while (decided) {
 		struct decided *next = decided->next;
 		if (err)
-			take_back(engine, decided, err);
+			decided_end(decided, err);
 		else
 			release(engine, decided);
-		decided_free(decided);
 		decided = next;
 	}
 	ql_changes_free(batch->op.changes);
 	free(batch);
+}
+
+/* ---- a commit that failed ---- */
+
+static bool
+decides(const struct decided *decided)
+{
+	const struct ql_change *change = decided->changes;
+	return decided->live && change &&
+	       (change->kind == QL_CHANGE_STATE || change->kind == QL_CHANGE_FORGET);
+}
+
+/* Of the whole batch before any answer goes out: an answer may bring the next request. */
+static void
+take_back(struct batch *batch)
+{
+	for (struct decided *decided = batch->first; decided; decided = decided->next) {
+		if (!decides(decided))
+			continue;
+		decided->live->stale = true;
+		ql_sighting_keep(decided->live, decided->sighting);
+		decided->sighting = NULL;
+	}
+}
+
+/* Runs that can't be stopped as that can't be recorded go on; the next start takes them up. */
+static void
+give_up_stopping(struct ql_engine *engine)
+{
+	int64_t failing_ms = ql_engine_now(engine) - engine->failing_since;
+	if (engine->store_ok || !engine->closing || failing_ms < QL_ENGINE_GIVE_UP_MS)
+		return;
+	if (engine->stop_runs)
+		ql_engine_log(engine, "the store failed for %d s: runs go on without being stopped",
+			QL_ENGINE_GIVE_UP_MS / 1000);
+	engine->stop_runs = false;
+	ql_turn_soon(engine);
+}
+
+/* Nobody may ask for anything while the server is not ready, so it must find out by itself. */
+static void
+probe(struct ql_engine *engine)
+{
+	if (engine->store_ok || ql_batch_under_way(engine) || !ql_batch_add(engine, NULL))
+		return;
+	engine->gathering->probe = true;
 }
 
 static void
@@ -208,44 +261,40 @@ on_retry(struct wake *wake)
 {
 	struct ql_engine *engine =
 		(struct ql_engine *)((char *)wake - offsetof(struct ql_engine, retry));
-	struct kept *kept = engine->kept;
-	engine->kept = NULL;
-	engine->kept_count = 0;
-	while (kept) {
-		struct kept *next = kept->next;
-		ql_sighted(engine, &kept->sighting);
-		free((char *)kept->sighting.text);
-		free((char *)kept->sighting.container);
-		free(kept);
-		kept = next;
-	}
-	struct ql_live *live, *next_live;
-	HASH_ITER (hh, engine->lives, live, next_live) {
+	struct ql_live *live, *next;
+	HASH_ITER (hh, engine->lives, live, next) {
 		if (live->stale)
 			ql_live_reload(live);
 	}
-	engine->claim_again = true;
+	give_up_stopping(engine);
+	probe(engine);
 	ql_claim(engine);
 }
 
-/* Reads again what is stale, feeds again what was kept, and lets claims probe the store. */
 void
 ql_batch_retry(struct ql_engine *engine, int64_t in_ms)
 {
 	engine->retry.fn = on_retry;
-	ql_wake_set(engine, &engine->retry, ql_engine_now(engine) + in_ms);
+	if (!engine->retry.node.slot)
+		ql_wake_set(engine, &engine->retry, ql_engine_now(engine) + in_ms);
 }
 
 static void
 commit_failed(struct ql_engine *engine, struct batch *batch, const struct ql_err *err)
 {
-	if (engine->store_ok)
+	if (engine->store_ok) {
+		engine->failing_since = ql_engine_now(engine);
 		ql_engine_log(engine, "store: %s: requests are refused until a commit succeeds",
 			err->text);
+	}
 	engine->store_ok = false;
 	engine->store_err = *err;
+	engine->may_wait = true;
 	struct batch *gathered = engine->gathering;
 	engine->gathering = NULL;
+	take_back(batch);
+	if (gathered)
+		take_back(gathered);
 	batch_end(engine, batch, err);
 	if (gathered)
 		batch_end(engine, gathered, err);
@@ -255,10 +304,13 @@ commit_failed(struct ql_engine *engine, struct batch *batch, const struct ql_err
 static void
 commit_done(struct ql_engine *engine, struct batch *batch)
 {
-	if (!engine->store_ok)
+	bool again = !engine->store_ok;
+	if (again)
 		ql_engine_log(engine, "store: commits again");
 	engine->store_ok = true;
 	batch_end(engine, batch, NULL);
+	if (again || engine->overdue_more)
+		ql_overdue_at(engine, ql_engine_now(engine));
 	ql_claim(engine);
 }
 
@@ -275,8 +327,7 @@ on_commit(struct ql_store_commit *op, int status)
 	} else {
 		commit_done(engine, batch);
 	}
-	if (engine->gathering)
-		ql_turn_soon(engine);
+	ql_turn_soon(engine);
 	ql_engine_op_end(engine);
 }
 
@@ -287,7 +338,7 @@ ql_batch_flush(struct ql_engine *engine)
 	if (!batch || engine->in_flight)
 		return;
 	engine->gathering = NULL;
-	if (!batch->op.changes) {
+	if (!batch->op.changes && !batch->probe) {
 		batch_end(engine, batch, NULL);
 		return;
 	}

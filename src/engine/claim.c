@@ -1,8 +1,6 @@
 /* Fills free slots from the queue, which lives in the store, and ends what waited for too long. */
 #include "engine/private.h"
 
-#include <stdlib.h>
-
 #include "base/rand.h"
 
 static int32_t
@@ -15,58 +13,36 @@ free_slot(const struct ql_engine *engine)
 	return -1;
 }
 
-/* The evaluation in memory, with the payload that the read brought. */
-static struct ql_live *
-adopt(struct ql_engine *engine, struct ql_record *record)
+static void
+claim_one(struct scan *scan, struct ql_live *live, const struct ql_err *err)
 {
-	struct ql_live *live = ql_live_find(engine, record->eval_id);
-	if (!live)
-		return ql_live_adopt(engine, record);
-	if (live->loading || live->stale)
-		return NULL;
-	free(live->record.payload);
-	live->record.payload = record->payload;
-	record->payload = NULL;
-	return live;
-}
-
-static bool
-claim_one(struct ql_engine *engine, struct ql_record *record)
-{
+	struct ql_engine *engine = scan->engine;
 	int32_t slot = free_slot(engine);
-	if (slot < 0)
-		return false;
-	struct ql_live *live = adopt(engine, record);
-	if (!live)
-		return false;
-	live->pins++;
+	if (err || slot < 0 || !engine->accepting) {
+		engine->may_wait = true;
+		return;
+	}
 	struct ql_decision decision;
 	struct feeding feeding = {.event = {
 					  .kind = QL_EVENT_CLAIM,
 					  .incarnation = ql_rand_u64(),
 					  .slot = slot,
 				  }};
-	enum ql_verdict verdict = ql_feed(live, &feeding, &decision);
-	ql_live_release(live);
-	return verdict == QL_VERDICT_DONE;
+	if (ql_feed(live, &feeding, &decision) != QL_VERDICT_DONE) {
+		engine->may_wait = true;
+		return;
+	}
+	engine->claimed++;
 }
 
+/* Exact again, where commits that failed have left a doubt: what is queued is in memory now. */
 static void
-on_claimable(struct ql_store_read *read, int status)
+count_queued(struct ql_engine *engine)
 {
-	struct ql_engine *engine =
-		(struct ql_engine *)((char *)read - offsetof(struct ql_engine, claim_read));
-	size_t claimed = 0;
-	engine->claiming = false;
-	for (size_t i = 0; !status && !engine->closing && i < read->record_count; i++)
-		claimed += claim_one(engine, &read->records[i]);
-	bool more = claimed && claimed == read->record_count;
-	ql_store_read_done(read);
-	if (status)
-		ql_batch_retry(engine, QL_ENGINE_RETRY_MS);
-	else if (engine->claim_again || more)
-		ql_claim(engine);
-	ql_engine_op_end(engine);
+	struct ql_live *live, *next;
+	engine->queued = 0;
+	HASH_ITER (hh, engine->lives, live, next)
+		engine->queued += live->loaded && live->durable.status == QL_STATUS_QUEUED;
 }
 
 static void
@@ -74,17 +50,41 @@ on_pause_over(struct wake *wake)
 {
 	struct ql_engine *engine =
 		(struct ql_engine *)((char *)wake - offsetof(struct ql_engine, claim_pause));
-	engine->claim_again = true;
 	ql_claim(engine);
 }
 
-/* While the store fails, a claim is let through as a probe by the retry alone. */
+/*
+ * What was claimed, or could not be as it is being decided on, is scanned again after the commit
+ * that is under way.
+ */
+static void
+on_claims_over(struct scan *scan, const struct ql_err *err)
+{
+	struct ql_engine *engine = scan->engine;
+	if (err) {
+		engine->may_wait = true;
+		ql_batch_retry(engine, QL_ENGINE_RETRY_MS);
+		return;
+	}
+	if (scan->at == (size_t)scan->read.filter.limit)
+		engine->may_wait = true;
+	if (!scan->at && !engine->may_wait)
+		count_queued(engine);
+	if (ql_batch_under_way(engine))
+		return;
+	if (!scan->at || engine->claimed)
+		ql_claim(engine);
+	else
+		ql_wake_set(
+			engine, &engine->claim_pause, ql_engine_now(engine) + QL_ENGINE_RETRY_MS);
+}
+
 static bool
 may_claim(const struct ql_engine *engine)
 {
-	return engine->accepting && !engine->claiming && !engine->recovery &&
+	return engine->accepting && !engine->claims.under_way && engine->may_wait &&
 	       !engine->claim_pause.node.slot && engine->slots_used < engine->config.workers &&
-	       ((engine->store_ok && engine->waiting > 0) || engine->claim_again);
+	       engine->store_ok;
 }
 
 void
@@ -93,45 +93,41 @@ ql_claim(struct ql_engine *engine)
 	engine->claim_pause.fn = on_pause_over;
 	if (!may_claim(engine))
 		return;
-	engine->claiming = true;
-	engine->claim_again = false;
-	engine->claim_read = (struct ql_store_read){.kind = QL_READ_CLAIMABLE,
-		.filter = {.limit = engine->config.workers - engine->slots_used,
-			.with_payload = true},
-		.done = on_claimable};
-	ql_engine_op_begin(engine);
-	ql_engine_read(engine, &engine->claim_read);
+	engine->may_wait = false;
+	engine->claimed = 0;
+	engine->claims.each = claim_one;
+	engine->claims.over = on_claims_over;
+	engine->claims.read = (struct ql_store_read){.kind = QL_READ_CLAIMABLE,
+		.filter = {.limit = engine->config.workers - engine->slots_used}};
+	ql_scan(engine, &engine->claims);
 }
 
+/* ---- what waited for too long ---- */
+
 static void
-end_overdue(struct ql_engine *engine, struct ql_record *record)
+end_overdue(struct scan *scan, struct ql_live *live, const struct ql_err *err)
 {
-	struct ql_live *live = ql_live_find(engine, record->eval_id);
-	if (!live)
-		live = ql_live_adopt(engine, record);
-	if (!live)
+	if (err || scan->engine->closing)
 		return;
-	live->pins++;
-	ql_feed_time(live);
-	ql_live_release(live);
+	if (ql_state_waiting(&live->record.state))
+		ql_feed_time(live);
+	scan->engine->ended += !ql_state_waiting(&live->record.state);
 }
 
 static void
-on_overdue_read(struct ql_store_read *read, int status)
+on_overdues_over(struct scan *scan, const struct ql_err *err)
 {
-	struct ql_engine *engine =
-		(struct ql_engine *)((char *)read - offsetof(struct ql_engine, overdue_read));
+	struct ql_engine *engine = scan->engine;
 	int64_t now = ql_engine_now(engine);
-	engine->overdue_reading = false;
-	for (size_t i = 0; !status && !engine->closing && i < read->record_count; i++)
-		end_overdue(engine, &read->records[i]);
-	bool more = read->record_count == QL_ENGINE_OVERDUE_BATCH;
-	if (status || more)
+	engine->overdue_more = false;
+	if (err || engine->ended < scan->at)
 		ql_overdue_at(engine, now + QL_ENGINE_RETRY_MS);
-	else if (read->next_at)
-		ql_overdue_at(engine, read->next_at);
-	ql_store_read_done(read);
-	ql_engine_op_end(engine);
+	else if (scan->at < QL_ENGINE_OVERDUE_BATCH)
+		ql_overdue_at(engine, scan->next_at);
+	else if (ql_batch_under_way(engine))
+		engine->overdue_more = true;
+	else
+		ql_overdue_at(engine, now);
 }
 
 static void
@@ -139,17 +135,21 @@ on_overdue(struct wake *wake)
 {
 	struct ql_engine *engine =
 		(struct ql_engine *)((char *)wake - offsetof(struct ql_engine, overdue));
-	if (engine->overdue_reading || engine->closing)
+	int64_t now = ql_engine_now(engine);
+	if (engine->closing)
 		return;
-	engine->overdue_reading = true;
-	engine->overdue_read = (struct ql_store_read){.kind = QL_READ_OVERDUE,
-		.filter = {.until = ql_engine_now(engine), .limit = QL_ENGINE_OVERDUE_BATCH},
-		.done = on_overdue_read};
-	ql_engine_op_begin(engine);
-	ql_engine_read(engine, &engine->overdue_read);
+	if (engine->overdues.under_way) {
+		ql_overdue_at(engine, now + QL_ENGINE_RETRY_MS);
+		return;
+	}
+	engine->ended = 0;
+	engine->overdues.each = end_overdue;
+	engine->overdues.over = on_overdues_over;
+	engine->overdues.read = (struct ql_store_read){.kind = QL_READ_OVERDUE,
+		.filter = {.until = now, .limit = QL_ENGINE_OVERDUE_BATCH}};
+	ql_scan(engine, &engine->overdues);
 }
 
-/* There is one to look at by then; 0 = none. */
 void
 ql_overdue_at(struct ql_engine *engine, int64_t at)
 {

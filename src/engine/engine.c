@@ -29,8 +29,8 @@ ql_engine_check_open(const struct ql_engine *engine, struct ql_err *e)
 	if (engine->accepting)
 		return 0;
 	return ql_fail(e, QL_E_UNAVAILABLE,
-		engine->recovery ? "the server is starting: try again in a moment"
-				 : "the server is stopping: try again when it is back");
+		engine->stopping ? "the server is stopping: try again when it is back"
+				 : "the server is starting: try again in a moment");
 }
 
 static void
@@ -53,8 +53,10 @@ ql_engine_new(
 	engine->config = *config;
 	engine->store_ok = true;
 	engine->queued = config->store->facts.queued;
+	engine->may_wait = true;
 	uv_idle_init(config->loop, &engine->turn);
 	uv_timer_init(config->loop, &engine->timer);
+	engine->handles = 2;
 	engine->turn.data = engine;
 	engine->timer.data = engine;
 	if (config->runtime)
@@ -77,6 +79,7 @@ void
 ql_engine_stop_accepting(struct ql_engine *engine)
 {
 	engine->accepting = false;
+	engine->stopping = true;
 	ql_watch_end(engine);
 }
 
@@ -88,25 +91,42 @@ ql_engine_read(struct ql_engine *engine, struct ql_store_read *op)
 
 /* ---- closing: when nothing is under way any more ---- */
 
+/* It is to be stopped before the engine closes, or the store may say that it is. */
+static bool
+holds_shutdown(const struct ql_live *live)
+{
+	const struct ql_state *state = &live->durable;
+	if (live->stale && !live->gone)
+		return true;
+	return !ql_wait_is_over(state) &&
+	       (state->status != QL_STATUS_QUEUED || ql_state_slots(state));
+}
+
 static bool
 any_open_run(const struct ql_engine *engine)
 {
 	struct ql_live *live, *next;
 	HASH_ITER (hh, engine->lives, live, next) {
-		enum ql_status status = (enum ql_status)live->durable.status;
-		if (status == QL_STATUS_RUNNING || status == QL_STATUS_CANCELLING)
+		if (holds_shutdown(live))
 			return true;
 	}
 	return false;
 }
 
 static void
+on_handle_closed(uv_handle_t *handle)
+{
+	struct ql_engine *engine = handle->data;
+	if (!--engine->handles)
+		engine->closed(engine->closed_arg);
+}
+
+static void
 on_runtime_closed(void *arg)
 {
 	struct ql_engine *engine = arg;
-	uv_close((uv_handle_t *)&engine->turn, NULL);
-	uv_close((uv_handle_t *)&engine->timer, NULL);
-	engine->closed(engine->closed_arg);
+	uv_close((uv_handle_t *)&engine->turn, on_handle_closed);
+	uv_close((uv_handle_t *)&engine->timer, on_handle_closed);
 }
 
 static bool
@@ -115,12 +135,14 @@ idle(const struct ql_engine *engine)
 	return !engine->open_ops && !engine->gathering && !engine->in_flight && !engine->laters;
 }
 
-static void
-close_when_idle(struct ql_engine *engine)
+void
+ql_engine_close_if_idle(struct ql_engine *engine)
 {
-	if (!engine->closing || !idle(engine) || (engine->stop_runs && any_open_run(engine)))
+	if (!engine->closing || engine->shut || !idle(engine))
 		return;
-	engine->closing = false;
+	if (engine->stop_runs && any_open_run(engine))
+		return;
+	engine->shut = true;
 	struct ql_runtime *runtime = engine->config.runtime;
 	if (runtime)
 		runtime->ops->close(runtime, on_runtime_closed, engine);
@@ -138,41 +160,42 @@ void
 ql_engine_op_end(struct ql_engine *engine)
 {
 	engine->open_ops--;
-	close_when_idle(engine);
+	if (engine->closing)
+		ql_turn_soon(engine);
 }
 
-static void
-terminate_all(struct ql_engine *engine)
+void
+ql_engine_end_runs(struct ql_live *live)
 {
-	struct ql_live *live, *next;
-	HASH_ITER (hh, engine->lives, live, next) {
-		struct ql_decision decision;
-		struct feeding feeding = {
-			.event = {.kind = QL_EVENT_CANCEL,
-				.mode = QL_MODE_TERMINATE,
-				.cause = QL_CAUSE_POLICY,
-				.grace_ms = -1},
-			.actor = "quell:shutdown",
-			.reason = "the server was told to stop its runs",
-		};
-		if (!live->stale && !live->loading && ql_state_slots(&live->record.state))
-			ql_feed(live, &feeding, &decision);
-	}
+	struct ql_engine *engine = live->engine;
+	struct ql_decision decision;
+	struct feeding feeding = {
+		.event = {.kind = QL_EVENT_CANCEL,
+			.mode = QL_MODE_TERMINATE,
+			.cause = QL_CAUSE_POLICY,
+			.grace_ms = -1},
+		.actor = "quell:shutdown",
+		.reason = "the server was told to stop its runs",
+	};
+	if (engine->closing && engine->stop_runs && ql_live_ready(live) &&
+		ql_state_slots(&live->record.state) && !ql_wait_is_over(&live->record.state))
+		ql_feed(live, &feeding, &decision);
 }
 
 void
 ql_engine_close(struct ql_engine *engine, bool stop_runs, void (*closed)(void *arg), void *arg)
 {
-	engine->accepting = false;
+	ql_engine_stop_accepting(engine);
 	engine->closing = true;
 	engine->stop_runs = stop_runs;
 	engine->closed = closed;
 	engine->closed_arg = arg;
 	ql_wake_clear(engine, &engine->sweep);
 	ql_wake_clear(engine, &engine->overdue);
-	if (stop_runs)
-		terminate_all(engine);
-	close_when_idle(engine);
+	struct ql_live *live, *next;
+	HASH_ITER (hh, engine->lives, live, next)
+		ql_engine_end_runs(live);
+	ql_turn_soon(engine);
 }
 
 void

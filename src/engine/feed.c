@@ -7,8 +7,8 @@
 
 #include "base/str.h"
 
-static void
-sighting_free(struct ql_sighting *sighting)
+void
+ql_sighting_free(struct ql_sighting *sighting)
 {
 	if (!sighting)
 		return;
@@ -29,6 +29,23 @@ sighting_dup(const struct ql_sighting *sighting)
 	return copy;
 }
 
+static void
+exit_sentence(const struct ql_state *state, char *ret_line, size_t size)
+{
+	const char *cause = ql_cause_sentence((enum ql_cause)state->cause);
+	const char *name = sigabbrev_np(state->exit_signal);
+	if (!cause)
+		cause = "it failed";
+	if (state->exit_signal && name)
+		snprintf(ret_line, size, "%s: ended by SIG%s", cause, name);
+	else if (state->exit_signal)
+		snprintf(ret_line, size, "%s: ended by signal %d", cause, state->exit_signal);
+	else if (state->exit_code > 0)
+		snprintf(ret_line, size, "exited with status %d", state->exit_code);
+	else
+		ql_str_copy(ret_line, size, cause);
+}
+
 /* The sentence of a settled attempt that did not succeed; the caller frees it. */
 static char *
 settled_error(const struct ql_state *state, const char *text)
@@ -41,14 +58,8 @@ settled_error(const struct ql_state *state, const char *text)
 			ql_cause_sentence((enum ql_cause)state->cause));
 	else if (text)
 		ql_str_copy(line, sizeof(line), text);
-	else if (state->exit_signal)
-		snprintf(line, sizeof(line), "%s: ended by SIG%s",
-			ql_cause_sentence((enum ql_cause)state->cause),
-			sigabbrev_np(state->exit_signal));
-	else if (state->exit_code > 0)
-		snprintf(line, sizeof(line), "exited with status %d", state->exit_code);
 	else
-		ql_str_copy(line, sizeof(line), ql_cause_sentence((enum ql_cause)state->cause));
+		exit_sentence(state, line, sizeof(line));
 	return ql_str_dup(line);
 }
 
@@ -113,13 +124,13 @@ enum ql_verdict
 ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
 {
 	struct ql_engine *engine = live->engine;
-	assert(live->magic == LIVE_MAGIC && !live->stale);
+	assert(live->magic == LIVE_MAGIC && ql_live_ready(live));
 	feeding->event.now = ql_engine_now(engine);
 	ql_step(&live->record.state, &engine->config.policy, &feeding->event, ret);
 	if (!ql_verdict_makes_row(ret->verdict))
 		return ret->verdict;
 	struct ql_change *change = change_of(live, feeding, ret);
-	struct decided *decided = change ? ql_batch_add(engine, change) : NULL;
+	struct decided *decided = change ? ql_batch_add_to(live, change) : NULL;
 	if (!decided) {
 		ql_changes_free(change);
 		ql_engine_log(
@@ -127,7 +138,6 @@ ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
 		ret->verdict = QL_VERDICT_IGNORED;
 		return ret->verdict;
 	}
-	decided->live = live;
 	decided->act_count = ret->act_count;
 	memcpy(decided->acts, ret->acts, sizeof(decided->acts));
 	decided->done = feeding->done;
@@ -135,81 +145,120 @@ ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
 	decided->stopping = ret->next.cancel.requested_at != 0;
 	if (feeding->sighting)
 		decided->sighting = sighting_dup(feeding->sighting);
-	live->pins++;
-	live->uncommitted++;
 	live->record.state = ret->next;
 	ql_live_refresh(live);
 	return ret->verdict;
 }
 
-void
+int
 ql_feed_after(struct ql_live *live, void (*done)(struct decided *decided, const struct ql_err *err),
-	void *arg)
+	void *arg, struct ql_err *e)
 {
-	struct decided *decided = ql_batch_add(live->engine, NULL);
-	if (!decided) {
-		struct ql_err err;
-		ql_fail(&err, QL_E_UNAVAILABLE, "out of memory: try again later");
-		struct decided none = {.arg = arg};
-		done(&none, &err);
-		return;
-	}
-	decided->live = live;
+	struct decided *decided = ql_batch_add_to(live, NULL);
+	if (!decided)
+		return ql_fail(e, QL_E_UNAVAILABLE, "out of memory: try again later");
 	decided->done = done;
 	decided->arg = arg;
-	live->pins++;
-	live->uncommitted++;
+	return 0;
+}
+
+/* A wake time that changed nothing must not come again at once. */
+static void
+wake_again(struct ql_live *live)
+{
+	int64_t soon = ql_engine_now(live->engine) + QL_ENGINE_RETRY_MS;
+	int64_t at = ql_state_wake(&live->record.state);
+	if (ql_state_live(&live->record.state) && at)
+		ql_wake_set(live->engine, &live->wake, at > soon ? at : soon);
 }
 
 void
 ql_feed_time(struct ql_live *live)
 {
-	if (live->loading)
-		return;
-	if (live->stale) {
+	if (!ql_live_ready(live)) {
 		ql_live_reload(live);
 		return;
 	}
 	struct ql_decision decision;
 	struct feeding feeding = {.event = {.kind = QL_EVENT_TIME}};
 	if (ql_feed(live, &feeding, &decision) == QL_VERDICT_IGNORED)
-		ql_live_refresh(live);
+		wake_again(live);
 }
 
-/* Kept until its evaluation is as durable as the store: read again after a failed commit. */
-static void
-keep_sighting(struct ql_engine *engine, const struct ql_sighting *sighting)
+/* ---- sightings ---- */
+
+void
+ql_sighting_keep(struct ql_live *live, struct ql_sighting *sighting)
 {
-	if (engine->kept_count >= QL_ENGINE_KEPT_MAX)
-		return; /* a later inspection will see it again */
-	struct kept *kept = calloc(1, sizeof(*kept));
-	struct ql_sighting *copy = sighting_dup(sighting);
-	if (kept && copy) {
-		kept->sighting = *copy;
-		free(copy);
-		LL_APPEND(engine->kept, kept);
-		engine->kept_count++;
+	struct ql_engine *engine = live->engine;
+	if (!sighting)
+		return;
+	bool room = engine->kept_count < QL_ENGINE_KEPT_MAX;
+	struct kept *kept = room ? calloc(1, sizeof(*kept)) : NULL;
+	if (!kept) {
+		ql_engine_log(engine, "%d sightings are kept already: '%s' of %s is lost",
+			QL_ENGINE_KEPT_MAX, ql_event_word(sighting->event.kind),
+			live->record.eval_id);
+		ql_sighting_free(sighting);
 		return;
 	}
+	kept->sighting = sighting;
+	DL_APPEND(live->kept, kept);
+	engine->kept_count++;
+}
+
+static struct ql_sighting *
+kept_take(struct ql_live *live)
+{
+	struct kept *kept = live->kept;
+	struct ql_sighting *sighting = kept->sighting;
+	DL_DELETE(live->kept, kept);
 	free(kept);
-	sighting_free(copy);
+	live->engine->kept_count--;
+	return sighting;
+}
+
+void
+ql_kept_feed(struct ql_live *live)
+{
+	while (live->kept) {
+		struct ql_sighting *sighting = kept_take(live);
+		ql_sighted(live->engine, sighting);
+		ql_sighting_free(sighting);
+	}
+}
+
+void
+ql_kept_free(struct ql_live *live)
+{
+	while (live->kept)
+		ql_sighting_free(kept_take(live));
+}
+
+/*
+ * Of a run that the store doesn't know. While recovery has not read the store yet that says
+ * nothing: what it knows is looked at then, and what it doesn't is purged then.
+ */
+static void
+sighted_unknown(struct ql_engine *engine, const struct ql_event *event)
+{
+	bool over = event->kind == QL_EVENT_GONE || event->kind == QL_EVENT_ABSENT;
+	if (!over && !engine->recovery)
+		ql_purge(engine, event->incarnation);
 }
 
 void
 ql_sighted(struct ql_engine *engine, const struct ql_sighting *sighting)
 {
-	uint64_t incarnation = sighting->event.incarnation;
-	struct ql_live *live = ql_live_of_run(engine, incarnation);
+	if (engine->shut)
+		return; /* the next start looks for itself */
+	struct ql_live *live = ql_live_of_run(engine, sighting->event.incarnation);
 	if (!live) {
-		if (sighting->event.kind != QL_EVENT_GONE &&
-			sighting->event.kind != QL_EVENT_ABSENT)
-			ql_purge(engine, incarnation);
+		sighted_unknown(engine, &sighting->event);
 		return;
 	}
-	if (live->stale || live->loading) {
-		keep_sighting(engine, sighting);
-		if (live->stale)
-			ql_live_reload(live);
+	if (!ql_live_ready(live)) {
+		ql_sighting_keep(live, sighting_dup(sighting));
 		return;
 	}
 	struct ql_decision decision;

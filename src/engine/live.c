@@ -14,8 +14,8 @@ on_wake(struct wake *wake)
 	ql_feed_time(live);
 }
 
-struct ql_live *
-ql_live_find(struct ql_engine *engine, const char *eval_id)
+static struct ql_live *
+find(struct ql_engine *engine, const char *eval_id)
 {
 	struct ql_live *live;
 	HASH_FIND(hh, engine->lives, eval_id, strlen(eval_id), live);
@@ -99,9 +99,15 @@ refresh_slots(struct ql_live *live)
 	}
 }
 
+/*
+ * While it is stale nothing is let go: a decision whose commit was answered as failed may yet be
+ * durable, and with it the slot and the run that it named.
+ */
 void
 ql_live_refresh(struct ql_live *live)
 {
+	if (live->stale)
+		return;
 	ref_runs(live);
 	refresh_slots(live);
 	ql_wake_set(live->engine, &live->wake,
@@ -116,6 +122,7 @@ ql_live_free(struct ql_live *live)
 		unref_run(engine, &live->refs[i]);
 	ql_wake_clear(engine, &live->wake);
 	HASH_DEL(engine->lives, live);
+	ql_kept_free(live);
 	ql_record_done(&live->record);
 	live->magic = 0;
 	free(live);
@@ -124,8 +131,15 @@ ql_live_free(struct ql_live *live)
 static bool
 droppable(const struct ql_live *live)
 {
-	return !live->pins && !live->uncommitted && !live->loading && !live->wants &&
-	       !ql_state_live(&live->durable);
+	if (live->pins || live->uncommitted || live->loading || live->wants)
+		return false;
+	return live->gone || (!live->stale && !ql_state_live(&live->durable));
+}
+
+bool
+ql_live_ready(const struct ql_live *live)
+{
+	return live->loaded && !live->loading && !live->stale;
 }
 
 void
@@ -137,16 +151,27 @@ ql_live_release(struct ql_live *live)
 		ql_live_free(live);
 }
 
+/* The payload is read again for a start: it may be megabytes. */
+static void
+take_record(struct ql_live *live, struct ql_record *record)
+{
+	ql_record_done(&live->record);
+	live->record = *record;
+	*record = (struct ql_record){0};
+	free(live->record.payload);
+	live->record.payload = NULL;
+	live->durable = live->record.state;
+	live->loaded = true;
+	live->stale = false;
+	ql_live_refresh(live);
+}
+
 struct ql_live *
 ql_live_adopt(struct ql_engine *engine, struct ql_record *record)
 {
 	struct ql_live *live = live_new(engine, record->eval_id);
-	if (!live)
-		return NULL;
-	live->record = *record;
-	live->durable = record->state;
-	*record = (struct ql_record){0};
-	ql_live_refresh(live);
+	if (live)
+		take_record(live, record);
 	return live;
 }
 
@@ -157,17 +182,34 @@ ql_live_owned(const struct ql_live *live, const struct ql_caller *caller)
 	return caller->admin || (owner && caller->owner && !strcmp(owner, caller->owner));
 }
 
-/* Hands the loaded evaluation, or the reason why there is none, to all who wait for it. */
+/*
+ * Hands the loaded evaluation, or the reason why there is none, to all who wait for it; to those
+ * behind one who forgets it, what comes of that.
+ */
 static void
 hand_out(struct ql_live *live, const struct ql_err *err)
 {
 	live->pins++;
-	while (live->wants) {
+	while (live->wants && (err || ql_live_ready(live))) {
 		struct want *want = live->wants;
-		LL_DELETE(live->wants, want);
+		DL_DELETE(live->wants, want);
 		want->ready(want, err ? NULL : live, err);
 	}
 	ql_live_release(live);
+}
+
+/* What the store has may differ from what was known: a failed commit can have become durable. */
+static void
+take_reloaded(struct ql_live *live, struct ql_record *record)
+{
+	struct ql_state was = live->durable;
+	bool known = live->loaded;
+	take_record(live, record);
+	if (known && memcmp(&was, &live->durable, sizeof(was)) != 0)
+		ql_batch_changed(
+			live->engine, &was, &live->record, live->durable.cancel.requested_at != 0);
+	ql_kept_feed(live);
+	ql_engine_end_runs(live);
 }
 
 static void
@@ -177,18 +219,14 @@ on_loaded(struct ql_store_read *read, int status)
 	struct ql_engine *engine = live->engine;
 	struct ql_err err = read->err;
 	live->loading = false;
-	if (!status && !read->record_count)
+	if (status && live->stale)
+		ql_batch_retry(engine, QL_ENGINE_RETRY_MS);
+	if (!status && !read->record_count) {
+		live->gone = true;
 		status = ql_fail(
 			&err, QL_E_NOT_FOUND, "there is no evaluation %s", live->record.eval_id);
-	if (live->stale)
-		ql_batch_retry(engine, status ? QL_ENGINE_RETRY_MS : 0);
-	if (!status) {
-		ql_record_done(&live->record);
-		live->record = read->records[0];
-		read->records[0] = (struct ql_record){0};
-		live->durable = live->record.state;
-		live->stale = false;
-		ql_live_refresh(live);
+	} else if (!status) {
+		take_reloaded(live, &read->records[0]);
 	}
 	ql_store_read_done(read);
 	hand_out(live, status ? &err : NULL);
@@ -212,8 +250,8 @@ ql_live_reload(struct ql_live *live)
 void
 ql_live_want(struct ql_engine *engine, const char *eval_id, struct want *want)
 {
-	struct ql_live *live = ql_live_find(engine, eval_id);
-	if (live && !live->loading && !live->stale) {
+	struct ql_live *live = find(engine, eval_id);
+	if (live && ql_live_ready(live)) {
 		live->pins++;
 		want->ready(want, live, NULL);
 		ql_live_release(live);
@@ -227,6 +265,6 @@ ql_live_want(struct ql_engine *engine, const char *eval_id, struct want *want)
 		want->ready(want, NULL, &err);
 		return;
 	}
-	LL_APPEND(live->wants, want);
+	DL_APPEND(live->wants, want);
 	ql_live_reload(live);
 }

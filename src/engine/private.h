@@ -4,6 +4,7 @@
  *	feed.c	 an event becomes a decision, the decision a change in the gathering batch
  *	batch.c	 group commit; releases acts and answers after it, or takes everything back
  *	live.c	 the set of evaluations in memory: load, index, drop
+ *	scan.c	 brings what a scan of the store names into memory, one after the other
  *	act.c	 performs acts on the runtime and feeds the answers back
  *	claim.c	 fills free slots from the queue; ends what waited for too long
  *	wake.c	 one heap of wake times, one timer
@@ -23,7 +24,8 @@
 #define QL_ENGINE_GATHER_MAX 200000 /* changes that wait for the next commit */
 #define QL_ENGINE_KEPT_MAX 100000 /* sightings kept over a failed commit */
 #define QL_ENGINE_ACT_MS 5000 /* an act's deadline */
-#define QL_ENGINE_RETRY_MS 1000 /* after a failed commit or claim */
+#define QL_ENGINE_RETRY_MS 1000 /* after a failed commit, read or claim */
+#define QL_ENGINE_GIVE_UP_MS 10000 /* of failing commits, when runs are stopped for a shutdown */
 #define QL_ENGINE_SWEEP_MS 60000 /* between two looks for what is old */
 #define QL_ENGINE_SWEEP_BATCH 500
 #define QL_ENGINE_OVERDUE_BATCH 500
@@ -42,12 +44,32 @@ struct later {
 
 #define LIVE_MAGIC 0x71e11a11u
 
-/* Asks for an evaluation in memory. ready gets NULL and err when there is none. */
+/*
+ * Asks for an evaluation in memory. ready gets it pinned and as new as what was decided, or NULL
+ * and err when there is none.
+ */
 struct ql_live;
 
 struct want {
-	struct want *next;
+	struct want *prev, *next;
 	void (*ready)(struct want *want, struct ql_live *live, const struct ql_err *err);
+};
+
+/*
+ * A scan of the store may be older than what was decided since it began: it only names
+ * evaluations. Each of them is then wanted, in the scan's order.
+ */
+struct scan {
+	struct ql_engine *engine;
+	struct ql_store_read read; /* kind and filter are the owner's to fill */
+	struct want want;
+	size_t at; /* the record that is visited; how many there were, when it is over */
+	int64_t next_at; /* OVERDUE: as the read said, when it is over */
+	bool under_way;
+	bool visiting; /* guards against recursion: `each` may be called from within ql_live_want */
+	bool waiting; /* for the evaluation to be loaded */
+	void (*each)(struct scan *scan, struct ql_live *live, const struct ql_err *err);
+	void (*over)(struct scan *scan, const struct ql_err *err); /* err: of the read */
 };
 
 /* How a sighting finds its evaluation. */
@@ -57,18 +79,27 @@ struct run_ref {
 	UT_hash_handle hh;
 };
 
+/* A sighting that waits until its evaluation was read again. */
+struct kept {
+	struct kept *prev, *next;
+	struct ql_sighting *sighting; /* owned */
+};
+
 struct ql_live {
 	uint32_t magic;
 	UT_hash_handle hh;
 	struct ql_engine *engine;
-	struct ql_record record; /* the newest decided state; texts as durable */
+	struct ql_record record; /* the newest decided state; texts as durable; no payload */
 	struct ql_state durable; /* the last committed */
 	struct run_ref refs[QL_RUNS];
 	struct wake wake;
-	struct want *wants; /* waiting for loading */
+	struct want *wants; /* waiting for loading, first come first */
+	struct kept *kept; /* oldest first */
 	struct ql_store_read read; /* while loading */
+	bool loaded; /* the record is there */
 	bool loading;
-	bool stale; /* a commit failed: the store's copy is to be read again */
+	bool stale; /* nothing is decided before the store's copy was read again */
+	bool gone; /* it was forgotten */
 	int uncommitted; /* decisions that are not durable yet */
 	int pins; /* operations and acts that point here */
 };
@@ -93,55 +124,55 @@ struct batch {
 	struct decided *first, *last;
 	struct ql_change *last_change;
 	size_t count;
-};
-
-/* A sighting that waits to be fed again. */
-struct kept {
-	struct kept *next;
-	struct ql_sighting sighting;
+	bool probe; /* submitted although it is empty, to see whether the store works again */
 };
 
 struct ql_engine {
 	struct ql_engine_config config;
 	uv_idle_t turn; /* active while something is to be done in the next turn */
 	uv_timer_t timer;
+	int handles; /* of these two, not closed yet */
 	struct ql_heap wakes;
-	struct later *laters;
+	struct later *laters, *last_later;
 
 	struct ql_live *lives; /* by eval_id */
 	struct run_ref *runs; /* by incarnation */
 	struct batch *gathering; /* decided, not yet submitted */
 	struct batch *in_flight; /* with the store */
-	struct kept *kept; /* oldest first */
 	size_t kept_count;
 	struct wake retry; /* after a failed commit */
-	bool store_ok;
+	bool store_ok; /* the last commit succeeded */
+	int64_t failing_since;
 	struct ql_err store_err;
 
 	struct ql_live **slots; /* who takes each of the workers' slots */
 	int32_t slots_used;
 	int64_t queued; /* status queued, durable */
-	int64_t waiting; /* of these, unclaimed */
-	bool claiming; /* a read for claims is under way */
-	bool claim_again;
-	struct ql_store_read claim_read;
+	bool may_wait; /* something may wait in the queue: false once a scan found no more */
+	size_t claimed; /* by the scan under way */
+	struct scan claims;
 	struct wake claim_pause;
 
-	struct ql_store_read overdue_read;
-	bool overdue_reading;
+	struct scan overdues;
+	size_t ended; /* by the scan under way */
+	bool overdue_more; /* to be looked for after the commit under way */
 	struct wake overdue;
 
-	struct ql_store_read sweep_read;
+	struct scan sweeps;
 	struct wake sweep;
 
+	struct act *starting; /* starts that are being prepared */
 	struct watch *watches; /* by eval_id */
 	struct ql_subscriber *subscribers;
 	struct pending *pending; /* ids and keys of submissions that are not yet durable */
+	size_t submitting; /* evaluations of submissions that are not yet durable */
 	struct submission *superseding; /* the one that holds the door, and those behind it */
 
 	int open_ops; /* reads, acts and requests under way: the engine can't be freed before */
 	bool accepting;
+	bool stopping; /* it never accepts again */
 	bool closing;
+	bool shut; /* nothing was under way, and nothing is taken any more */
 	bool stop_runs;
 	void (*ready)(void *arg);
 	void *ready_arg;
@@ -159,16 +190,20 @@ void ql_turn_soon(struct ql_engine *engine);
 
 /* live.c */
 void ql_live_want(struct ql_engine *engine, const char *eval_id, struct want *want);
-struct ql_live *ql_live_find(struct ql_engine *engine, const char *eval_id);
 struct ql_live *ql_live_of_run(struct ql_engine *engine, uint64_t incarnation);
 /* Takes the record's strings; NULL when out of memory (then they stay the caller's). */
 struct ql_live *ql_live_adopt(struct ql_engine *engine, struct ql_record *record);
+/* Decisions can be made on it. */
+bool ql_live_ready(const struct ql_live *live);
 /* Brings index, wake time and slots in line with the newest state. */
 void ql_live_refresh(struct ql_live *live);
 void ql_live_release(struct ql_live *live); /* unpin; drops it when nothing holds it */
 void ql_live_reload(struct ql_live *live);
 void ql_live_free(struct ql_live *live);
 bool ql_live_owned(const struct ql_live *live, const struct ql_caller *caller);
+
+/* scan.c */
+void ql_scan(struct ql_engine *engine, struct scan *scan);
 
 /* feed.c */
 struct feeding {
@@ -181,18 +216,31 @@ struct feeding {
 };
 /* The verdict; done is called later, exactly once, if and only if it makes a row. */
 enum ql_verdict ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret);
-/* done is called when everything decided of it so far is durable. */
-void ql_feed_after(struct ql_live *live,
-	void (*done)(struct decided *decided, const struct ql_err *err), void *arg);
+/* done is called when everything decided of it so far is durable; -1 when out of memory. */
+int
+ql_feed_after(struct ql_live *live, void (*done)(struct decided *decided, const struct ql_err *err),
+	void *arg, struct ql_err *e);
 void ql_sighted(struct ql_engine *engine, const struct ql_sighting *sighting);
 void ql_feed_time(struct ql_live *live);
+/* Takes the sighting, which may be NULL; it is fed when the evaluation was read again. */
+void ql_sighting_keep(struct ql_live *live, struct ql_sighting *sighting);
+void ql_sighting_free(struct ql_sighting *sighting);
+void ql_kept_feed(struct ql_live *live);
+void ql_kept_free(struct ql_live *live);
 
 /* batch.c */
 /* Takes the list of changes, which may be NULL; NULL when out of memory (it stays the caller's). */
 struct decided *ql_batch_add(struct ql_engine *engine, struct ql_change *changes);
+/* The same for a change that belongs to an evaluation in memory, which is held until done. */
+struct decided *ql_batch_add_to(struct ql_live *live, struct ql_change *changes);
 bool ql_batch_full(const struct ql_engine *engine, size_t more);
+bool ql_batch_under_way(const struct ql_engine *engine); /* a commit will be answered */
 void ql_batch_flush(struct ql_engine *engine);
+/* Reads again what is stale, and looks whether the store works again. */
 void ql_batch_retry(struct ql_engine *engine, int64_t in_ms);
+/* What is durable has changed: counts it, and tells who follows it. was NULL: it is new. */
+void ql_batch_changed(struct ql_engine *engine, const struct ql_state *was,
+	const struct ql_record *record, bool stopping);
 
 /* act.c */
 void ql_act(struct ql_live *live, const struct ql_act *act);
@@ -210,13 +258,21 @@ bool ql_wait_is_over(const struct ql_state *state);
 /* recover.c, sweep.c */
 void ql_recover(struct ql_engine *engine);
 void ql_sweep_start(struct ql_engine *engine);
-void ql_sweep_remove_kept(struct ql_engine *engine, const char *eval_id, int32_t attempts);
+/* done is called later unless -1 is returned, when it isn't over or is being changed. */
+int ql_forget(struct ql_live *live, void (*done)(struct decided *decided, const struct ql_err *err),
+	void *arg, struct ql_err *e);
+/* Its files, once that is durable. */
+void ql_forget_kept(struct ql_engine *engine, const char *eval_id, int32_t attempts);
 
 /* engine.c */
 void
 ql_engine_log(struct ql_engine *engine, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void ql_engine_op_begin(struct ql_engine *engine);
 void ql_engine_op_end(struct ql_engine *engine);
+/* At the end of a turn, with nothing of the engine on the stack: closed may free it. */
+void ql_engine_close_if_idle(struct ql_engine *engine);
+/* While runs are stopped for a shutdown: this one too. */
+void ql_engine_end_runs(struct ql_live *live);
 /* Why new requests are refused, if they are. */
 int ql_engine_check_open(const struct ql_engine *engine, struct ql_err *e);
 

@@ -8,6 +8,7 @@
 
 struct recovery {
 	struct ql_engine *engine;
+	struct wake again;
 	struct ql_store_read read;
 	struct ql_runtime_list list;
 };
@@ -20,11 +21,12 @@ finish(struct recovery *recovery)
 	free(recovery->list.incarnations);
 	free(recovery);
 	engine->recovery = NULL;
-	engine->accepting = true;
-	ql_sweep_start(engine);
-	ql_claim(engine);
-	if (engine->ready)
+	if (!engine->stopping) {
+		engine->accepting = true;
+		ql_sweep_start(engine);
+		ql_claim(engine);
 		engine->ready(engine->ready_arg);
+	}
 	ql_engine_op_end(engine);
 }
 
@@ -49,6 +51,7 @@ take_up(struct ql_engine *engine)
 		live->pins++;
 		inspect_runs(live);
 		ql_feed_time(live);
+		ql_engine_end_runs(live);
 		ql_live_release(live);
 	}
 }
@@ -70,13 +73,10 @@ on_list(struct ql_runtime_list *list, int status)
 	finish(recovery);
 }
 
-/* Of the evaluations with status queued, those in memory are claimed. */
 static void
 adopt_all(struct ql_engine *engine, struct ql_store_read *read)
 {
-	engine->waiting = engine->queued;
 	for (size_t i = 0; i < read->record_count; i++) {
-		engine->waiting -= read->records[i].state.status == QL_STATUS_QUEUED;
 		if (!ql_live_adopt(engine, &read->records[i]))
 			ql_engine_log(engine, "out of memory: %s is taken up at the next start",
 				read->records[i].eval_id);
@@ -93,8 +93,10 @@ on_live(struct ql_store_read *read, int status)
 	struct ql_engine *engine = recovery->engine;
 	struct ql_runtime *runtime = engine->config.runtime;
 	if (status) {
-		ql_engine_log(engine, "the store can't be read: %s", read->err.text);
-		abort(); /* without its record nothing can be said of any run */
+		ql_engine_log(engine, "the store can't be read, so nothing is started: %s",
+			read->err.text);
+		ql_wake_set(engine, &recovery->again, ql_engine_now(engine) + QL_ENGINE_RETRY_MS);
+		return;
 	}
 	adopt_all(engine, read);
 	if (!runtime) {
@@ -106,6 +108,21 @@ on_live(struct ql_store_read *read, int status)
 	runtime->ops->list(runtime, &recovery->list);
 }
 
+/* Without its record nothing can be said of any run: until that is read, nothing is accepted. */
+static void
+read_live(struct wake *again)
+{
+	struct recovery *recovery =
+		(struct recovery *)((char *)again - offsetof(struct recovery, again));
+	struct ql_engine *engine = recovery->engine;
+	if (engine->closing) {
+		finish(recovery);
+		return;
+	}
+	recovery->read = (struct ql_store_read){.kind = QL_READ_LIVE, .done = on_live};
+	ql_engine_read(engine, &recovery->read);
+}
+
 void
 ql_recover(struct ql_engine *engine)
 {
@@ -113,8 +130,8 @@ ql_recover(struct ql_engine *engine)
 	if (!recovery)
 		abort(); /* at start, before anything was promised */
 	recovery->engine = engine;
+	recovery->again.fn = read_live;
 	engine->recovery = recovery;
-	recovery->read = (struct ql_store_read){.kind = QL_READ_LIVE, .done = on_live};
 	ql_engine_op_begin(engine);
-	ql_engine_read(engine, &recovery->read);
+	read_live(&recovery->again);
 }

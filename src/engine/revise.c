@@ -57,64 +57,10 @@ on_durable(struct decided *decided, const struct ql_err *err)
 		struct ql_record shown = decided->live->record;
 		shown.state = decided->live->durable;
 		shown.payload = NULL;
-		ql_overdue_at(revision->engine, shown.state.queue_until);
 		if (ql_record_copy(&revision->op->record, &shown))
 			ql_engine_log(revision->engine, "out of memory: an answer goes out empty");
 	}
 	finish(revision, err);
-}
-
-static void
-on_forgotten(struct decided *decided, const struct ql_err *err)
-{
-	struct revision *revision = decided->arg;
-	struct ql_live *live = decided->live;
-	if (!err)
-		ql_sweep_remove_kept(revision->engine, revision->eval_id, live->durable.attempt);
-	finish(revision, err);
-}
-
-/* Puts the change into the batch on behalf of the evaluation. */
-static void
-commit(struct revision *revision, struct ql_live *live, struct ql_change *change,
-	void (*done)(struct decided *decided, const struct ql_err *err))
-{
-	struct decided *decided = change ? ql_batch_add(revision->engine, change) : NULL;
-	if (!decided) {
-		ql_changes_free(change);
-		ql_fail(&revision->err, QL_E_UNAVAILABLE, "out of memory: try again later");
-		fail_later(revision);
-		return;
-	}
-	memcpy(change->record.eval_id, revision->eval_id, sizeof(change->record.eval_id));
-	change->at = ql_engine_now(revision->engine);
-	decided->live = live;
-	decided->done = done;
-	decided->arg = revision;
-	live->pins++;
-	live->uncommitted++;
-}
-
-static void
-forget(struct revision *revision, struct ql_live *live)
-{
-	const struct ql_state *state = &live->record.state;
-	enum ql_status status = (enum ql_status)state->status;
-	if (!ql_status_settled(status) || ql_state_live(state)) {
-		ql_fail(&revision->err, QL_E_CONFLICT,
-			"%s is %s and not over yet: cancel it first, or wait", revision->eval_id,
-			ql_status_word(status));
-		fail_later(revision);
-		return;
-	}
-	if (live->uncommitted) {
-		ql_fail(&revision->err, QL_E_CONFLICT, "%s is being changed: try again",
-			revision->eval_id);
-		fail_later(revision);
-		return;
-	}
-	commit(revision, live, ql_change_new(QL_CHANGE_FORGET), on_forgotten);
-	live->stale = true; /* whoever asks next finds that it is gone */
 }
 
 static void
@@ -136,12 +82,30 @@ revise(struct revision *revision, struct ql_live *live)
 }
 
 static void
+forget(struct revision *revision, struct ql_live *live)
+{
+	if (ql_forget(live, on_durable, revision, &revision->err))
+		fail_later(revision);
+}
+
+static void
 report(struct revision *revision, struct ql_live *live)
 {
 	struct ql_change *change = ql_change_new(QL_CHANGE_REPORT);
-	if (change)
-		change->report = ql_str_dup(revision->report->report);
-	commit(revision, live, change, on_durable);
+	struct decided *decided = NULL;
+	if (change && (change->report = ql_str_dup(revision->report->report)))
+		decided = ql_batch_add_to(live, change);
+	if (!decided) {
+		ql_changes_free(change);
+		ql_fail(&revision->err, QL_E_UNAVAILABLE, "out of memory: try again later");
+		fail_later(revision);
+		return;
+	}
+	memcpy(change->record.eval_id, revision->eval_id, sizeof(change->record.eval_id));
+	change->at = ql_engine_now(revision->engine);
+	ql_str_copy(change->what, sizeof(change->what), "the task reported -> kept");
+	decided->done = on_durable;
+	decided->arg = revision;
 }
 
 static void

@@ -76,7 +76,9 @@ refuse(struct stopping *stopping, struct ql_live *live)
 	struct ql_engine *engine = stopping->engine;
 	struct ql_stop *op = stopping->op;
 	struct ql_change *change = ql_change_new(QL_CHANGE_REFUSAL);
-	struct decided *decided = change ? ql_batch_add(engine, change) : NULL;
+	struct decided *decided = NULL;
+	if (change)
+		decided = live ? ql_batch_add_to(live, change) : ql_batch_add(engine, change);
 	if (!decided) {
 		ql_changes_free(change);
 		finish_later(stopping);
@@ -90,11 +92,6 @@ refuse(struct stopping *stopping, struct ql_live *live)
 	ql_str_copy(change->what, sizeof(change->what), stopping->err.text);
 	decided->done = on_refusal_durable;
 	decided->arg = stopping;
-	decided->live = live;
-	if (live) {
-		live->pins++;
-		live->uncommitted++;
-	}
 }
 
 /* ---- under way: wait for the end as long as was asked for ---- */
@@ -105,13 +102,15 @@ on_reread(struct ql_store_read *read, int status)
 	struct stopping *stopping =
 		(struct stopping *)((char *)read - offsetof(struct stopping, read));
 	struct ql_record *record = &stopping->op->record;
-	if (!status && read->record_count) {
+	bool same = !status && read->record_count &&
+		    read->records[0].state.attempt == record->state.attempt;
+	if (same) {
 		ql_record_done(record);
 		*record = read->records[0];
 		read->records[0] = (struct ql_record){0};
 	}
 	ql_store_read_done(read);
-	finish(stopping, NULL); /* what was shown before the wait still holds */
+	finish(stopping, NULL); /* else what was shown before the wait still holds */
 }
 
 static void
@@ -189,7 +188,8 @@ on_wanted(struct want *want, struct ql_live *live, const struct ql_err *err)
 	};
 	op->verdict = ql_feed(live, &feeding, &decision);
 	if (op->verdict == QL_VERDICT_JOINED || op->verdict == QL_VERDICT_ALREADY) {
-		ql_feed_after(live, on_durable, stopping);
+		if (ql_feed_after(live, on_durable, stopping, &stopping->err))
+			finish_later(stopping);
 	} else if (!ql_verdict_makes_row(op->verdict)) {
 		refusal_text(stopping, live, &decision);
 		refuse(stopping, live);

@@ -38,7 +38,7 @@ on_removed(uv_work_t *work, int status)
 
 /* The files of a forgotten evaluation, once that is durable. */
 void
-ql_sweep_remove_kept(struct ql_engine *engine, const char *eval_id, int32_t attempts)
+ql_forget_kept(struct ql_engine *engine, const char *eval_id, int32_t attempts)
 {
 	struct removal *removal = calloc(1, sizeof(*removal));
 	if (!removal)
@@ -50,31 +50,41 @@ ql_sweep_remove_kept(struct ql_engine *engine, const char *eval_id, int32_t atte
 	uv_queue_work(engine->config.loop, &removal->work, remove_kept, on_removed);
 }
 
-static void
-on_forgotten(struct decided *decided, const struct ql_err *err)
+int
+ql_forget(struct ql_live *live, void (*done)(struct decided *decided, const struct ql_err *err),
+	void *arg, struct ql_err *e)
 {
-	struct ql_engine *engine = decided->arg;
-	const struct ql_record *record = &decided->changes->record;
-	if (!err)
-		ql_sweep_remove_kept(engine, record->eval_id, record->state.attempt);
-}
-
-static void
-forget(struct ql_engine *engine, const struct ql_record *record)
-{
-	if (ql_live_find(engine, record->eval_id))
-		return; /* somebody is at it: next time */
+	const struct ql_state *state = &live->record.state;
+	const char *eval_id = live->record.eval_id;
+	enum ql_status status = (enum ql_status)state->status;
+	if (!ql_status_settled(status) || ql_state_live(state))
+		return ql_fail(e, QL_E_CONFLICT,
+			"%s is %s and not over yet: cancel it first, or wait", eval_id,
+			ql_status_word(status));
+	if (live->uncommitted)
+		return ql_fail(e, QL_E_CONFLICT, "%s is being changed: try again", eval_id);
 	struct ql_change *change = ql_change_new(QL_CHANGE_FORGET);
-	struct decided *decided = change ? ql_batch_add(engine, change) : NULL;
+	struct decided *decided = change ? ql_batch_add_to(live, change) : NULL;
 	if (!decided) {
 		ql_changes_free(change);
-		return;
+		return ql_fail(e, QL_E_UNAVAILABLE, "out of memory: try again later");
 	}
-	memcpy(change->record.eval_id, record->eval_id, sizeof(record->eval_id));
-	change->record.state = record->state;
-	change->at = ql_engine_now(engine);
-	decided->done = on_forgotten;
-	decided->arg = engine;
+	memcpy(change->record.eval_id, eval_id, sizeof(change->record.eval_id));
+	change->at = ql_engine_now(live->engine);
+	decided->done = done;
+	decided->arg = arg;
+	live->stale = true; /* whoever asks next finds that it is gone */
+	return 0;
+}
+
+/* ---- the sweep ---- */
+
+static void
+forget(struct scan *scan, struct ql_live *live, const struct ql_err *err)
+{
+	struct ql_err ignored; /* somebody is at it: next time */
+	if (!err && !scan->engine->closing)
+		(void)ql_forget(live, NULL, NULL, &ignored);
 }
 
 static void
@@ -85,19 +95,13 @@ sweep_again(struct ql_engine *engine, int64_t in_ms)
 }
 
 static void
-on_sweepable(struct ql_store_read *read, int status)
+on_sweep_over(struct scan *scan, const struct ql_err *err)
 {
-	struct ql_engine *engine =
-		(struct ql_engine *)((char *)read - offsetof(struct ql_engine, sweep_read));
-	for (size_t i = 0; !status && i < read->record_count; i++)
-		forget(engine, &read->records[i]);
-	bool more = !status && read->record_count == QL_ENGINE_SWEEP_BATCH;
-	if (read->record_count)
-		ql_engine_log(engine, "forgets %zu evaluations (--keep, --keep-bytes)",
-			read->record_count);
-	ql_store_read_done(read);
+	struct ql_engine *engine = scan->engine;
+	bool more = !err && scan->at == QL_ENGINE_SWEEP_BATCH;
+	if (scan->at)
+		ql_engine_log(engine, "forgets %zu evaluations (--keep, --keep-bytes)", scan->at);
 	sweep_again(engine, more ? QL_ENGINE_RETRY_MS : QL_ENGINE_SWEEP_MS);
-	ql_engine_op_end(engine);
 }
 
 static void
@@ -105,16 +109,15 @@ on_sweep(struct wake *wake)
 {
 	struct ql_engine *engine =
 		(struct ql_engine *)((char *)wake - offsetof(struct ql_engine, sweep));
-	int64_t now = ql_engine_now(engine);
 	if (engine->closing)
 		return;
-	engine->sweep_read = (struct ql_store_read){.kind = QL_READ_SWEEPABLE,
-		.filter = {.until = now - engine->config.keep_ms,
+	engine->sweeps.each = forget;
+	engine->sweeps.over = on_sweep_over;
+	engine->sweeps.read = (struct ql_store_read){.kind = QL_READ_SWEEPABLE,
+		.filter = {.until = ql_engine_now(engine) - engine->config.keep_ms,
 			.keep_bytes = engine->config.keep_bytes,
-			.limit = QL_ENGINE_SWEEP_BATCH},
-		.done = on_sweepable};
-	ql_engine_op_begin(engine);
-	ql_engine_read(engine, &engine->sweep_read);
+			.limit = QL_ENGINE_SWEEP_BATCH}};
+	ql_scan(engine, &engine->sweeps);
 }
 
 void

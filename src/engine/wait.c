@@ -8,7 +8,7 @@
 
 /* One wait; several for one evaluation are a list under its id. */
 struct waiter {
-	struct waiter *next;
+	struct waiter *prev, *next;
 	struct wake wake;
 	struct later later;
 	struct ql_engine *engine;
@@ -16,7 +16,7 @@ struct waiter {
 	struct ql_wait *op; /* NULL once it was taken back */
 	char eval_id[QL_EVAL_ID]; /* for the read, which may outlive the watch */
 	struct ql_store_read read;
-	bool reading;
+	int holds; /* the read, and the wait itself */
 };
 
 struct watch {
@@ -49,7 +49,7 @@ unwatch(struct waiter *waiter)
 		return;
 	waiter->watch = NULL;
 	ql_wake_clear(engine, &waiter->wake);
-	LL_DELETE(watch->waiters, waiter);
+	DL_DELETE(watch->waiters, waiter);
 	if (watch->waiters)
 		return;
 	HASH_DEL(engine->watches, watch);
@@ -57,14 +57,10 @@ unwatch(struct waiter *waiter)
 }
 
 static void
-waiter_end(struct waiter *waiter)
+waiter_release(struct waiter *waiter)
 {
 	struct ql_engine *engine = waiter->engine;
-	struct ql_wait *op = waiter->op;
-	waiter->op = NULL;
-	if (op)
-		op->done(op);
-	if (waiter->reading)
+	if (--waiter->holds)
 		return;
 	free(waiter);
 	ql_engine_op_end(engine);
@@ -73,7 +69,12 @@ waiter_end(struct waiter *waiter)
 static void
 on_later(struct later *later)
 {
-	waiter_end((struct waiter *)((char *)later - offsetof(struct waiter, later)));
+	struct waiter *waiter = (struct waiter *)((char *)later - offsetof(struct waiter, later));
+	struct ql_wait *op = waiter->op;
+	waiter->op = NULL;
+	if (op)
+		op->done(op);
+	waiter_release(waiter);
 }
 
 /* From within another call: done comes in the next turn. */
@@ -98,13 +99,10 @@ on_read(struct ql_store_read *read, int status)
 {
 	struct waiter *waiter = (struct waiter *)((char *)read - offsetof(struct waiter, read));
 	bool over = status || !read->record_count || ql_wait_is_over(&read->records[0].state);
-	bool ended = !waiter->watch && !waiter->op;
-	waiter->reading = false;
 	ql_store_read_done(read);
-	if (ended)
-		waiter_end(waiter);
-	else if (over)
+	if (over)
 		waiter_over(waiter);
+	waiter_release(waiter);
 }
 
 void
@@ -119,12 +117,12 @@ ql_engine_wait(struct ql_engine *engine, struct ql_wait *op)
 	op->engine_private = waiter;
 	if (!waiter || !watch)
 		abort(); /* a few hundred bytes: the process can't go on anyway */
-	*waiter = (struct waiter){.engine = engine, .watch = watch, .op = op};
+	*waiter = (struct waiter){.engine = engine, .watch = watch, .op = op, .holds = 2};
 	memcpy(waiter->eval_id, watch->eval_id, sizeof(waiter->eval_id));
-	LL_APPEND(watch->waiters, waiter);
+	DL_APPEND(watch->waiters, waiter);
 	waiter->wake.fn = on_deadline;
-	ql_wake_set(engine, &waiter->wake, ql_engine_now(engine) + op->wait_ms);
-	waiter->reading = true;
+	int64_t wait_ms = engine->accepting ? op->wait_ms : 0;
+	ql_wake_set(engine, &waiter->wake, ql_engine_now(engine) + wait_ms);
 	waiter->read = (struct ql_store_read){
 		.kind = QL_READ_GET, .filter = {.eval_id = waiter->eval_id}, .done = on_read};
 	ql_engine_op_begin(engine);

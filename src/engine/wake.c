@@ -56,23 +56,31 @@ on_turn(uv_idle_t *turn)
 	uv_idle_stop(turn);
 	struct later *laters = engine->laters;
 	engine->laters = NULL;
+	engine->last_later = NULL;
 	while (laters) {
 		struct later *later = laters;
 		laters = later->next;
 		later->fn(later);
 	}
 	ql_batch_flush(engine);
+	ql_engine_close_if_idle(engine);
 }
 
 void
 ql_turn_soon(struct ql_engine *engine)
 {
-	uv_idle_start(&engine->turn, on_turn);
+	if (!uv_is_closing((uv_handle_t *)&engine->turn))
+		uv_idle_start(&engine->turn, on_turn);
 }
 
 void
 ql_later(struct ql_engine *engine, struct later *later)
 {
-	LL_APPEND(engine->laters, later);
+	later->next = NULL;
+	if (engine->last_later)
+		engine->last_later->next = later;
+	else
+		engine->laters = later;
+	engine->last_later = later;
 	ql_turn_soon(engine);
 }
