@@ -1,0 +1,41 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/kit.h"
+
+#define AT_ONCE 8
+#define CASE_SECONDS 60
+
+static void
+begin(int number, void (*run)(int number, void *arg), void *arg)
+{
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid < 0)
+		abort();
+	if (pid)
+		return;
+	alarm(CASE_SECONDS);
+	run(number, arg);
+	exit(0);
+}
+
+int
+kit_cases(int count, void (*run)(int number, void *arg), void *arg)
+{
+	int failed = 0;
+	int begun = 0;
+	for (int ended = 0; ended < count; ended++) {
+		while (begun < count && begun - ended < AT_ONCE)
+			begin(++begun, run, arg);
+		int status;
+		if (wait(&status) < 0)
+			abort();
+		failed += status != 0;
+		if (WIFSIGNALED(status))
+			fprintf(stderr, "# a case ended by signal %d\n", WTERMSIG(status));
+	}
+	return failed;
+}

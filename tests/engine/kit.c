@@ -1,0 +1,372 @@
+#include "engine/kit.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "runtime/alarm.h"
+#include "engine/private.h"
+
+void
+kit_fail(struct kit *kit, const char *fmt, ...)
+{
+	char line[600];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (kit->forked) {
+		fprintf(stderr, "# %s\n", line);
+		_exit(1);
+	}
+	fail_msg("%s", line);
+	abort();
+}
+
+/* ---- the world ---- */
+
+static void
+lose_patience(uv_timer_t *timer)
+{
+	struct kit *kit = timer->data;
+	kit->impatient = true;
+}
+
+static void
+open_inner(struct kit *kit)
+{
+	struct ql_err err;
+	char path[128];
+	const char *kind = kit->options.store ? kit->options.store : "memory";
+	snprintf(path, sizeof(path), "%s/quell.db", kit->dir);
+	int status = strcmp(kind, "sqlite") != 0
+			     ? ql_store_memory_open(&kit->loop, &kit->inner, &err)
+			     : ql_store_sqlite_open(&kit->loop, path, &kit->inner, &err);
+	if (status)
+		kit_fail(kit, "store: %s", err.text);
+}
+
+void
+kit_open(struct kit *kit, const struct kit_options *options)
+{
+	bool forked = kit->forked;
+	*kit = (struct kit){.options = *options, .forked = forked};
+	kit_check(kit, !uv_loop_init(&kit->loop));
+	uv_timer_init(&kit->loop, &kit->patience);
+	kit->patience.data = kit;
+	snprintf(kit->dir, sizeof(kit->dir), "/tmp/quell-engine-XXXXXX");
+	kit_check(kit, mkdtemp(kit->dir));
+	kit->world = ql_fake_world_new(&kit->loop);
+	kit_check(kit, kit->world);
+	open_inner(kit);
+}
+
+/* What a store says of itself when it is opened: this one stays open. */
+static void
+count_facts(struct kit *kit)
+{
+	struct ql_store_facts *facts = &kit->inner->facts;
+	facts->queued = facts->next_queue_until = 0;
+	for (struct witnessed *eval = kit->book.evals; eval; eval = eval->hh.next) {
+		const struct ql_state *state = &eval->state;
+		facts->queued += state->status == QL_STATUS_QUEUED && !eval->forgotten;
+		int64_t until = ql_state_waiting(state) ? state->queue_until : 0;
+		if (until && (!facts->next_queue_until || until < facts->next_queue_until))
+			facts->next_queue_until = until;
+	}
+}
+
+static void
+reopen_inner(struct kit *kit)
+{
+	bool sqlite = kit->options.store && !strcmp(kit->options.store, "sqlite");
+	if (sqlite && kit->restarts) {
+		kit->inner->ops->close(kit->inner);
+		uv_run(&kit->loop, UV_RUN_NOWAIT);
+		open_inner(kit);
+	} else if (!sqlite) {
+		count_facts(kit);
+	}
+}
+
+static void
+open_runtime(struct kit *kit)
+{
+	struct ql_runtime *runtime;
+	struct ql_err err;
+	kit->runtime = NULL;
+	if (kit->options.workers < 0)
+		return;
+	if (ql_runtime_fake_open(kit->world, &runtime, &err))
+		kit_fail(kit, "runtime: %s", err.text);
+	if (kit->options.hurt && ql_runtime_faulty_open(runtime, kit->options.hurt, &runtime, &err))
+		kit_fail(kit, "runtime: %s", err.text);
+	kit->runtime = witness_runtime(runtime, &kit->book);
+}
+
+static void
+on_ready(void *arg)
+{
+	struct kit *kit = arg;
+	kit->ready = true;
+}
+
+static void
+to_stderr(const char *line)
+{
+	fprintf(stderr, "# %s\n", line);
+}
+
+static struct ql_policy
+quick_policy(void)
+{
+	struct ql_policy policy = ql_policy_default;
+	policy.retry_ms = 40;
+	policy.start_ms = 400;
+	policy.prove_ms = 300;
+	policy.salvage_ms = 200;
+	policy.watch_ms = 80;
+	return policy;
+}
+
+void
+kit_start_engine(struct kit *kit)
+{
+	struct ql_err err;
+	int32_t workers = kit->options.workers ? kit->options.workers : 2;
+	kit->book.dead = false;
+	reopen_inner(kit);
+	kit->seen = witness_store(kit->inner, &kit->book);
+	if (ql_store_faulty_open(kit->seen, &kit->faults, &kit->store, &err))
+		kit_fail(kit, "store: %s", err.text);
+	open_runtime(kit);
+	struct ql_engine_config config = {
+		.loop = &kit->loop,
+		.store = kit->store,
+		.runtime = kit->runtime,
+		.data_dir = kit->dir,
+		.workers = workers > 0 ? workers : 0,
+		.max_queued = kit->options.max_queued ? kit->options.max_queued : 1000000,
+		.keep_ms = 3600 * 1000,
+		.keep_bytes = -1,
+		.policy = quick_policy(),
+		.log = kit->options.log ? to_stderr : NULL,
+	};
+	ql_clock_init(&config.clock, &kit->inner->facts.clock, kit->inner->facts.last_ms);
+	if (ql_engine_new(&config, &kit->engine, &err))
+		kit_fail(kit, "engine: %s", err.text);
+	kit->ready = false;
+	ql_engine_start(kit->engine, on_ready, kit);
+}
+
+void
+kit_start(struct kit *kit)
+{
+	kit_start_engine(kit);
+	kit_until_set(kit, &kit->ready, "the engine is ready");
+}
+
+static void
+on_closed(void *arg)
+{
+	struct kit *kit = arg;
+	kit->closed = true;
+}
+
+/* Not kit_turn: a crash or a restart that is due waits until this one is over. */
+static void
+drain(struct kit *kit, const bool *flag, const char *what)
+{
+	kit->impatient = false;
+	uv_update_time(&kit->loop);
+	uv_timer_start(&kit->patience, lose_patience, KIT_PATIENCE_MS, 0);
+	while (!*flag && !kit->impatient && !kit->book.dead)
+		uv_run(&kit->loop, UV_RUN_ONCE);
+	uv_timer_stop(&kit->patience);
+	if (!*flag && !kit->book.dead)
+		kit_fail(kit, "waited for %d ms in vain: %s", KIT_PATIENCE_MS, what);
+}
+
+static void
+throw_away(struct kit *kit)
+{
+	struct ql_engine *engine = kit->engine;
+	kit->closed = false;
+	uv_close((uv_handle_t *)&engine->turn, NULL);
+	uv_close((uv_handle_t *)&engine->timer, NULL);
+	kit->book.dead = false;
+	if (kit->runtime) {
+		witness_runtime_die(kit->runtime, on_closed, kit);
+		drain(kit, &kit->closed, "the dead engine's driver closes");
+	}
+	while (kit->book.open)
+		uv_run(&kit->loop, UV_RUN_ONCE);
+	kit->engine = NULL;
+	kit->restarts++;
+}
+
+/* The memory of the dead one stays: its operations may still be open somewhere. */
+void
+kit_crash(struct kit *kit)
+{
+	throw_away(kit);
+	kit_start(kit);
+}
+
+void
+kit_stop(struct kit *kit, bool stop_runs)
+{
+	kit->closed = false;
+	ql_engine_stop_accepting(kit->engine);
+	ql_engine_close(kit->engine, stop_runs, on_closed, kit);
+	kit_check(kit, !kit->closed);
+	drain(kit, &kit->closed, "the engine closes");
+	if (kit->book.dead) {
+		throw_away(kit);
+		return;
+	}
+	ql_engine_free(kit->engine);
+	kit->engine = NULL;
+	kit->store->ops->close(kit->store);
+}
+
+void
+kit_restart(struct kit *kit)
+{
+	kit_stop(kit, false);
+	kit->restarts++;
+	kit_start(kit);
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void
+kit_close(struct kit *kit)
+{
+	kit->restart_at = 0;
+	if (kit->engine)
+		kit_stop(kit, true);
+	if (kit->book.complaint[0])
+		kit_fail(kit, "%s", kit->book.complaint);
+	kit_check(kit, !ql_fake_world_violations(kit->world));
+	ql_fake_world_free(kit->world);
+	kit->inner->ops->close(kit->inner);
+	uv_close((uv_handle_t *)&kit->patience, NULL);
+	uv_run(&kit->loop, UV_RUN_DEFAULT);
+	kit_check(kit, !uv_loop_close(&kit->loop));
+	book_done(&kit->book);
+	nftw(kit->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- waiting ---- */
+
+void
+kit_turn(struct kit *kit)
+{
+	if (!uv_is_active((uv_handle_t *)&kit->patience)) /* so that the turn ends */
+		uv_timer_start(&kit->patience, lose_patience, 100, 100);
+	uv_run(&kit->loop, UV_RUN_ONCE);
+	if (kit->book.dead) {
+		kit_crash(kit);
+	} else if (kit->restart_at && kit->book.commits >= kit->restart_at && kit->ready) {
+		kit->restart_at = 0;
+		kit_restart(kit);
+	}
+}
+
+void
+kit_until(struct kit *kit, bool (*is)(struct kit *kit, void *arg), void *arg, const char *what)
+{
+	int64_t start = ql_alarm_ms();
+	while (!is(kit, arg)) {
+		if (ql_alarm_ms() - start > KIT_PATIENCE_MS)
+			kit_fail(kit, "waited for %d ms in vain: %s", KIT_PATIENCE_MS, what);
+		kit_turn(kit);
+	}
+}
+
+static bool
+is_set(struct kit *kit, void *arg)
+{
+	(void)kit;
+	return *(const bool *)arg;
+}
+
+void
+kit_until_set(struct kit *kit, const bool *flag, const char *what)
+{
+	kit_until(kit, is_set, (void *)flag, what);
+}
+
+struct wanted {
+	const char *eval_id;
+	enum ql_status status;
+};
+
+static bool
+has_status(struct kit *kit, void *arg)
+{
+	const struct wanted *wanted = arg;
+	const struct witnessed *eval = book_find(&kit->book, wanted->eval_id);
+	return eval && eval->state.status == (int32_t)wanted->status;
+}
+
+void
+kit_until_status(struct kit *kit, const char *eval_id, enum ql_status status)
+{
+	struct wanted wanted = {eval_id, status};
+	char what[256];
+	snprintf(what, sizeof(what), "%s is %s", eval_id, ql_status_word(status));
+	kit_until(kit, has_status, &wanted, what);
+}
+
+static bool
+is_quiet(struct kit *kit, void *arg)
+{
+	(void)arg;
+	struct ql_health health = kit_health(kit);
+	return kit->ready && !health.live && !health.slots_used && !ql_fake_world_alive(kit->world);
+}
+
+void
+kit_until_quiet(struct kit *kit)
+{
+	kit_until(kit, is_quiet, NULL, "nothing is alive, in a slot or in memory");
+}
+
+const struct ql_state *
+kit_state(struct kit *kit, const char *eval_id)
+{
+	const struct witnessed *eval = book_find(&kit->book, eval_id);
+	kit_check(kit, eval);
+	return &eval->state;
+}
+
+const struct ql_fake_run *
+kit_run(const struct kit *kit, const char *eval_id)
+{
+	const struct ql_fake_run *found = NULL, *run;
+	for (run = ql_fake_world_runs(kit->world); run; run = run->hh.next) {
+		if (!strcmp(run->eval_id, eval_id))
+			found = run;
+	}
+	return found;
+}
+
+struct ql_health
+kit_health(const struct kit *kit)
+{
+	struct ql_health health;
+	ql_engine_health(kit->engine, &health);
+	return health;
+}

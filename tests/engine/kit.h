@@ -1,0 +1,105 @@
+/*
+ * An engine with its world around it: a store that may fail, a fake runtime that may be hurt, and
+ * the witness between. One loop in real time; nothing sleeps, everything is waited for with a
+ * deadline.
+ *
+ * Order of calls: kit_open -> kit_start -> requests (ask.h), kit_until_*, kit_restart … -> kit_close.
+ */
+#ifndef QL_TESTS_ENGINE_KIT_H
+#define QL_TESTS_ENGINE_KIT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "engine/engine.h"
+#include "engine/witness.h"
+#include "runtime/fake.h"
+#include "runtime/faulty.h"
+
+#define KIT_PATIENCE_MS 20000
+
+struct kit_options {
+	const char *store; /* "memory" or "sqlite"; NULL = memory */
+	int32_t workers; /* -1 = none and no runtime at all; 0 = two */
+	int64_t max_queued; /* 0 = a million */
+	bool log;
+	struct ql_runtime_faults *hurt; /* NULL = the runtime is sound */
+};
+
+struct kit {
+	struct kit_options options;
+	uv_loop_t loop;
+	char dir[64];
+	struct ql_fake_world *world;
+	struct ql_runtime *runtime;
+	struct ql_store *inner; /* memory or sqlite */
+	struct ql_store_faults faults;
+	struct ql_store *store; /* faulty, around the witness, around inner */
+	struct ql_store *seen;
+	struct book book;
+	struct ql_engine *engine;
+	bool ready;
+	bool closed;
+	uv_timer_t patience;
+	bool impatient;
+	int restart_at; /* restart when so many commits are durable; 0 = never */
+	int restarts; /* and crashes */
+	bool forked; /* a failure ends the process */
+};
+
+void kit_open(struct kit *kit, const struct kit_options *options);
+
+/* A new engine on the store and the world; returns when it is ready. */
+void kit_start(struct kit *kit);
+
+/* The same without waiting for it. */
+void kit_start_engine(struct kit *kit);
+
+/* Ends the engine and its runtime's driver; the store and the world stay. */
+void kit_stop(struct kit *kit, bool stop_runs);
+void kit_restart(struct kit *kit);
+
+/* The engine is thrown away as it stands, and a new one starts. */
+void kit_crash(struct kit *kit);
+
+/* Stops what is still there, checks the book, and takes everything down. */
+void kit_close(struct kit *kit);
+
+/* One turn of the loop, and whatever is due then: a crash, a restart. */
+void kit_turn(struct kit *kit);
+
+void
+kit_until(struct kit *kit, bool (*is)(struct kit *kit, void *arg), void *arg, const char *what);
+void kit_until_set(struct kit *kit, const bool *flag, const char *what);
+
+/* Durable. */
+void kit_until_status(struct kit *kit, const char *eval_id, enum ql_status status);
+
+/* Nothing is in memory, in a slot, or alive in the world. */
+void kit_until_quiet(struct kit *kit);
+
+/* The durable state; fails when there is none. */
+const struct ql_state *kit_state(struct kit *kit, const char *eval_id);
+
+/* The last run of it in the world, or NULL. */
+const struct ql_fake_run *kit_run(const struct kit *kit, const char *eval_id);
+
+struct ql_health kit_health(const struct kit *kit);
+
+void
+kit_fail(struct kit *kit, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
+
+#define kit_check(kit, cond) \
+	do { \
+		if (!(cond)) \
+			kit_fail(kit, "%s:%d: %s", __FILE__, __LINE__, #cond); \
+	} while (0)
+
+/* Runs `run` for each case 1 .. count in a process of its own, several at once; -> failures. */
+int kit_cases(int count, void (*run)(int number, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * The witness stands between the engine and its seams, and knows what the engine may not assume:
+ * which states became durable. It fails the test when an act is released for a decision that is
+ * not durable, and it plays the crash: from then on nothing that the old engine asks reaches
+ * anyone, and nothing is answered to it.
+ *
+ *	engine -> (faulty store) -> witness store -> memory or sqlite
+ *	engine -> witness runtime -> (faulty runtime) -> fake
+ */
+#ifndef QL_TESTS_ENGINE_WITNESS_H
+#define QL_TESTS_ENGINE_WITNESS_H
+
+#include <uthash.h>
+
+#include "runtime/runtime.h"
+#include "store/store.h"
+
+/* What is durable of one evaluation. Lives as long as the book. */
+struct witnessed {
+	char eval_id[QL_EVAL_ID];
+	struct ql_state state;
+	struct ql_state at_end[8]; /* of each attempt, by its number */
+	bool forgotten;
+	int settlements; /* of the current attempt: how often its status became settled */
+	UT_hash_handle hh;
+};
+
+/* Outlives engines, drivers and crashes. */
+struct book {
+	struct witnessed *evals;
+	int commits; /* that became durable */
+	int asked; /* commits submitted, the cut one too */
+	int cut_before; /* the crash comes instead of this commit; 0 = never */
+	int cut_after; /* or when this one is durable, before it is answered */
+	bool dead; /* the crash came */
+	int open; /* operations that the inner store has not answered */
+	int acts[QL_ACT_COUNT];
+	char complaint[400]; /* the first thing that must not happen */
+};
+
+const struct witnessed *book_find(const struct book *book, const char *eval_id);
+void book_complain(struct book *book, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void book_done(struct book *book);
+
+/* inner stays the caller's; the wrapper is freed by its close, which leaves inner open. */
+struct ql_store *witness_store(struct ql_store *inner, struct book *book);
+
+/* inner is closed with it. `died` is for the crash: it drops whatever is open, for ever. */
+struct ql_runtime *witness_runtime(struct ql_runtime *inner, struct book *book);
+void witness_runtime_die(struct ql_runtime *runtime, void (*closed)(void *arg), void *arg);
+
+#endif
