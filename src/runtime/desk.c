@@ -36,10 +36,27 @@ answer(struct ql_desk *desk, struct ql_ticket *ticket, int status)
 }
 
 static void
+done_op(struct ql_ticket *ticket)
+{
+	struct ql_runtime_op *op = OWNER(ticket, struct ql_runtime_op, ticket);
+	op->done(op, ticket->status);
+}
+
+static void
+done_list(struct ql_ticket *ticket)
+{
+	struct ql_runtime_list *op = OWNER(ticket, struct ql_runtime_list, ticket);
+	op->done(op, ticket->status);
+}
+
+/* Deadline or close: the driver lets go of it first. */
+static void
 answer_by_desk(struct ql_desk *desk, struct ql_ticket *ticket)
 {
-	if (desk->dropped)
-		desk->dropped(desk, ticket);
+	if (ticket->done == done_op && desk->dropped)
+		desk->dropped(desk, OWNER(ticket, struct ql_runtime_op, ticket));
+	if (ticket->done == done_list && desk->dropped_list)
+		desk->dropped_list(desk, OWNER(ticket, struct ql_runtime_list, ticket));
 	answer(desk, ticket, -1);
 }
 
@@ -58,7 +75,7 @@ refusal(struct ql_desk *desk, struct ql_ticket *ticket, int64_t timeout_ms)
 {
 	if (desk->closing)
 		return ql_fail(ticket->err, QL_E_UNAVAILABLE, "The runtime is being closed");
-	if (desk->count >= QL_RUNTIME_OPS_MAX)
+	if (desk->count > QL_RUNTIME_OPS_MAX)
 		return ql_fail(ticket->err, QL_E_LIMIT,
 			"The runtime has %d operations open, its bound: ask again later",
 			QL_RUNTIME_OPS_MAX);
@@ -77,20 +94,6 @@ take(struct ql_desk *desk, struct ql_ticket *ticket, int64_t timeout_ms)
 		return -1;
 	}
 	return 0;
-}
-
-static void
-done_op(struct ql_ticket *ticket)
-{
-	struct ql_runtime_op *op = OWNER(ticket, struct ql_runtime_op, ticket);
-	op->done(op, ticket->status);
-}
-
-static void
-done_list(struct ql_ticket *ticket)
-{
-	struct ql_runtime_list *op = OWNER(ticket, struct ql_runtime_list, ticket);
-	op->done(op, ticket->status);
 }
 
 int

@@ -22,12 +22,14 @@
 #include "runtime/alarm.h"
 #include "runtime/runtime.h"
 
+#define QL_NEWS_TEXT 512 /* bytes of a sentence, with its NUL */
+
 /* What is to be told of one run. Embedded in the driver's run; `bits` is the desk's own. */
 struct ql_news {
 	struct ql_news *prev, *next;
 	uint32_t bits; /* 1 << enum ql_event_kind; not yet told */
 	struct ql_event facts; /* all that is known; each sighting carries its own part of it */
-	char text[200]; /* of STUCK, LOST, FAILED_START, ABSENT; "" = none */
+	char text[QL_NEWS_TEXT]; /* of STUCK, LOST, FAILED_START, ABSENT; "" = none */
 	char container[40]; /* "" = none */
 };
 
@@ -42,8 +44,9 @@ struct ql_desk {
 	int open_parts; /* of deadlines and idle */
 	bool closing;
 
-	/* The driver's: a ticket was answered by the desk (deadline, close): drop what points to it. */
-	void (*dropped)(struct ql_desk *desk, struct ql_ticket *ticket);
+	/* The driver's: the desk answers it (deadline, close): drop what points to it. */
+	void (*dropped)(struct ql_desk *desk, struct ql_runtime_op *op);
+	void (*dropped_list)(struct ql_desk *desk, struct ql_runtime_list *op);
 	/* The driver's: all of this run was told. Here, and nowhere else, may it be freed. */
 	void (*told)(struct ql_desk *desk, struct ql_news *news);
 
@@ -51,7 +54,7 @@ struct ql_desk {
 	void *closed_arg;
 };
 
-/* sink is read at each sighting. Both callbacks may be NULL. */
+/* sink is read at each sighting. The three callbacks may be NULL. */
 int ql_desk_init(struct ql_desk *desk, uv_loop_t *loop, const struct ql_runtime_sink *sink,
 	struct ql_err *e);
 

@@ -69,19 +69,19 @@ static void
 happened(void *arg, struct ql_fake_run *run, enum ql_event_kind kind)
 {
 	struct fake *fake = arg;
-	tell(fake, run, kind);
-	if (run->purge && is_over(run))
+	if (!run->purge)
+		tell(fake, run, kind);
+	else if (is_over(run))
 		end_purge(fake, run);
 }
 
 static void
-dropped(struct ql_desk *desk, struct ql_ticket *ticket)
+dropped(struct ql_desk *desk, struct ql_runtime_op *op)
 {
 	struct fake *fake = (struct fake *)(void *)((char *)desk - offsetof(struct fake, desk));
-	for (struct ql_fake_run *run = fake->world->runs; run; run = run->hh.next) {
-		if (run->purge && &run->purge->ticket == ticket)
-			run->purge = NULL;
-	}
+	struct ql_fake_run *run = ql_fake_find(fake->world, op->incarnation);
+	if (run && run->purge == op)
+		run->purge = NULL;
 }
 
 static void
@@ -164,7 +164,7 @@ static int
 too_late(struct fake *fake, struct ql_runtime_op *op, struct ql_fake_run *run)
 {
 	tell_truth(fake, run);
-	if (op->kind == QL_ACT_KILL || op->kind == QL_ACT_TERMINATE)
+	if (op->kind == QL_ACT_KILL)
 		return 0;
 	return ql_fail(&op->err, QL_E_CONFLICT, "The run %016llx has ended",
 		(unsigned long long)op->incarnation);

@@ -166,13 +166,13 @@ move(struct courier *courier)
 
 /* The caller was answered by its deadline: the courier goes on, and its answer goes nowhere. */
 static void
-dropped(struct ql_desk *desk, struct ql_ticket *ticket)
+dropped(struct ql_desk *desk, struct ql_runtime_op *op)
 {
 	struct faulty *faulty =
 		(struct faulty *)(void *)((char *)desk - offsetof(struct faulty, desk));
 	struct courier *courier;
 	DL_FOREACH (faulty->couriers, courier) {
-		if (courier->outer && &courier->outer->ticket == ticket)
+		if (courier->outer == op)
 			courier->outer = NULL;
 	}
 }

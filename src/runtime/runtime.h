@@ -113,8 +113,8 @@ struct ql_runtime_ops {
 	 * STUCK (and GONE once it went). LOST is followed by GONE.
 	 *
 	 * Acts on one run take effect in the order in which they came. START of a run that is there
-	 * starts nothing and tells the truth again. RELEASE and NOTICE are refused (CONFLICT) once
-	 * it has ended, SALVAGE before it is gone. FORGET drops the runtime's record of a run that
+	 * starts nothing and tells the truth again. RELEASE, NOTICE and TERMINATE are refused
+	 * (CONFLICT) once it has ended, SALVAGE before it is gone. FORGET drops the runtime's record of a run that
 	 * is gone, or whose start failed, or that isn't there; of a live one it is refused. All
 	 * others are refused (NOT_FOUND) for a run that isn't there. A name is never used again: no
 	 * START after ABSENT, FAILED_START or FORGET.
@@ -125,7 +125,7 @@ struct ql_runtime_ops {
 
 	/*
 	 * For a run without a record: kill what is left of it, prove it, drop every trace. op.kind is
-	 * not looked at. done says 0 only when nothing is left.
+	 * not looked at. done says 0 only when nothing is left. Nothing is sighted of it meanwhile.
 	 */
 	void (*purge)(struct ql_runtime *runtime, struct ql_runtime_op *op);
 
@@ -149,6 +149,10 @@ struct ql_sandbox_config {
 	int64_t uid_base; /* as root: run in slot N is uid_base + N; 0 = the server's own uid */
 };
 
+/*
+ * Blocks while it asks the runner what this host enforces. A live run takes two descriptors of the
+ * server, one once the server came back to it; an act under way up to four more for a moment.
+ */
 int ql_runtime_sandbox_open(uv_loop_t *loop, const struct ql_sandbox_config *config,
 	struct ql_runtime **ret_runtime, struct ql_err *e);
 

@@ -1,4 +1,4 @@
-#include "contract/runtime_fake.h"
+#include "runtime_fake.h"
 
 int
 main(void)

@@ -2,7 +2,7 @@
 #ifndef QL_TESTS_CONTRACT_RUNTIME_FAKE_H
 #define QL_TESTS_CONTRACT_RUNTIME_FAKE_H
 
-#include "contract/runtime_suite.h"
+#include "runtime_suite.h"
 #include "runtime/fake.h"
 
 void fake_place_setup(struct suite_place *place, uv_loop_t *loop);

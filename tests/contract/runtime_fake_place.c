@@ -4,7 +4,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "contract/runtime_fake.h"
+#include "runtime_fake.h"
 
 void
 fake_place_setup(struct suite_place *place, uv_loop_t *loop)
@@ -24,10 +24,10 @@ fake_place_open(struct suite_place *place)
 
 static const char *const programs[PROGRAM_COUNT] = {
 	[PROGRAM_EXIT_3] = "exit=3 output=hello",
-	[PROGRAM_STAYS] = "after=never",
-	[PROGRAM_IGNORES_TERM] = "after=never term=ignore",
-	[PROGRAM_CATCHES_TERM] = "after=never term=catch term_after=5 term_exit=7",
-	[PROGRAM_NOTICED] = "after=never notice=stop notice_after=5",
+	[PROGRAM_STAYS] = "output=ready after=never",
+	[PROGRAM_IGNORES_TERM] = "output=ready after=never term=ignore",
+	[PROGRAM_CATCHES_TERM] = "output=ready after=never term=catch term_after=5 term_exit=7",
+	[PROGRAM_NOTICED] = "output=ready after=never notice=stop notice_after=5",
 	[PROGRAM_CHECKPOINTS] = "checkpoint=1024",
 	[PROGRAM_CANNOT] = "start=fail",
 };

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "contract/runtime_fake.h"
+#include "runtime_fake.h"
 #include "runtime/faulty.h"
 
 static struct ql_runtime_faults faults;

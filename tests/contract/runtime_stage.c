@@ -1,8 +1,10 @@
-#include "contract/runtime_stage.h"
+#include "runtime_stage.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/rand.h"
@@ -64,6 +66,7 @@ stage_open(struct stage *stage, struct suite_place *place)
 	assert_non_null(mkdtemp(stage->keep_dir));
 	assert_int_equal(uv_loop_init(&stage->loop), 0);
 	assert_int_equal(uv_timer_init(&stage->loop, &stage->patience), 0);
+	assert_int_equal(uv_timer_init(&stage->loop, &stage->pulse), 0);
 	stage->patience.data = stage;
 	place->setup(place, &stage->loop);
 	stage_open_driver(stage);
@@ -142,7 +145,7 @@ stage_listed(struct stage *stage, uint64_t incarnation)
 }
 
 static void
-patience_closed(uv_handle_t *handle)
+timer_closed(uv_handle_t *handle)
 {
 	(void)handle;
 }
@@ -169,7 +172,8 @@ stage_done(struct stage *stage)
 	free(listing.op.incarnations);
 	stage_close_driver(stage);
 	stage->place->teardown(stage->place);
-	uv_close((uv_handle_t *)&stage->patience, patience_closed);
+	uv_close((uv_handle_t *)&stage->patience, timer_closed);
+	uv_close((uv_handle_t *)&stage->pulse, timer_closed);
 	uv_run(&stage->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&stage->loop), 0);
 	remove_folder(stage->keep_dir);
@@ -223,11 +227,19 @@ submit(struct cue *cue, void (*how)(struct ql_runtime *runtime, struct ql_runtim
 }
 
 struct cue *
-stage_submit(struct stage *stage, enum ql_act_kind kind, uint64_t incarnation)
+stage_submit_for(
+	struct stage *stage, enum ql_act_kind kind, uint64_t incarnation, int64_t timeout_ms)
 {
 	struct cue *cue = cue_new(stage, kind, incarnation);
+	cue->op.timeout_ms = timeout_ms;
 	submit(cue, stage->runtime->ops->act);
 	return cue;
+}
+
+struct cue *
+stage_submit(struct stage *stage, enum ql_act_kind kind, uint64_t incarnation)
+{
+	return stage_submit_for(stage, kind, incarnation, SUITE_PATIENCE_MS);
 }
 
 struct cue *
@@ -235,6 +247,9 @@ stage_start(struct stage *stage, uint64_t incarnation, enum suite_program progra
 	int64_t timeout_ms)
 {
 	struct cue *cue = cue_new(stage, QL_ACT_START, incarnation);
+	snprintf(cue->keep_dir, sizeof(cue->keep_dir), "%s/%016llx", stage->keep_dir,
+		(unsigned long long)incarnation);
+	assert_true(mkdir(cue->keep_dir, 0700) == 0 || errno == EEXIST);
 	cue->launch = (struct ql_launch){
 		.eval_id = "contract",
 		.attempt = 1,
@@ -242,7 +257,7 @@ stage_start(struct stage *stage, uint64_t incarnation, enum suite_program progra
 		.memory_mb = 64,
 		.pids = 32,
 		.cpus = 1,
-		.keep_dir = stage->keep_dir,
+		.keep_dir = cue->keep_dir,
 		.output_max = 1 << 20,
 	};
 	stage->place->cast(stage->place, program, &cue->launch);
@@ -309,12 +324,44 @@ stage_hold(struct stage *stage, enum suite_program program)
 	return incarnation;
 }
 
+int64_t
+stage_kept(const struct stage *stage, uint64_t incarnation)
+{
+	char path[128];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/%016llx/output", stage->keep_dir,
+		(unsigned long long)incarnation);
+	return stat(path, &st) ? 0 : st.st_size;
+}
+
+static bool
+has_spoken(struct stage *stage, void *arg)
+{
+	return stage_kept(stage, *(const uint64_t *)arg) > 0;
+}
+
+static void
+beat(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+static void
+await_output(struct stage *stage, uint64_t incarnation)
+{
+	uv_timer_start(&stage->pulse, beat, 1, 1);
+	stage_until(stage, has_spoken, &incarnation);
+	uv_timer_stop(&stage->pulse);
+}
+
 uint64_t
 stage_run(struct stage *stage, enum suite_program program)
 {
 	uint64_t incarnation = stage_hold(stage, program);
 	assert_int_equal(stage_act(stage, QL_ACT_RELEASE, incarnation), 0);
 	stage_await(stage, incarnation, QL_EVENT_RUNNING);
+	if (program >= PROGRAM_STAYS && program <= PROGRAM_NOTICED)
+		await_output(stage, incarnation);
 	return incarnation;
 }
 

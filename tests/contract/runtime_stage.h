@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "contract/runtime_suite.h"
+#include "runtime_suite.h"
 
 struct seen {
 	struct ql_event event;
@@ -21,6 +21,7 @@ struct cue {
 	struct stage *stage;
 	struct cue *next;
 	struct ql_launch launch;
+	char keep_dir[96];
 	int done; /* how often */
 	int status;
 };
@@ -28,6 +29,7 @@ struct cue {
 struct stage {
 	uv_loop_t loop;
 	uv_timer_t patience;
+	uv_timer_t pulse; /* turns the loop while a file is waited for */
 	struct suite_place *place;
 	struct ql_runtime *runtime;
 	struct seen *seen;
@@ -51,6 +53,8 @@ void stage_done(struct stage *stage);
 
 /* Submits and returns at once. Every act of a play has an epoch of its own. */
 struct cue *stage_submit(struct stage *stage, enum ql_act_kind kind, uint64_t incarnation);
+struct cue *stage_submit_for(
+	struct stage *stage, enum ql_act_kind kind, uint64_t incarnation, int64_t timeout_ms);
 struct cue *stage_start(struct stage *stage, uint64_t incarnation, enum suite_program program,
 	int32_t slot, int64_t timeout_ms);
 
@@ -63,7 +67,10 @@ int stage_act(struct stage *stage, enum ql_act_kind kind, uint64_t incarnation);
 enum ql_code stage_refused(struct stage *stage, enum ql_act_kind kind, uint64_t incarnation);
 int stage_purge(struct stage *stage, uint64_t incarnation);
 
-/* A fresh run of that program, seen HELD; and one that is released and seen RUNNING. */
+/*
+ * A fresh run of that program, seen HELD; and one that is released, seen RUNNING, and has written
+ * something if it is one that stays, so that it is set up for what comes.
+ */
 uint64_t stage_hold(struct stage *stage, enum suite_program program);
 uint64_t stage_run(struct stage *stage, enum suite_program program);
 
@@ -77,6 +84,9 @@ int stage_count(const struct stage *stage, uint64_t incarnation, enum ql_event_k
 
 /* Where in all that was seen; -1 when it was not. */
 int stage_place(const struct stage *stage, uint64_t incarnation, enum ql_event_kind kind);
+
+/* How much output of it is kept so far. */
+int64_t stage_kept(const struct stage *stage, uint64_t incarnation);
 
 /* Whether list names it now. */
 bool stage_listed(struct stage *stage, uint64_t incarnation);

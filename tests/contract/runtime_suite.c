@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/rand.h"
-#include "contract/runtime_stage.h"
+#include "runtime_stage.h"
 
 static int
 set_stage(void **state)
@@ -142,6 +142,7 @@ notice_is_heard(void **state)
 	assert_true(exited->flags & QL_RUN_SAID_STOPPED);
 	stage_await(stage, run, QL_EVENT_GONE);
 	assert_int_equal(stage_refused(stage, QL_ACT_NOTICE, run), QL_E_CONFLICT);
+	assert_int_equal(stage_refused(stage, QL_ACT_TERMINATE, run), QL_E_CONFLICT);
 }
 
 static void
