@@ -81,9 +81,10 @@ ql_param_seconds(struct ql_request *req, const char *name, int64_t max_seconds, 
 	double seconds = json_number_value(given.json);
 	bool ok = json_is_number(given.json);
 	if (given.text) {
+		size_t plain = strspn(given.text, "0123456789.");
 		char *end;
 		seconds = strtod(given.text, &end);
-		ok = end != given.text && !*end && strspn(given.text, "0123456789.");
+		ok = plain && !given.text[plain] && !*end;
 	}
 	if (ok && seconds >= 0 && seconds <= (double)max_seconds) {
 		*ret_ms = (int64_t)(seconds * 1000 + 0.5);

@@ -157,6 +157,15 @@ put_stop_ms(struct ql_json *json, const struct ql_state *state)
 		ql_json_null(json, "stop_ms");
 }
 
+/* What the stop found: where it came too late, that is how it had ended. */
+static enum ql_status
+previous_status(const struct ql_state *state)
+{
+	bool late = state->cancel.outcome == QL_OUTCOME_FINISHED_FIRST &&
+		    ql_status_settled((enum ql_status)state->status);
+	return (enum ql_status)(late ? state->status : state->cancel.previous);
+}
+
 void
 ql_render_cancellation_members(
 	struct ql_json *json, const struct ql_record *record, const struct ql_rows *rows)
@@ -172,7 +181,7 @@ ql_render_cancellation_members(
 	ql_json_text(json, "task_id", task_id);
 	ql_json_int(json, "attempt", state->attempt);
 	ql_json_text(json, "mode", ql_mode_word((enum ql_mode)cancel->mode));
-	ql_json_text(json, "previous_state", ql_status_celery((enum ql_status)cancel->previous));
+	ql_json_text(json, "previous_state", ql_status_celery(previous_status(state)));
 	ql_json_bool(json, "cancelled", ql_is_cancelled(state));
 	ql_json_bool(json, "killed", cancel->outcome == QL_OUTCOME_KILLED);
 	ql_json_text(json, "outcome", ql_outcome_word((enum ql_outcome)cancel->outcome));

@@ -258,6 +258,8 @@ stop_default(struct ql_engine *engine, struct ql_stop *op, struct ql_record *rec
 		return 0;
 	if (ql_status_settled((enum ql_status)record->state.status))
 		return ql_fail(&op->err, QL_E_FINISHED, "%s had finished", record->eval_id);
+	record->actor = ql_str_dup(op->caller.actor);
+	record->reason = ql_str_dup(op->reason);
 	*cancel = (struct ql_cancel){.requested_at = 5000,
 		.mode = (int32_t)op->mode,
 		.previous = record->state.status,
@@ -330,6 +332,9 @@ revise_one(struct ql_revise *op, struct ql_record *record)
 	record->state.attempt++;
 	record->state.status = QL_STATUS_QUEUED;
 	record->state.cancel = (struct ql_cancel){0};
+	free(record->actor);
+	free(record->reason);
+	record->actor = record->reason = NULL;
 	return ql_record_copy(&op->record, record);
 }
 

@@ -116,19 +116,27 @@ on_stopped(void *arg)
 	uv_close((uv_handle_t *)&world->call, NULL);
 }
 
+void
+world_begin_stop(struct world *world)
+{
+	world->stopping = true;
+	ql_server_stop(world->server, on_stopped, world);
+}
+
 static void
 stop(struct world *world, void *arg)
 {
 	(void)arg;
 	fake_release(world->engine);
-	ql_server_stop(world->server, on_stopped, world);
+	world_begin_stop(world);
 }
 
 void
 world_free(struct world *world)
 {
 	char command[128];
-	world_call(world, stop, NULL);
+	if (!world->stopping)
+		world_call(world, stop, NULL);
 	uv_thread_join(&world->thread);
 	assert_true(world->stopped);
 	ql_server_free(world->server);

@@ -22,6 +22,7 @@ struct world {
 	uv_cond_t called;
 	void (*call_fn)(struct world *world, void *arg);
 	void *call_arg;
+	bool stopping;
 	bool stopped;
 	struct ql_engine *engine;
 	struct ql_server *server;
@@ -49,6 +50,9 @@ struct answer {
 struct world *world_new(void);
 void world_start(struct world *world);
 void world_free(struct world *world); /* stops the server, which must not hang */
+
+/* On the loop's thread: the server begins to stop; world_free then waits for its end alone. */
+void world_begin_stop(struct world *world);
 
 /* Runs fn on the loop's thread and waits for it. */
 void world_call(struct world *world, void (*fn)(struct world *world, void *arg), void *arg);
