@@ -210,13 +210,13 @@ def test_a_second_server_is_refused(make_server):
 
 def test_a_taken_port_is_refused(make_server, tmp_path):
     server = make_server("--workers", "0")
-    other = Server("--workers", "0", "--listen", f"127.0.0.1:{server.port}", data=str(tmp_path))
+    other = Server("--workers", "0", listen=f"127.0.0.1:{server.port}", data=str(tmp_path))
     status, said = other.refused()
     assert status == 1 and str(server.port) in said
 
 
 @pytest.mark.parametrize("flags", [
-    ["--no-such-flag"], ["--workers", "many"], ["--workers"], ["--listen", "nowhere"],
+    ["--no-such-flag"], ["--workers", "many"], ["--workers"], ["--data", "twice"],
     ["--auth", "maybe"], ["--keep", "soon"], ["--broker", "redis://localhost"],
     ["--config", "/no/such/file"], ["stray"],
 ], ids=lambda flags: "_".join(flags).replace("/", "-"))
