@@ -52,6 +52,5 @@ ql_drivers_runtime(uv_loop_t *loop, const struct ql_config *config, const struct
 		.run_dir = run_dir,
 		.uid_base = geteuid() ? 0 : config->uid_base,
 	};
-	(void)loop, (void)sandbox;
-	return ql_fail(e, QL_E_UNAVAILABLE, "the sandbox is not built in: use --workers 0");
+	return ql_runtime_sandbox_open(loop, &sandbox, ret_runtime, e);
 }
