@@ -23,8 +23,14 @@ copy(void *arg)
 int
 ql_copier_start(struct ql_copier *copier, const char *path, struct ql_err *e)
 {
+	int64_t version;
 	if (ql_db_open(&copier->db, path, SQLITE_OPEN_READWRITE, e))
 		return -1;
+	/* until it has read something, a connection knows of no log and copies nothing */
+	if (ql_db_number(&copier->db, "PRAGMA user_version", &version, e)) {
+		ql_db_close(&copier->db);
+		return -1;
+	}
 	if (uv_sem_init(&copier->wake, 0))
 		abort(); /* neither allocates nor can fail on Linux */
 	int rc = uv_thread_create(&copier->thread, copy, copier);

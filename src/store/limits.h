@@ -5,6 +5,8 @@
 #define QL_STORE_READERS 3 /* reads that run at once; the others wait in order */
 #define QL_STORE_SCAN_MAX 10000 /* records of one read, but for LIVE; also where limit is 0 */
 
+#define QL_STORE_PRIORITY_MAX 9 /* lists look through all of them */
+
 #define QL_STORE_REPLAY_MS (24 * 3600 * 1000LL) /* an Idempotency-Key is kept for so long */
 #define QL_STORE_REFUSALS_MAX 100000 /* refused stops kept; the oldest go first */
 
@@ -13,11 +15,13 @@
 #define QL_STORE_READER_CACHE_KIB 2048 /* and of each reading one */
 #define QL_STORE_CHECK_BYTES (16 << 20) /* a database up to this size is checked as a whole */
 
+#define QL_STORE_LOG_BYTES (32 << 20) /* what is kept of the log's file when it begins anew */
+
 /*
  * The write-ahead log is copied into the database by a thread of its own once it has so many
  * pages; the writer itself does it, and waits, only when the log has outgrown the second bound.
  */
-#define QL_STORE_WAL_PAGES 1000
-#define QL_STORE_WAL_PAGES_MAX 16000
+#define QL_STORE_WAL_PAGES 4000
+#define QL_STORE_WAL_PAGES_MAX 32000
 
 #endif

@@ -20,7 +20,9 @@ CREATE TABLE words (
 	PRIMARY KEY (kind, value)
 ) STRICT, WITHOUT ROWID;
 
--- place: 0 waiting in the queue, 1 live (in the engine's memory), 2 done.
+-- place: 0 waiting in the queue, 1 live (in the engine's memory), 2 done. last_row and last_cancel
+-- begin chains through tables that are only ever added to: with an index by evaluation instead,
+-- each of a commit's changes would write one more page, somewhere.
 CREATE TABLE evaluations (
 	seq INTEGER PRIMARY KEY,
 	eval_id TEXT NOT NULL UNIQUE,
@@ -30,26 +32,29 @@ CREATE TABLE evaluations (
 	labels TEXT,
 	session TEXT,
 	supersedes TEXT,
-	priority INTEGER NOT NULL CHECK (priority BETWEEN 0 AND 9),
+	priority INTEGER NOT NULL CHECK (priority BETWEEN 0 AND {last priority}),
 	error TEXT,
 	worker TEXT,
 	runtime TEXT,
 	container TEXT,
 	past_bytes INTEGER NOT NULL DEFAULT 0, -- output of earlier attempts
 	place INTEGER NOT NULL CHECK (place BETWEEN 0 AND 2),
+	last_row INTEGER,
+	last_cancel INTEGER,
 	{eval:$ INTEGER NOT NULL,}
-	kept_bytes INTEGER AS (iif(place = 2, past_bytes + output_bytes + checkpoint_bytes, 0)),
 	CHECK (status BETWEEN 0 AND {last status}),
 	CHECK (cause BETWEEN 0 AND {last cause})
 ) STRICT;
 
--- Each place has its own small index; all others carry what a list is filtered and ordered by.
-CREATE INDEX evaluations_waiting ON evaluations (priority DESC, seq) WHERE place = 0;
+-- Each place has indexes of its own, so that a change of status writes few pages. A list is merged
+-- from them: the live ones, those waiting with each priority, those done with each status.
+CREATE INDEX evaluations_waiting ON evaluations (priority DESC, seq, owner) WHERE place = 0;
 CREATE INDEX evaluations_overdue ON evaluations (queue_until) WHERE place = 0 AND queue_until > 0;
 CREATE INDEX evaluations_live ON evaluations (place) WHERE place = 1;
-CREATE INDEX evaluations_done ON evaluations (finished_at, seq, kept_bytes) WHERE place = 2;
-CREATE INDEX evaluations_status ON evaluations (status, seq);
-CREATE INDEX evaluations_owner ON evaluations (owner, status, seq);
+CREATE INDEX evaluations_done ON evaluations (status, seq, owner) WHERE place = 2;
+CREATE INDEX evaluations_finished ON evaluations (finished_at, seq, past_bytes, output_bytes, checkpoint_bytes)
+	WHERE place = 2;
+CREATE INDEX evaluations_owner ON evaluations (owner, seq);
 CREATE INDEX evaluations_supersedes ON evaluations (owner, supersedes, seq)
 	WHERE supersedes IS NOT NULL AND place <> 2;
 
@@ -76,15 +81,16 @@ CREATE TABLE runs (
 	CHECK (sent BETWEEN 0 AND {last rung})
 ) STRICT, WITHOUT ROWID;
 
--- One for an attempt; id is the order of the requests.
+-- One for an attempt; id is the order of the requests, prev the one of an earlier attempt. It is the
+-- attempt's tombstone too, until the evaluation is forgotten.
 CREATE TABLE cancellations (
 	id INTEGER PRIMARY KEY,
 	seq INTEGER NOT NULL,
+	prev INTEGER,
 	attempt INTEGER NOT NULL,
 	actor TEXT,
 	reason TEXT,
 	{cancel:$ INTEGER NOT NULL,}
-	UNIQUE (seq, attempt),
 	CHECK (mode BETWEEN 0 AND {last mode}),
 	CHECK (top BETWEEN 0 AND {last rung}),
 	CHECK (rung BETWEEN 0 AND {last rung}),
@@ -99,21 +105,19 @@ CREATE INDEX cancellations_actor ON cancellations (actor, id);
 CREATE INDEX cancellations_requested ON cancellations (requested_at, id);
 
 CREATE TABLE timeline (
-	seq INTEGER NOT NULL,
-	n INTEGER NOT NULL,
+	id INTEGER PRIMARY KEY,
+	prev INTEGER,
 	at INTEGER NOT NULL,
 	attempt INTEGER NOT NULL,
 	status INTEGER NOT NULL CHECK (status BETWEEN 0 AND {last status}),
 	rung INTEGER NOT NULL CHECK (rung BETWEEN 0 AND {last rung}),
-	what TEXT NOT NULL,
-	PRIMARY KEY (seq, n)
-) STRICT, WITHOUT ROWID;
+	what TEXT NOT NULL
+) STRICT;
 
--- The marks that what was cancelled never runs and that no eval_id is used again.
+-- What was forgotten: its eval_id is never used again, none of its attempts up to this one ever runs.
 CREATE TABLE tombstones (
-	eval_id TEXT NOT NULL,
-	attempt INTEGER NOT NULL,
-	PRIMARY KEY (eval_id, attempt)
+	eval_id TEXT PRIMARY KEY,
+	attempt INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE refusals (
@@ -148,49 +152,52 @@ CREATE TABLE reports (
 	report TEXT NOT NULL
 ) STRICT;
 
+-- A refusal ends the whole transaction, so that no statement needs a journal of its own.
 CREATE TRIGGER settled_once BEFORE UPDATE OF status, attempt ON evaluations
 WHEN NEW.attempt < OLD.attempt
-	OR (NEW.attempt = OLD.attempt AND NEW.status <> OLD.status AND OLD.status IN ({settled}))
+	OR (NEW.attempt = OLD.attempt AND NEW.status <> OLD.status AND {settled} >> OLD.status & 1)
 BEGIN
-	SELECT raise(ABORT, 'settled is write-once for an attempt');
+	SELECT raise(ROLLBACK, 'settled is write-once for an attempt');
 END;
 
 CREATE TRIGGER forget_done_only BEFORE DELETE ON evaluations WHEN OLD.place <> 2
 BEGIN
-	SELECT raise(ABORT, 'only a settled evaluation can be forgotten');
+	SELECT raise(ROLLBACK, 'only a settled evaluation can be forgotten');
 END;
 
 CREATE TRIGGER id_once BEFORE INSERT ON evaluations
 WHEN EXISTS (SELECT 1 FROM tombstones WHERE eval_id = NEW.eval_id)
 BEGIN
-	SELECT raise(ABORT, 'the eval_id was used before');
+	SELECT raise(ROLLBACK, 'the eval_id was used before');
 END;
 
 CREATE TRIGGER tombstones_fixed BEFORE UPDATE ON tombstones
 BEGIN
-	SELECT raise(ABORT, 'a tombstone is for ever');
+	SELECT raise(ROLLBACK, 'a tombstone is for ever');
 END;
 
 CREATE TRIGGER tombstones_stay BEFORE DELETE ON tombstones
 BEGIN
-	SELECT raise(ABORT, 'a tombstone is for ever');
+	SELECT raise(ROLLBACK, 'a tombstone is for ever');
 END;
 
 CREATE TRIGGER count_new AFTER INSERT ON evaluations
 BEGIN
-	UPDATE meta SET queued = queued + (NEW.status = {queued}),
-		kept_bytes = kept_bytes + NEW.kept_bytes;
+	UPDATE meta SET queued = queued + (NEW.status = {queued}), kept_bytes = kept_bytes
+		+ (NEW.place = 2) * (NEW.past_bytes + NEW.output_bytes + NEW.checkpoint_bytes);
 END;
 
 CREATE TRIGGER count_change AFTER UPDATE ON evaluations
-WHEN (NEW.status = {queued}) <> (OLD.status = {queued}) OR NEW.kept_bytes <> OLD.kept_bytes
+WHEN NEW.status <> OLD.status OR NEW.place = 2 OR OLD.place = 2
 BEGIN
 	UPDATE meta SET queued = queued + (NEW.status = {queued}) - (OLD.status = {queued}),
-		kept_bytes = kept_bytes + NEW.kept_bytes - OLD.kept_bytes;
+		kept_bytes = kept_bytes
+		+ (NEW.place = 2) * (NEW.past_bytes + NEW.output_bytes + NEW.checkpoint_bytes)
+		- (OLD.place = 2) * (OLD.past_bytes + OLD.output_bytes + OLD.checkpoint_bytes);
 END;
 
 CREATE TRIGGER count_gone AFTER DELETE ON evaluations
 BEGIN
-	UPDATE meta SET queued = queued - (OLD.status = {queued}),
-		kept_bytes = kept_bytes - OLD.kept_bytes;
+	UPDATE meta SET queued = queued - (OLD.status = {queued}), kept_bytes = kept_bytes
+		- (OLD.place = 2) * (OLD.past_bytes + OLD.output_bytes + OLD.checkpoint_bytes);
 END;

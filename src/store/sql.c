@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/state.h"
+#include "store/limits.h"
 
 const char ql_sql_schema[] =
 #include "store/schema.sql.h"
@@ -88,8 +89,10 @@ fill_columns(struct ql_buf *buf, const char *const *fields, const char *format, 
 static int
 fill_last(struct ql_buf *buf, const char *kind, size_t len)
 {
-	if (len == 3 && !strncmp(kind, "run", len))
+	if (after(kind, "run}"))
 		return ql_buf_addf(buf, "%d", QL_RUNS - 1);
+	if (after(kind, "priority}"))
+		return ql_buf_addf(buf, "%d", QL_STORE_PRIORITY_MAX);
 	for (const struct ql_sql_words *words = ql_sql_words; words->kind; words++) {
 		if (strlen(words->kind) == len && !strncmp(words->kind, kind, len))
 			return ql_buf_addf(buf, "%d", words->count - 1);
@@ -100,14 +103,10 @@ fill_last(struct ql_buf *buf, const char *kind, size_t len)
 static int
 fill_settled(struct ql_buf *buf)
 {
-	const char *comma = "";
-	for (int status = 0; status < QL_STATUS_COUNT; status++) {
-		if (!ql_status_settled((enum ql_status)status))
-			continue;
-		ql_buf_addf(buf, "%s%d", comma, status);
-		comma = ", ";
-	}
-	return 0;
+	unsigned set = 0;
+	for (int status = 0; status < QL_STATUS_COUNT; status++)
+		set |= (unsigned)ql_status_settled((enum ql_status)status) << status;
+	return ql_buf_addf(buf, "%u", set);
 }
 
 /* mark and end are what stands between the braces. */

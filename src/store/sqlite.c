@@ -118,10 +118,10 @@ make_file(const char *path, struct ql_err *e)
 }
 
 static int
-set_cache(struct ql_db *db, int kib, struct ql_err *e)
+set_number(struct ql_db *db, const char *name, int64_t number, struct ql_err *e)
 {
 	QL_CLEAN_BUF struct ql_buf sql = {0};
-	if (ql_buf_addf(&sql, "PRAGMA cache_size = -%d", kib))
+	if (ql_buf_addf(&sql, "PRAGMA %s = %lld", name, (long long)number))
 		return ql_fail(e, QL_E_SYSTEM, "out of memory");
 	return ql_db_exec(db, sql.data, e);
 }
@@ -135,7 +135,8 @@ open_writer(struct sqlite *sqlite, int version, const char *const *steps, struct
 			"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
 			" PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY",
 			e) ||
-		set_cache(db, QL_STORE_WRITER_CACHE_KIB, e))
+		set_number(db, "journal_size_limit", QL_STORE_LOG_BYTES, e) ||
+		set_number(db, "cache_size", -QL_STORE_WRITER_CACHE_KIB, e))
 		return -1;
 	sqlite3_wal_hook(db->sql, saw_log, sqlite);
 	return ql_schema_apply(db, version, steps, e);
@@ -148,7 +149,7 @@ open_readers(struct sqlite *sqlite, struct ql_err *e)
 		struct ql_db *db = &sqlite->readers[i];
 		if (ql_db_open(db, sqlite->path, SQLITE_OPEN_READONLY, e) ||
 			ql_db_exec(db, "PRAGMA temp_store = MEMORY", e) ||
-			set_cache(db, QL_STORE_READER_CACHE_KIB, e))
+			set_number(db, "cache_size", -QL_STORE_READER_CACHE_KIB, e))
 			return -1;
 	}
 	return 0;

@@ -29,8 +29,6 @@ run_with_text(struct ql_db *db, enum ql_sql id, int64_t seq, const char *text, s
 static int
 write_runs(struct ql_db *db, int64_t seq, const struct ql_state *state, struct ql_err *e)
 {
-	if (run_with_seq(db, QL_SQL_DROP_RUNS, seq, e))
-		return -1;
 	for (int n = 0; n < QL_RUNS; n++) {
 		if (!state->runs[n].incarnation)
 			continue;
@@ -46,64 +44,121 @@ write_runs(struct ql_db *db, int64_t seq, const struct ql_state *state, struct q
 	return 0;
 }
 
-/* The tombstone goes with the request itself, so that no door is open in between. */
-static int
-write_cancel(struct ql_db *db, int64_t seq, const struct ql_record *record, struct ql_err *e)
-{
-	const struct ql_state *state = &record->state;
-	if (!state->cancel.requested_at)
-		return 0;
-	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_CANCEL, e);
-	if (!stmt)
-		return -1;
-	sqlite3_bind_int64(stmt, 1, seq);
-	sqlite3_bind_int(stmt, 2, state->attempt);
-	ql_field_bind_text(stmt, 3, record->actor);
-	ql_field_bind_text(stmt, 4, record->reason);
-	ql_field_bind_cancel(stmt, 5, &state->cancel);
-	if (ql_db_run(db, stmt, e))
-		return -1;
-	stmt = ql_db_statement(db, QL_SQL_TOMBSTONE, e);
-	if (!stmt)
-		return -1;
-	ql_field_bind_text(stmt, 1, record->eval_id);
-	sqlite3_bind_int(stmt, 2, state->attempt);
-	return ql_db_run(db, stmt, e);
-}
+/* Where an evaluation is, and where its chains begin; 0 = there is none yet. */
+struct head {
+	int64_t seq;
+	int64_t last_row;
+	int64_t last_cancel;
+	int32_t attempt;
+	int32_t status;
+	int32_t cancel_attempt; /* of last_cancel */
+};
 
 static int
-write_row(struct ql_db *db, int64_t seq, const struct ql_change *change, struct ql_err *e)
+find_head(struct ql_db *db, const char *eval_id, struct head *ret_head, struct ql_err *e)
 {
-	if (!change->at)
-		return 0;
-	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_ROW, e);
-	if (!stmt)
-		return -1;
-	sqlite3_bind_int64(stmt, 1, seq);
-	sqlite3_bind_int64(stmt, 2, change->at);
-	sqlite3_bind_int(stmt, 3, change->rung);
-	ql_field_bind_text(stmt, 4, change->what);
-	return ql_db_run(db, stmt, e);
-}
-
-static int
-find_seq(struct ql_db *db, const char *eval_id, int64_t *ret_seq, struct ql_err *e)
-{
-	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_SEQ, e);
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_HEAD, e);
 	if (!stmt)
 		return -1;
 	ql_field_bind_text(stmt, 1, eval_id);
 	int rc = ql_db_step(db, stmt, e);
 	if (rc == 0)
 		return ql_fail(e, QL_E_NOT_FOUND, "there is no evaluation %s", eval_id);
-	*ret_seq = sqlite3_column_int64(stmt, 0);
+	*ret_head = (struct head){
+		.seq = sqlite3_column_int64(stmt, 0),
+		.attempt = sqlite3_column_int(stmt, 1),
+		.status = sqlite3_column_int(stmt, 2),
+		.last_row = sqlite3_column_int64(stmt, 3),
+		.last_cancel = sqlite3_column_int64(stmt, 4),
+		.cancel_attempt = sqlite3_column_int(stmt, 5),
+	};
 	return rc == 1 ? 0 : -1;
+}
+
+static void
+bind_link(sqlite3_stmt *stmt, int at, int64_t id)
+{
+	if (id)
+		sqlite3_bind_int64(stmt, at, id);
+	else
+		sqlite3_bind_null(stmt, at);
+}
+
+static int
+write_link(struct ql_db *db, const struct head *head, struct ql_err *e)
+{
+	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_LINK, e);
+	if (!stmt)
+		return -1;
+	sqlite3_bind_int64(stmt, 1, head->seq);
+	bind_link(stmt, 2, head->last_row);
+	bind_link(stmt, 3, head->last_cancel);
+	return ql_db_run(db, stmt, e);
+}
+
+/* At the head of the evaluation's chain. The row shows the head's attempt and status. */
+static int
+write_row(struct ql_db *db, struct head *head, const struct ql_change *change, struct ql_err *e)
+{
+	if (!change->at)
+		return 0;
+	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_ROW, e);
+	if (!stmt)
+		return -1;
+	bind_link(stmt, 1, head->last_row);
+	sqlite3_bind_int64(stmt, 2, change->at);
+	sqlite3_bind_int(stmt, 3, head->attempt);
+	sqlite3_bind_int(stmt, 4, head->status);
+	sqlite3_bind_int(stmt, 5, change->rung);
+	ql_field_bind_text(stmt, 6, change->what);
+	if (ql_db_run(db, stmt, e))
+		return -1;
+	head->last_row = sqlite3_last_insert_rowid(db->sql);
+	return 0;
+}
+
+static int
+raise_cancel(
+	struct ql_db *db, const struct head *head, const struct ql_record *record, struct ql_err *e)
+{
+	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_CANCEL, e);
+	if (!stmt)
+		return -1;
+	sqlite3_bind_int64(stmt, 1, head->last_cancel);
+	ql_field_bind_text(stmt, 2, record->actor);
+	ql_field_bind_text(stmt, 3, record->reason);
+	ql_field_bind_cancel(stmt, 4, &record->state.cancel);
+	return ql_db_run(db, stmt, e);
+}
+
+/* One for an attempt: a new one goes to the head of the chain, the attempt's own is written over. */
+static int
+write_cancel(struct ql_db *db, struct head *head, const struct ql_record *record, struct ql_err *e)
+{
+	const struct ql_state *state = &record->state;
+	if (!state->cancel.requested_at)
+		return 0;
+	if (head->last_cancel && head->cancel_attempt == state->attempt)
+		return raise_cancel(db, head, record, e);
+	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_NEW_CANCEL, e);
+	if (!stmt)
+		return -1;
+	sqlite3_bind_int64(stmt, 1, head->seq);
+	bind_link(stmt, 2, head->last_cancel);
+	sqlite3_bind_int(stmt, 3, state->attempt);
+	ql_field_bind_text(stmt, 4, record->actor);
+	ql_field_bind_text(stmt, 5, record->reason);
+	ql_field_bind_cancel(stmt, 6, &state->cancel);
+	if (ql_db_run(db, stmt, e))
+		return -1;
+	head->last_cancel = sqlite3_last_insert_rowid(db->sql);
+	return 0;
 }
 
 /* ---- one function for each kind of change ---- */
 
 static int
-insert(struct ql_db *db, const struct ql_record *record, struct ql_err *e)
+insert(struct ql_db *db, const struct ql_record *record, int64_t last_row, struct ql_err *e)
 {
 	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_NEW, e);
 	if (!stmt)
@@ -118,47 +173,75 @@ insert(struct ql_db *db, const struct ql_record *record, struct ql_err *e)
 	ql_field_bind_text(stmt, 11, record->runtime);
 	ql_field_bind_text(stmt, 12, record->container);
 	sqlite3_bind_int(stmt, 13, (int)ql_row_place(&record->state));
-	ql_field_bind_eval(stmt, 14, &record->state);
+	bind_link(stmt, 14, last_row);
+	ql_field_bind_eval(stmt, 15, &record->state);
 	return ql_db_run(db, stmt, e);
+}
+
+/* The database says only that a rule of it was broken: which one is found out by looking again. */
+static int
+explain_insert(struct ql_db *db, const char *eval_id, struct ql_err *e)
+{
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_TAKEN, NULL);
+	if (!stmt || (e->code != QL_E_CONFLICT && e->code != QL_E_INTERNAL))
+		return -1;
+	ql_field_bind_text(stmt, 1, eval_id);
+	if (ql_db_step(db, stmt, NULL) == 1 && sqlite3_column_int(stmt, 0))
+		ql_fail(e, QL_E_CONFLICT, "the eval_id %s exists or was used before", eval_id);
+	return -1;
 }
 
 static int
 write_new(struct ql_db *db, struct ql_change *change, struct ql_err *e)
 {
 	struct ql_record *record = &change->record;
-	if (insert(db, record, e))
+	struct head head = {.attempt = record->state.attempt, .status = record->state.status};
+	if (write_row(db, &head, change, e))
 		return -1;
-	int64_t seq = record->seq = sqlite3_last_insert_rowid(db->sql);
-	if (record->payload && run_with_text(db, QL_SQL_NEW_PAYLOAD, seq, record->payload, e))
+	if (insert(db, record, head.last_row, e))
+		return explain_insert(db, record->eval_id, e);
+	head.seq = record->seq = sqlite3_last_insert_rowid(db->sql);
+	if (record->payload && run_with_text(db, QL_SQL_NEW_PAYLOAD, head.seq, record->payload, e))
 		return -1;
-	if (record->labels && run_with_text(db, QL_SQL_NEW_LABELS, seq, record->labels, e))
+	if (record->labels && run_with_text(db, QL_SQL_NEW_LABELS, head.seq, record->labels, e))
 		return -1;
-	if (record->state.runs[0].incarnation && write_runs(db, seq, &record->state, e))
+	if (write_runs(db, head.seq, &record->state, e) || write_cancel(db, &head, record, e))
 		return -1;
-	return write_cancel(db, seq, record, e) || write_row(db, seq, change, e) ? -1 : 0;
+	return head.last_cancel ? write_link(db, &head, e) : 0;
 }
 
 static int
-write_state(struct ql_db *db, const struct ql_change *change, struct ql_err *e)
+update(struct ql_db *db, const struct head *head, const struct ql_record *record, struct ql_err *e)
 {
-	const struct ql_record *record = &change->record;
-	int64_t seq;
-	if (find_seq(db, record->eval_id, &seq, e))
-		return -1;
 	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_STATE, e);
 	if (!stmt)
 		return -1;
-	sqlite3_bind_int64(stmt, 1, seq);
+	sqlite3_bind_int64(stmt, 1, head->seq);
 	ql_field_bind_text(stmt, 2, record->error);
 	ql_field_bind_text(stmt, 3, record->worker);
 	ql_field_bind_text(stmt, 4, record->runtime);
 	ql_field_bind_text(stmt, 5, record->container);
 	sqlite3_bind_int(stmt, 6, record->state.attempt);
 	sqlite3_bind_int(stmt, 7, (int)ql_row_place(&record->state));
-	ql_field_bind_eval(stmt, 8, &record->state);
-	if (ql_db_run(db, stmt, e) || write_runs(db, seq, &record->state, e))
+	bind_link(stmt, 8, head->last_row);
+	bind_link(stmt, 9, head->last_cancel);
+	ql_field_bind_eval(stmt, 10, &record->state);
+	return ql_db_run(db, stmt, e);
+}
+
+static int
+write_state(struct ql_db *db, const struct ql_change *change, struct ql_err *e)
+{
+	const struct ql_record *record = &change->record;
+	struct head head;
+	if (find_head(db, record->eval_id, &head, e))
 		return -1;
-	return write_cancel(db, seq, record, e) || write_row(db, seq, change, e) ? -1 : 0;
+	head.attempt = record->state.attempt;
+	head.status = record->state.status;
+	if (write_row(db, &head, change, e) || write_cancel(db, &head, record, e) ||
+		update(db, &head, record, e) || run_with_seq(db, QL_SQL_DROP_RUNS, head.seq, e))
+		return -1;
+	return write_runs(db, head.seq, &record->state, e);
 }
 
 static int
@@ -167,11 +250,11 @@ write_forget(struct ql_db *db, const char *eval_id, struct ql_err *e)
 	static const enum ql_sql steps[] = {QL_SQL_BURY, QL_SQL_FORGET_LABELS,
 		QL_SQL_FORGET_PAYLOAD, QL_SQL_FORGET_CANCELS, QL_SQL_FORGET_TIMELINE,
 		QL_SQL_FORGET_REPORT, QL_SQL_DROP_RUNS, QL_SQL_FORGET};
-	int64_t seq;
-	if (find_seq(db, eval_id, &seq, e))
+	struct head head;
+	if (find_head(db, eval_id, &head, e))
 		return -1;
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		if (run_with_seq(db, steps[i], seq, e))
+		if (run_with_seq(db, steps[i], head.seq, e))
 			return -1;
 	}
 	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_FORGET_REFUSALS, e);
@@ -212,18 +295,23 @@ write_replay(struct ql_db *db, const struct ql_change *change, struct ql_err *e)
 	ql_field_bind_text(stmt, 2, change->replay_key);
 	ql_field_bind_text(stmt, 3, change->fingerprint);
 	ql_field_bind_text(stmt, 4, change->replay_ids);
-	return ql_db_run(db, stmt, e);
+	if (ql_db_run(db, stmt, e) == 0)
+		return 0;
+	if (e->code == QL_E_CONFLICT)
+		ql_fail(e, QL_E_CONFLICT, "the Idempotency-Key %s was used before",
+			change->replay_key);
+	return -1;
 }
 
 static int
 write_report(struct ql_db *db, const struct ql_change *change, struct ql_err *e)
 {
-	int64_t seq;
-	if (find_seq(db, change->record.eval_id, &seq, e))
+	struct head head;
+	if (find_head(db, change->record.eval_id, &head, e) ||
+		run_with_text(db, QL_SQL_REPORT, head.seq, change->report, e) ||
+		write_row(db, &head, change, e))
 		return -1;
-	if (run_with_text(db, QL_SQL_REPORT, seq, change->report, e))
-		return -1;
-	return write_row(db, seq, change, e);
+	return change->at ? write_link(db, &head, e) : 0;
 }
 
 static int
@@ -268,8 +356,11 @@ write_all(struct ql_db *db, struct ql_change *changes, struct ql_err *e)
 	if (write_last_ms(db, changes, e))
 		return -1;
 	for (struct ql_change *change = changes; change; change = change->next) {
-		if (write_change(db, change, e))
-			return -1;
+		if (write_change(db, change, e) == 0)
+			continue;
+		if (e->code == QL_E_INTERNAL) /* about this very change, not about the disk */
+			ql_err_prefix(e, "evaluation %s", change->record.eval_id);
+		return -1;
 	}
 	return ql_db_do(db, QL_SQL_COMMIT, e);
 }

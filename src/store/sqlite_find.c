@@ -34,7 +34,7 @@ find_rows(struct ql_db *db, sqlite3_stmt *stmt, struct ql_finds *finds, struct q
 	int rc;
 	while ((rc = ql_db_step(db, stmt, e)) == 1) {
 		int64_t seq = sqlite3_column_int64(stmt, 0);
-		if (find(finds, (struct ql_found){.seq = seq, .place = seq}, e))
+		if (find(finds, (struct ql_found){.seq = seq}, e))
 			return -1;
 	}
 	return rc;
@@ -91,7 +91,7 @@ static int
 find_sweepable(struct ql_db *db, struct ql_store_read *op, struct ql_finds *finds)
 {
 	int64_t kept;
-	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_FIND_DONE, &op->err);
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_FIND_FINISHED, &op->err);
 	if (!stmt || kept_bytes(db, &kept, &op->err))
 		return -1;
 	sqlite3_bind_int64(stmt, 1, (int64_t)ql_row_limit(&op->filter));
@@ -110,53 +110,62 @@ find_sweepable(struct ql_db *db, struct ql_store_read *op, struct ql_finds *find
 static int
 newest_first(const void *a, const void *b)
 {
-	int64_t one = ((const struct ql_found *)a)->place;
-	int64_t two = ((const struct ql_found *)b)->place;
+	int64_t one = ((const struct ql_found *)a)->seq;
+	int64_t two = ((const struct ql_found *)b)->seq;
 	return (one < two) - (one > two);
 }
 
+/* One part of a list; number is a status or a priority. */
 static int
-find_listed(struct ql_db *db, enum ql_sql id, int64_t status, struct ql_store_read *op,
+find_part(struct ql_db *db, enum ql_sql id, int64_t number, struct ql_store_read *op,
 	struct ql_finds *finds)
 {
 	const struct ql_filter *filter = &op->filter;
 	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, id, &op->err);
 	if (!stmt)
 		return -1;
+	/* one more than asked for says whether there is another page */
 	sqlite3_bind_int64(stmt, 1, (int64_t)ql_row_limit(filter) + 1);
 	sqlite3_bind_int64(stmt, 2, filter->cursor ? filter->cursor : INT64_MAX);
-	if (id != QL_SQL_FIND_ALL)
-		sqlite3_bind_int64(stmt, 3, status);
-	if (id == QL_SQL_FIND_OWNER || id == QL_SQL_FIND_LABEL)
-		ql_field_bind_text(stmt, 4, filter->owner);
-	if (id == QL_SQL_FIND_LABEL) {
+	ql_field_bind_text(stmt, 3, filter->owner);
+	sqlite3_bind_int64(stmt, 4, number);
+	if (id == QL_SQL_LIST_LABEL) {
 		ql_field_bind_text(stmt, 5, filter->label_key);
 		ql_field_bind_text(stmt, 6, filter->label_value);
 	}
 	return find_rows(db, stmt, finds, &op->err);
 }
 
-/* The indexes are by status, so that each status is found newest first and then merged. */
+static int
+find_by_status(struct ql_db *db, struct ql_store_read *op, struct ql_finds *finds)
+{
+	uint32_t statuses = op->filter.statuses;
+	int rc = find_part(db, QL_SQL_LIST_LIVE, statuses, op, finds);
+	for (int priority = 0; rc == 0 && priority <= QL_STORE_PRIORITY_MAX; priority++) {
+		if (statuses >> QL_STATUS_QUEUED & 1)
+			rc = find_part(db, QL_SQL_LIST_WAITING, priority, op, finds);
+	}
+	for (int status = 0; rc == 0 && status < QL_STATUS_COUNT; status++) {
+		if (statuses >> status & 1 && ql_status_settled((enum ql_status)status))
+			rc = find_part(db, QL_SQL_LIST_DONE, status, op, finds);
+	}
+	if (finds->count)
+		qsort(finds->items, finds->count, sizeof(*finds->items), newest_first);
+	return rc;
+}
+
 static int
 find_list(struct ql_db *db, struct ql_store_read *op, struct ql_finds *finds)
 {
 	const struct ql_filter *filter = &op->filter;
 	if (filter->label_key)
-		return find_listed(db, QL_SQL_FIND_LABEL, filter->statuses, op, finds);
-	if (!filter->owner && !filter->statuses)
-		return find_listed(db, QL_SQL_FIND_ALL, 0, op, finds);
-	enum ql_sql id = filter->owner ? QL_SQL_FIND_OWNER : QL_SQL_FIND_STATUS;
-	for (int status = 0; status < QL_STATUS_COUNT; status++) {
-		if (filter->statuses && !(filter->statuses >> status & 1))
-			continue;
-		if (find_listed(db, id, status, op, finds))
-			return -1;
-	}
-	qsort(finds->items, finds->count, sizeof(*finds->items), newest_first);
-	return 0;
+		return find_part(db, QL_SQL_LIST_LABEL, filter->statuses, op, finds);
+	if (filter->statuses)
+		return find_by_status(db, op, finds);
+	return find_part(db, filter->owner ? QL_SQL_LIST_OWNER : QL_SQL_LIST_ALL, 0, op, finds);
 }
 
-/* One more than the limit was looked for: if it is there, the cursor says where to go on. */
+/* Of the one more that was looked for, only the cursor is left: it says where to go on. */
 static void
 cut_page(struct ql_store_read *op, struct ql_finds *finds)
 {
@@ -164,17 +173,24 @@ cut_page(struct ql_store_read *op, struct ql_finds *finds)
 	if (finds->count <= limit)
 		return;
 	finds->count = limit;
-	op->next_cursor = finds->items[limit - 1].place;
+	const struct ql_found *last = &finds->items[limit - 1];
+	op->next_cursor = last->cancel ? last->cancel : last->seq;
 }
 
 /* The statement is written for the filter: with one fixed text no index would fit all of them. */
 static int
 cancellations_sql(const struct ql_filter *filter, struct ql_buf *sql)
 {
-	ql_buf_adds(sql, "SELECT c.seq, c.id, c.attempt FROM cancellations c"
+	if (filter->eval_id)
+		ql_buf_adds(sql, "WITH RECURSIVE chain (id, prev) AS ("
+				 " SELECT id, prev FROM cancellations WHERE id ="
+				 " (SELECT last_cancel FROM evaluations WHERE eval_id = ?3)"
+				 " UNION ALL SELECT c.id, c.prev"
+				 " FROM chain JOIN cancellations c ON c.id = chain.prev) ");
+	ql_buf_adds(sql, "SELECT c.seq, c.id FROM cancellations c"
 			 " CROSS JOIN evaluations e ON e.seq = c.seq WHERE c.id < ?2");
 	if (filter->eval_id)
-		ql_buf_adds(sql, " AND c.seq = (SELECT seq FROM evaluations WHERE eval_id = ?3)");
+		ql_buf_adds(sql, " AND c.id IN (SELECT id FROM chain)");
 	if (filter->attempt)
 		ql_buf_adds(sql, " AND c.attempt = ?4");
 	if (filter->mode)
@@ -221,8 +237,7 @@ find_cancellations(struct ql_db *db, struct ql_store_read *op, struct ql_finds *
 	while ((rc = ql_db_step(db, stmt, &op->err)) == 1) {
 		struct ql_found found = {
 			.seq = sqlite3_column_int64(stmt, 0),
-			.place = sqlite3_column_int64(stmt, 1),
-			.attempt = sqlite3_column_int64(stmt, 2),
+			.cancel = sqlite3_column_int64(stmt, 1),
 		};
 		if (find(finds, found, &op->err)) {
 			rc = -1;

@@ -7,8 +7,7 @@
 
 struct ql_found {
 	int64_t seq;
-	int64_t place; /* what a cursor counts by */
-	int64_t attempt; /* whose cancellation is shown; 0 = the current one's */
+	int64_t cancel; /* which cancellation is shown; 0 = the current attempt's */
 };
 
 struct ql_finds {

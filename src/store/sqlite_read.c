@@ -16,7 +16,7 @@ no_memory(struct ql_err *e)
 
 /* The columns of RECORD, in their order. */
 static int
-read_columns(sqlite3_stmt *stmt, struct ql_record *ret_record)
+read_columns(sqlite3_stmt *stmt, struct ql_record *ret_record, int32_t *ret_cancel_attempt)
 {
 	struct ql_record *record = ret_record;
 	char **texts[] = {&record->owner, &record->language, &record->queue, &record->labels,
@@ -31,6 +31,7 @@ read_columns(sqlite3_stmt *stmt, struct ql_record *ret_record)
 	record->priority = sqlite3_column_int(stmt, 7);
 	for (int i = 0; i < 6; i++)
 		failed |= ql_field_read_text(stmt, 8 + i, later[i]);
+	*ret_cancel_attempt = sqlite3_column_int(stmt, 14);
 	int at = ql_field_read_eval(stmt, 15, &record->state);
 	ql_field_read_cancel(stmt, at, &record->state.cancel);
 	return failed ? -1 : 0;
@@ -62,34 +63,36 @@ read_payload(struct ql_db *db, int64_t seq, struct ql_record *record, struct ql_
 	return ql_field_read_text(stmt, 0, &record->payload) ? no_memory(e) : 0;
 }
 
-/* Its row; an attempt that is not the current one has no runs in the database any more. */
 static int
-read_row(struct ql_db *db, const struct ql_found *found, struct ql_record *record, struct ql_err *e)
+read_row(struct ql_db *db, const struct ql_found *found, struct ql_record *record,
+	int32_t *ret_cancel_attempt, struct ql_err *e)
 {
 	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_RECORD, e);
 	if (!stmt)
 		return -1;
 	sqlite3_bind_int64(stmt, 1, found->seq);
-	if (found->attempt)
-		sqlite3_bind_int64(stmt, 2, found->attempt);
+	if (found->cancel)
+		sqlite3_bind_int64(stmt, 2, found->cancel);
 	else
 		sqlite3_bind_null(stmt, 2);
 	int rc = ql_db_step(db, stmt, e);
 	if (rc != 1)
 		return rc ? rc : ql_fail(e, QL_E_INTERNAL, "an evaluation went while it was read");
 	record->seq = found->seq;
-	return read_columns(stmt, record) ? no_memory(e) : 0;
+	return read_columns(stmt, record, ret_cancel_attempt) ? no_memory(e) : 0;
 }
 
 static int
 read_record(struct ql_db *db, const struct ql_found *found, bool with_payload,
 	struct ql_record *record, struct ql_err *e)
 {
-	if (read_row(db, found, record, e) || read_runs(db, found->seq, &record->state, e))
+	int32_t cancel_attempt = 0;
+	if (read_row(db, found, record, &cancel_attempt, e) ||
+		read_runs(db, found->seq, &record->state, e))
 		return -1;
-	if (found->attempt) {
+	if (found->cancel) {
 		struct ql_cancel cancel = record->state.cancel;
-		ql_row_show_cancel(record, (int32_t)found->attempt, &cancel);
+		ql_row_show_cancel(record, cancel_attempt, &cancel);
 	}
 	return with_payload ? read_payload(db, found->seq, record, e) : 0;
 }
@@ -143,29 +146,29 @@ add_row(struct ql_store_read *op, sqlite3_stmt *stmt, size_t *cap)
 }
 
 static int
-find_seq(struct ql_db *db, const char *eval_id, int64_t *ret_seq, struct ql_err *e)
+find_last_row(struct ql_db *db, const char *eval_id, int64_t *ret_row, struct ql_err *e)
 {
-	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_SEQ, e);
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_HEAD, e);
 	if (!stmt)
 		return -1;
 	ql_field_bind_text(stmt, 1, eval_id);
 	int rc = ql_db_step(db, stmt, e);
 	if (rc == 1)
-		*ret_seq = sqlite3_column_int64(stmt, 0);
+		*ret_row = sqlite3_column_int64(stmt, 3);
 	return rc;
 }
 
 static int
 read_timeline(struct ql_db *db, struct ql_store_read *op)
 {
-	int64_t seq;
-	int rc = find_seq(db, op->filter.eval_id, &seq, &op->err);
+	int64_t last_row;
+	int rc = find_last_row(db, op->filter.eval_id, &last_row, &op->err);
 	if (rc != 1)
 		return rc;
 	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_TIMELINE, &op->err);
 	if (!stmt)
 		return -1;
-	sqlite3_bind_int64(stmt, 1, seq);
+	sqlite3_bind_int64(stmt, 1, last_row);
 	ql_field_bind_text(stmt, 2, op->filter.eval_id);
 	sqlite3_bind_int(stmt, 3, op->filter.attempt);
 	size_t cap = 0;

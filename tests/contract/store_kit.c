@@ -8,6 +8,34 @@
 
 #include "base/str.h"
 
+static const char *kind_of_all;
+
+int
+kit_setup(void **state)
+{
+	*state = calloc(1, sizeof(struct kit));
+	assert_non_null(*state);
+	kit_open(*state, kind_of_all);
+	return 0;
+}
+
+int
+kit_teardown(void **state)
+{
+	kit_close(*state);
+	free(*state);
+	return 0;
+}
+
+int
+kit_main(int argc, char **argv, const struct CMUnitTest *tests, size_t count)
+{
+	if (argc != 2)
+		return 2;
+	kind_of_all = argv[1];
+	return _cmocka_run_group_tests(argv[1], tests, count, NULL, NULL);
+}
+
 static int
 open_inner(struct kit *kit, struct ql_store **ret_store)
 {
@@ -103,6 +131,23 @@ kit_commit(struct kit *kit, struct ql_change *changes)
 	return waiting.status;
 }
 
+void
+kit_ok(struct kit *kit, struct ql_change *changes)
+{
+	if (kit_commit(kit, changes))
+		fail_msg("%s", kit->err.text);
+}
+
+void
+kit_refused(struct kit *kit, struct ql_change *changes, enum ql_code code)
+{
+	assert_int_equal(kit_commit(kit, changes), -1);
+	if (kit->err.code != code)
+		fail_msg("%s, not %s: %s", ql_code_name(kit->err.code), ql_code_name(code),
+			kit->err.text);
+	assert_true(strncmp(kit->err.text, "couldn't commit", 15) == 0);
+}
+
 struct waiting_read {
 	struct ql_store_read op; /* first */
 	bool answered;
@@ -167,6 +212,15 @@ kit_new(const char *eval_id, int64_t at)
 	return change;
 }
 
+struct ql_change *
+kit_change(enum ql_change_kind kind, const char *eval_id)
+{
+	struct ql_change *change = ql_change_new(kind);
+	assert_non_null(change);
+	strcpy(change->record.eval_id, eval_id);
+	return change;
+}
+
 struct ql_record
 kit_get(struct kit *kit, const char *eval_id)
 {
@@ -189,9 +243,7 @@ kit_state(struct kit *kit, const char *eval_id, int64_t at)
 {
 	struct ql_record record = kit_get(kit, eval_id);
 	assert_string_equal(record.eval_id, eval_id);
-	struct ql_change *change = ql_change_new(QL_CHANGE_STATE);
-	assert_non_null(change);
-	strcpy(change->record.eval_id, eval_id);
+	struct ql_change *change = kit_change(QL_CHANGE_STATE, eval_id);
 	change->record.state = record.state;
 	ql_record_done(&record);
 	change->at = at;

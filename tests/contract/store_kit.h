@@ -24,6 +24,13 @@ struct kit {
 	struct ql_err err; /* of the last operation that failed */
 };
 
+/* Runs the tests for argv[1], the kind; each gets a fresh kit as its state. */
+int kit_main(int argc, char **argv, const struct CMUnitTest *tests, size_t count);
+int kit_setup(void **state);
+int kit_teardown(void **state);
+
+#define KIT_CASE(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
+
 /* A new store in a new folder; fails the test when it can't. */
 void kit_open(struct kit *kit, const char *kind);
 
@@ -38,6 +45,10 @@ int kit_reopen(struct kit *kit);
 
 /* Commits and frees the changes; 0, or -1 with kit->err. */
 int kit_commit(struct kit *kit, struct ql_change *changes);
+
+/* The same, and fails the test when it doesn't hold, or when it isn't refused with that code. */
+void kit_ok(struct kit *kit, struct ql_change *changes);
+void kit_refused(struct kit *kit, struct ql_change *changes, enum ql_code code);
 
 /* Reads; 0, or -1 with kit->err. The caller calls ql_store_read_done. */
 int kit_read(struct kit *kit, struct ql_store_read *op);
@@ -57,6 +68,9 @@ kit_status(struct kit *kit, const char *eval_id, int64_t at, enum ql_status stat
 
 /* A queued one that was cancelled, proven at once. */
 struct ql_change *kit_cancelled(struct kit *kit, const char *eval_id, int64_t at);
+
+/* One without a row or a state: FORGET, REFUSAL, REPLAY, REPORT. */
+struct ql_change *kit_change(enum ql_change_kind kind, const char *eval_id);
 
 /* The stored record, or one with an empty eval_id. The caller calls ql_record_done. */
 struct ql_record kit_get(struct kit *kit, const char *eval_id);
