@@ -3,9 +3,10 @@
  * sqlite3, one durable transaction for each change, on the same disk in the same run. Then the
  * queue: how fast it fills, and how fast a server finds its work in a full one.
  *
- *	bench-store [FOLDER [QUEUED]]
+ *	bench-store FOLDER QUEUED
+ *
+ * Prints a line for each figure: what, how much, beside what; a tab between them.
  */
-#include <malloc.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,7 +200,7 @@ stop_many(struct bench *bench, int64_t stride, int64_t queued)
 		sum += took[i];
 	}
 	qsort(took, COMMITS, sizeof(took[0]), compare);
-	printf("  commit of %d stops %s: median %.2f ms, 99th %.2f ms, worst %.2f ms\n", GROUP,
+	printf("commit of %d stops, %s\t%.2f ms\t99th %.2f ms, worst %.2f ms\n", GROUP,
 		stride == 1 ? "in order" : "anywhere", took[COMMITS / 2] * 1e3,
 		took[COMMITS * 99 / 100] * 1e3, took[COMMITS - 1] * 1e3);
 	return COMMITS * GROUP / sum;
@@ -260,56 +261,46 @@ close_store(struct bench *bench)
 }
 
 static void
-claim_once(struct bench *bench)
-{
-	double start = seconds();
-	size_t count = scan(bench, QL_READ_CLAIMABLE, (struct ql_filter){.limit = 16});
-	printf("  %zu claimable found in %.2f ms\n", count, (seconds() - start) * 1e3);
-}
-
-static void
 full_queue(struct bench *bench, int64_t queued)
 {
 	double start = seconds();
 	fill(bench, 0, queued, BATCH);
-	printf("  %lld submitted in batches of %d: %.0f/s\n", (long long)queued, BATCH,
+	printf("%lld submitted, %d a commit\t%.0f/s\n", (long long)queued, BATCH,
 		(double)queued / (seconds() - start));
 	close_store(bench);
 	double took = open_store(bench);
-	malloc_trim(0);
-	long before = resident_kib();
-	printf("  opened with %lld queued in %.1f ms\n", (long long)bench->store->facts.queued,
+	printf("store opened with %lld queued\t%.1f ms\n", (long long)bench->store->facts.queued,
 		took * 1e3);
-	claim_once(bench);
-	claim_once(bench);
+	long before = resident_kib();
 	start = seconds();
-	scan(bench, QL_READ_LIST, (struct ql_filter){.limit = 1000, .owner = "user:alice"});
-	printf("  1000 listed in %.2f ms\n", (seconds() - start) * 1e3);
+	size_t found = scan(bench, QL_READ_CLAIMABLE, (struct ql_filter){.limit = 16});
+	printf("%zu claimable found among them\t%.2f ms\n", found, (seconds() - start) * 1e3);
+	start = seconds();
+	found = scan(bench, QL_READ_LIST, (struct ql_filter){.limit = 1000, .owner = "user:alice"});
+	printf("%zu listed\t%.2f ms\n", found, (seconds() - start) * 1e3);
 	double rate = stop_many(bench, 7919, queued);
-	printf("  %.0f stops/s; memory %ld -> %ld KiB\n", rate, before, resident_kib());
+	printf("stops among them\t%.0f/s\tmemory %ld -> %ld KiB\n", rate, before, resident_kib());
 }
 
 int
 main(int argc, char **argv)
 {
 	static struct bench bench;
-	const char *folder = argc > 1 ? argv[1] : "/tmp";
-	int64_t queued = argc > 2 ? atoll(argv[2]) : 100000;
 	char dir[200], plain[256];
-	snprintf(dir, sizeof(dir), "%s/bench-store-XXXXXX", folder);
+	int64_t queued = argc == 3 ? atoll(argv[2]) : 0;
+	snprintf(dir, sizeof(dir), "%s/bench-store-XXXXXX", argc == 3 ? argv[1] : "");
 	if (queued < BATCH || !mkdtemp(dir) || uv_loop_init(&bench.loop)) {
 		fprintf(stderr, "bench-store: needs a folder, and %d queued or more\n", BATCH);
 		return 2;
 	}
 	snprintf(plain, sizeof(plain), "%s/plain.db", dir);
 	snprintf(bench.path, sizeof(bench.path), "%s/quell.db", dir);
-	double single = plain_loop(plain, 2000);
-	printf("  plain sqlite3, a commit for each change: %.0f changes/s\n", single);
+	double single = plain_loop(plain, 1000);
 	open_store(&bench);
 	fill(&bench, 0, COMMITS * GROUP + BATCH, BATCH);
 	double rate = stop_many(&bench, 1, COMMITS * GROUP);
-	printf("  store, %d stops a commit: %.0f stops/s, %.1f times the plain loop\n", GROUP, rate,
-		rate / single);
+	printf("durable stops\t%.0f/s\t%.1f times plain sqlite3, a commit for each: %.0f/s\n", rate,
+		rate / single, single);
 	close_store(&bench);
 	unlink(bench.path);
 	open_store(&bench);
