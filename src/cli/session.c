@@ -193,6 +193,7 @@ on_watch(struct session *session, CURLcode code, struct ql_err *e)
 		return 0;
 	}
 	session->evaluation = evaluation;
+	session->retry_at = 0;
 	/* what may still run keeps its streams open: they are read to what is there */
 	session->drain_until = ql_print_now();
 	if (ql_json_is_settled(evaluation))
@@ -349,21 +350,21 @@ wait_for_something(struct session *session)
 static int
 loop(struct session *session, struct ql_err *e)
 {
-	while (!is_finished(session)) {
+	for (;;) {
 		int running;
-		end_streams(session);
-		if (start_due(session, e))
-			return -1;
 		curl_multi_perform(session->multi, &running);
 		if (read_messages(session, e) || pump(session, e))
 			return -1;
 		if (is_finished(session))
-			break;
+			return 0;
+		end_streams(session);
+		/* last before the wait: an answer may have made a request due */
+		if (start_due(session, e))
+			return -1;
 		wait_for_something(session);
 		if (read_signals(session, e))
 			return -1;
 	}
-	return 0;
 }
 
 static int

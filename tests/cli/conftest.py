@@ -7,7 +7,9 @@ import threading
 
 import pytest
 
-QUELL = os.environ["QUELL_CLI"]
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("QUELL_BUILD", os.path.join(TOP, "build"))
+QUELL = os.path.join(BUILD, "tests/cli/quell-cli")
 
 
 class Answer:
