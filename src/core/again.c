@@ -31,8 +31,6 @@ rung_act(const struct ql_state *state, const struct ql_run *run)
 static enum ql_act_kind
 alive_act(const struct ql_state *state, const struct ql_run *run)
 {
-	if (state->status == QL_STATUS_UNCONFIRMED)
-		return QL_ACT_INSPECT;
 	if (run->killed_at)
 		return QL_ACT_KILL;
 	if (run->phase == QL_PHASE_CLAIMED)
@@ -52,8 +50,7 @@ open_act(const struct ql_state *state, const struct ql_run *run)
 	case QL_PHASE_RUNNING:
 		return alive_act(state, run);
 	case QL_PHASE_EXITED:
-		return run->killed_at && state->status != QL_STATUS_UNCONFIRMED ? QL_ACT_KILL
-										: QL_ACT_INSPECT;
+		return run->killed_at ? QL_ACT_KILL : QL_ACT_INSPECT;
 	case QL_PHASE_GONE:
 		if (!(run->flags & QL_RUN_REPORTED))
 			return QL_ACT_INSPECT;
@@ -78,7 +75,7 @@ task_act(const struct ql_move *move, bool look)
 	if (!ql_move_has_no_run(move) || !move->policy->remote_broker)
 		return QL_ACT_NONE;
 	if (state->status == QL_STATUS_QUEUED)
-		return move->was->retry_at ? QL_ACT_ENQUEUE : QL_ACT_NONE;
+		return state->enqueued_at ? QL_ACT_NONE : QL_ACT_ENQUEUE;
 	if (!ql_state_stopping(state))
 		return QL_ACT_NONE;
 	bool remove = state->cancel.rung == QL_RUNG_REMOVE;

@@ -51,9 +51,9 @@ asked(struct ql_move *move, int32_t flag, enum ql_rung rung)
 static enum ql_verdict
 enqueued(struct ql_move *move)
 {
-	if (move->was->status != QL_STATUS_QUEUED || !move->was->retry_at ||
-		!ql_move_has_no_run(move))
+	if (move->was->enqueued_at)
 		return ignore(move, "an answer that changes nothing");
+	move->next->enqueued_at = move->event->now;
 	move->next->retry_at = 0;
 	took_over(move);
 	ql_what(move, "its message is in the queue");

@@ -30,14 +30,14 @@ salvage_is_over(struct ql_move *move)
 
 /* Gone, and nobody can say how it ended. */
 static bool
-exit_is_untold(struct ql_move *move, bool at_once)
+exit_is_untold(struct ql_move *move)
 {
 	bool any = false;
 	for (int i = 0; i < QL_RUNS; i++) {
 		struct ql_run *run = &move->next->runs[i];
 		if (run->phase != QL_PHASE_GONE || run->flags & QL_RUN_REPORTED)
 			continue;
-		if (!at_once && !is_due(move, run->exited_at + move->policy->prove_ms))
+		if (!is_due(move, run->exited_at + move->policy->prove_ms))
 			continue;
 		ql_move_ended(move, run, QL_PHASE_GONE, QL_RUN_LOST | QL_RUN_REPORTED);
 		any = true;
@@ -47,14 +47,6 @@ exit_is_untold(struct ql_move *move, bool at_once)
 		ql_what(move, "taken as lost");
 	}
 	return any;
-}
-
-static void
-rung_is_over(struct ql_move *move)
-{
-	if (!ql_state_open(move->next) && exit_is_untold(move, true))
-		return;
-	ql_ladder_climb(move);
 }
 
 /* Its start was asked for, looked after once, and it never came. */
@@ -149,7 +141,7 @@ static enum ql_verdict
 retry_is_due(struct ql_move *move)
 {
 	bool settled = ql_status_settled((enum ql_status)move->next->status);
-	if (exit_is_untold(move, false))
+	if (exit_is_untold(move))
 		return QL_VERDICT_DONE;
 	if (!ql_state_stopping(move->next)) {
 		if (run_is_overdue(move))
@@ -188,7 +180,7 @@ ql_hear_time(struct ql_move *move)
 	else if (is_due(move, was->salvage_until))
 		salvage_is_over(move);
 	else if (is_due(move, was->cancel.next_at))
-		rung_is_over(move);
+		ql_ladder_climb(move);
 	else if (is_due(move, was->retry_at))
 		return retry_is_due(move);
 	else

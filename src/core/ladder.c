@@ -146,17 +146,32 @@ ql_ladder_begin(struct ql_move *move, const struct ql_stop_request *request)
 	ql_ladder_go(move, first_rung(move));
 }
 
+/* The next rung comes a grace from now, if it may come and did not come sooner. */
+static bool
+shorten(struct ql_move *move, int64_t grace_ms)
+{
+	struct ql_cancel *cancel = &move->next->cancel;
+	int64_t at = move->event->now + grace_ms;
+	bool waits = cancel->rung == QL_RUNG_NOTICE || cancel->rung == QL_RUNG_TERMINATE;
+	if (!waits || cancel->rung >= cancel->top || (cancel->next_at && cancel->next_at <= at))
+		return false;
+	cancel->next_at = at;
+	cancel->grace_ms = grace_ms;
+	return true;
+}
+
 static void
 strengthen(struct ql_move *move, const struct ql_stop_request *request)
 {
 	struct ql_cancel *cancel = &move->next->cancel;
 	enum ql_rung first = ql_mode_first(request->mode);
+	bool over = cancel->rung == QL_RUNG_SALVAGE || cancel->rung == QL_RUNG_REAP;
 	cancel->mode = (int32_t)request->mode;
 	if (cancel->top < (int32_t)top_of(request))
 		cancel->top = (int32_t)top_of(request);
 	cancel->grace_ms = request->grace_ms < 0 ? move->next->grace_ms : request->grace_ms;
+	shorten(move, cancel->grace_ms);
 	ql_what(move, "raised to %s", ql_mode_word(request->mode));
-	bool over = cancel->rung == QL_RUNG_SALVAGE || cancel->rung == QL_RUNG_REAP;
 	if (over && first == QL_RUNG_KILL && ql_state_open(move->next))
 		ql_ladder_go(move, QL_RUNG_KILL);
 	else if (!over && cancel->rung != QL_RUNG_REMOVE && cancel->rung < (int32_t)first &&
@@ -169,19 +184,41 @@ static bool
 hasten(struct ql_move *move, const struct ql_stop_request *request)
 {
 	struct ql_cancel *cancel = &move->next->cancel;
-	bool waits = cancel->rung == QL_RUNG_NOTICE || cancel->rung == QL_RUNG_TERMINATE;
 	int64_t grace = request->grace_ms < 0 ? move->next->grace_ms : request->grace_ms;
-	int64_t at = move->event->now + grace;
 	bool higher = cancel->top < (int32_t)top_of(request);
-	bool sooner = waits && cancel->next_at && request->grace_ms >= 0 && at < cancel->next_at;
-	if (!higher && !sooner)
-		return false;
-	if (higher)
-		cancel->top = (int32_t)top_of(request);
+	if (!higher)
+		return request->grace_ms >= 0 && shorten(move, grace);
+	cancel->top = (int32_t)top_of(request);
 	cancel->grace_ms = grace;
-	if (waits && (!cancel->next_at || at < cancel->next_at))
-		cancel->next_at = at;
+	shorten(move, grace);
 	return true;
+}
+
+/* A stop that is under way again, also when every means was spent. */
+static void
+reopen(struct ql_state *next)
+{
+	next->status = QL_STATUS_CANCELLING;
+	next->cancel.outcome = QL_OUTCOME_NONE;
+	next->cancel.settled_at = 0;
+}
+
+static enum ql_verdict
+try_again(struct ql_move *move, const struct ql_stop_request *request)
+{
+	struct ql_state *next = move->next;
+	if (request->mode != QL_MODE_KILL) {
+		ql_what(move, "every means is spent; another kill tries again");
+		return QL_VERDICT_ALREADY;
+	}
+	next->cancel.mode = QL_MODE_KILL;
+	if (!ql_state_open(next) && !ql_move_has_no_run(move)) {
+		ql_what(move, "nothing of it is left to kill");
+		return QL_VERDICT_DONE;
+	}
+	reopen(next);
+	ql_ladder_go(move, QL_RUNG_KILL);
+	return QL_VERDICT_DONE;
 }
 
 enum ql_verdict
@@ -189,18 +226,8 @@ ql_ladder_join(struct ql_move *move, const struct ql_stop_request *request)
 {
 	struct ql_cancel *cancel = &move->next->cancel;
 	char span[QL_SPAN];
-	if (move->next->status == QL_STATUS_UNCONFIRMED) {
-		if (request->mode != QL_MODE_KILL) {
-			ql_what(move, "every means is spent; another kill tries again");
-			return QL_VERDICT_ALREADY;
-		}
-		cancel->mode = QL_MODE_KILL;
-		move->next->status = QL_STATUS_CANCELLING;
-		cancel->outcome = QL_OUTCOME_NONE;
-		cancel->settled_at = 0;
-		ql_ladder_go(move, QL_RUNG_KILL);
-		return QL_VERDICT_DONE;
-	}
+	if (move->next->status == QL_STATUS_UNCONFIRMED)
+		return try_again(move, request);
 	if ((int)request->mode > cancel->mode) {
 		strengthen(move, request);
 		return QL_VERDICT_DONE;
@@ -229,6 +256,20 @@ ql_ladder_seek(struct ql_move *move)
 }
 
 void
+ql_ladder_restart(struct ql_move *move, const struct ql_run *run)
+{
+	struct ql_state *next = move->next;
+	if (!ql_state_stopping(next))
+		return;
+	reopen(next);
+	if (!next->run_until && next->timeout_ms) /* the first run's was used up by its kill */
+		next->run_until = move->event->now + next->timeout_ms;
+	ql_move_act(move, QL_ACT_INSPECT, run);
+	ql_what(move, "a stop is in force");
+	ql_ladder_go(move, ql_mode_first((enum ql_mode)next->cancel.mode));
+}
+
+void
 ql_ladder_discard(struct ql_move *move, struct ql_run *run)
 {
 	bool stopping = ql_state_stopping(move->next);
@@ -236,9 +277,7 @@ ql_ladder_discard(struct ql_move *move, struct ql_run *run)
 	if (stopping && !someone_is_asked(move) &&
 		(move->next->cancel.rung != QL_RUNG_KILL ||
 			move->next->status == QL_STATUS_UNCONFIRMED)) {
-		move->next->status = QL_STATUS_CANCELLING;
-		move->next->cancel.outcome = QL_OUTCOME_NONE;
-		move->next->cancel.settled_at = 0;
+		reopen(move->next);
 		ql_ladder_go(move, QL_RUNG_KILL);
 		return;
 	}
@@ -260,19 +299,25 @@ someone_was_not_reached(const struct ql_move *move)
 	return false;
 }
 
-/* After the server was away for a grace, the act itself may never have been performed. */
+/*
+ * After the server was away for so long, the act itself may never have been performed: what was not
+ * taken over is asked once more, and a kill is not spent before it was.
+ */
 static bool
 asks_first(struct ql_move *move)
 {
 	struct ql_state *next = move->next;
-	if (next->tries || !someone_was_not_reached(move))
+	bool kill = next->cancel.rung == QL_RUNG_KILL;
+	const char *rung = ql_rung_word((enum ql_rung)next->cancel.rung);
+	int32_t asked = kill ? 2 : 1; /* a look comes between two kills */
+	if (next->tries >= asked || (!kill && !someone_was_not_reached(move)))
 		return false;
-	next->tries = 1;
+	next->tries = asked;
 	next->retry_at = 0;
-	next->cancel.next_at = move->event->now + next->cancel.grace_ms;
-	ql_say(move, "its grace is over, and %s was never taken over",
-		ql_rung_word((enum ql_rung)next->cancel.rung));
-	ql_what(move, "%s once more first", ql_rung_word((enum ql_rung)next->cancel.rung));
+	next->cancel.next_at =
+		move->event->now + (kill ? move->policy->prove_ms : next->cancel.grace_ms);
+	ql_say(move, "the time for %s is over, and it was asked only once", rung);
+	ql_what(move, "%s once more first", rung);
 	ql_again_ask(move, false);
 	return true;
 }
@@ -302,6 +347,8 @@ ql_ladder_climb(struct ql_move *move)
 		ql_ladder_seek(move);
 		return;
 	case QL_RUNG_KILL:
+		if (asks_first(move))
+			return;
 		ql_say(move, "no proof %s after the kill", span);
 		ql_settle_unconfirmed(move);
 		return;

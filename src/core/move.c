@@ -93,7 +93,7 @@ ql_move_attempt(struct ql_move *move)
 	next->cause = QL_CAUSE_NONE;
 	next->queued_at = now;
 	next->queue_until = next->queue_ttl_ms ? now + next->queue_ttl_ms : 0;
-	next->started_at = next->finished_at = next->run_until = 0;
+	next->enqueued_at = next->started_at = next->finished_at = next->run_until = 0;
 	next->salvage_until = next->retry_at = 0;
 	next->output_bytes = 0;
 	next->output_truncated = 0;
@@ -102,10 +102,8 @@ ql_move_attempt(struct ql_move *move)
 	next->tries = 0;
 	next->cancel = (struct ql_cancel){0};
 	memset(next->runs, 0, sizeof(next->runs));
-	if (!move->policy->remote_broker)
-		return;
-	ql_move_act_on(move, QL_ACT_ENQUEUE, 0);
-	next->retry_at = now + move->policy->retry_ms;
+	if (move->policy->remote_broker)
+		ql_move_act_on(move, QL_ACT_ENQUEUE, 0);
 }
 
 bool

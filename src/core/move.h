@@ -95,6 +95,9 @@ void ql_ladder_go(struct ql_move *move, enum ql_rung rung);
 /* The task's message is not in the queue: looks for a run of it anywhere. */
 void ql_ladder_seek(struct ql_move *move);
 
+/* If a stop is in force, another run gets the ladder from its first rung: look before the signal. */
+void ql_ladder_restart(struct ql_move *move, const struct ql_run *run);
+
 /* Kills what was held and not released; the ladder goes on with the rest, or to the kill. */
 void ql_ladder_discard(struct ql_move *move, struct ql_run *run);
 

@@ -238,10 +238,15 @@ follow(struct ql_move *move)
 {
 	struct ql_state *next = move->next;
 	enum ql_rung rung = (enum ql_rung)next->cancel.rung;
-	if (next->status != QL_STATUS_CANCELLING || ql_move_has_no_run(move) ||
-		someone_may_run(next) || has_unresolved(next))
-		return;
 	bool open = ql_state_open(next);
+	if (next->status != QL_STATUS_CANCELLING || ql_move_has_no_run(move) ||
+		someone_may_run(next))
+		return;
+	if (has_unresolved(next)) {
+		if (!open)
+			next->cancel.next_at = 0; /* all is gone; only how it ended is not told */
+		return;
+	}
 	if (rung == QL_RUNG_NOTICE || rung == QL_RUNG_TERMINATE) {
 		if (open || next->salvage_until)
 			ql_ladder_go(move, next->salvage_until ? QL_RUNG_SALVAGE : QL_RUNG_REAP);

@@ -79,21 +79,6 @@ meet(struct ql_move *move, enum ql_phase phase, enum ql_verdict *ret_verdict)
 	return run;
 }
 
-/* A stop is in force: the new run gets the ladder from its first rung. Look before the signal. */
-static void
-restart_ladder(struct ql_move *move, const struct ql_run *run)
-{
-	struct ql_state *next = move->next;
-	if (!ql_state_stopping(next))
-		return;
-	next->status = QL_STATUS_CANCELLING;
-	next->cancel.outcome = QL_OUTCOME_NONE;
-	next->cancel.settled_at = 0;
-	ql_move_act(move, QL_ACT_INSPECT, run);
-	ql_what(move, "a stop is in force");
-	ql_ladder_go(move, ql_mode_first((enum ql_mode)next->cancel.mode));
-}
-
 /* ---- held ---- */
 
 static enum ql_verdict
@@ -190,7 +175,7 @@ ql_hear_running(struct ql_move *move)
 	}
 	ql_say(move, "%s was seen to run: another delivery", ql_explain_run(move, name));
 	ql_what(move, "watch it too");
-	restart_ladder(move, run);
+	ql_ladder_restart(move, run);
 	return QL_VERDICT_DONE;
 }
 

@@ -1,0 +1,210 @@
+/*
+ * A hostile world around ql_step, made from a number: a server that crashes before and after each
+ * write, a store whose commits fail, a place of execution with stubborn, forking, stuck, lost and
+ * redelivered runs, a network that loses, doubles, delays and refuses, users who change their
+ * minds, a clock that jumps. At `heals_at` all faults end; from then on everything must come to an
+ * end. The same number makes the same world.
+ *
+ * world_main.c turns the wheel, world_server.c is the server and its store, world_place.c the place
+ * of execution and the broker, world_rules.c says what must never be. All state is in struct world.
+ */
+#ifndef TESTS_CORE_WORLD_H
+#define TESTS_CORE_WORLD_H
+
+#include <setjmp.h>
+
+#include "base/buf.h"
+#include "core/step.h"
+
+#define WORLD_ITEMS 512
+#define WORLD_RUNS 64
+#define WORLD_ACTS 64
+#define WORLD_KEPT 64
+#define WORLD_ATTEMPTS 16
+
+/* ---- chance ---- */
+
+struct chance {
+	uint64_t state;
+};
+
+uint64_t chance_next(struct chance *chance);
+/* [0, below) */
+int64_t chance_int(struct chance *chance, int64_t below);
+/* percent of the times */
+bool chance_is(struct chance *chance, int percent);
+
+/* ---- what happens when ---- */
+
+enum item_kind {
+	ITEM_EVENT, /* arrives at the server */
+	ITEM_ACT, /* arrives at the place of execution, or at the broker */
+	ITEM_EXIT, /* the program of a run ends, if it still runs */
+	ITEM_CLEAR, /* what was left of a run goes by itself */
+	ITEM_LOSE, /* the supervisor or host of a run dies */
+	ITEM_COMMIT, /* the commit in flight is answered */
+	ITEM_CRASH,
+	ITEM_RESTART,
+	ITEM_CLAIM,
+	ITEM_WORKER, /* a worker takes a message from the queue */
+	ITEM_HEAL,
+	ITEM_HELLO, /* after healing: whatever is there is told again */
+};
+
+struct item {
+	int64_t at;
+	int64_t seq;
+	enum item_kind kind;
+	int run; /* place of the run it is about */
+	int32_t generation; /* of the server: what was sent to an earlier one is not heard */
+	int32_t code; /* EXIT */
+	int32_t signal;
+	struct ql_event event;
+	struct ql_act act;
+};
+
+/* ---- the place of execution ---- */
+
+enum place_phase { PLACE_NEVER, PLACE_HELD, PLACE_RUNNING, PLACE_EXITED, PLACE_GONE };
+
+enum habit { HABIT_IGNORES, HABIT_WORD, HABIT_EXITS, HABIT_DIES };
+
+struct place_run {
+	uint64_t incarnation;
+	int32_t attempt;
+	enum place_phase phase;
+	bool barred; /* said to be absent, or killed before it came: it will never be */
+	bool ran; /* its program was let go */
+	bool lost;
+	bool forgotten;
+	bool delivered; /* a worker took it from the queue: nobody claimed it */
+	int64_t channel_at; /* acts arrive in their order */
+
+	/* how its program behaves */
+	enum habit on_notice, on_term;
+	bool stubborn_remains; /* something stays after its exit until it is killed */
+	bool stuck; /* the kernel keeps it until the world heals */
+	bool saves_checkpoint;
+	int64_t ends_in; /* after its release; 0 = never by itself */
+	int32_t end_code, end_signal;
+	bool end_oom;
+
+	/* how it ended */
+	enum ql_rung sent; /* strongest so far, while it lives */
+	bool kill_waits; /* SIGKILL is delivered and the kernel keeps it */
+	bool ended; /* by an exit that its supervisor saw */
+	int32_t exit_code, exit_signal, flags;
+
+	/* kept by the rules */
+	int64_t term_decided_at; /* the first TERMINATE for it was decided */
+	bool stray; /* a kill on sight was decided */
+};
+
+/* ---- the server ---- */
+
+struct batch {
+	bool any;
+	struct ql_state state; /* after the last decision in it */
+	int act_count;
+	struct ql_act acts[WORLD_ACTS];
+	int kept_count;
+	struct ql_event kept[WORLD_KEPT]; /* sightings, to be fed again if it fails */
+};
+
+/* What was asked of an attempt, by the rules' own account. */
+struct asked {
+	bool kill; /* at once */
+	bool may_kill; /* allowed to climb that far */
+	int64_t shortest_grace;
+};
+
+enum tally {
+#define X(tally, word, least) TALLY_##tally,
+#include "tally.def"
+#undef X
+	TALLY_COUNT
+};
+
+struct world {
+	uint64_t number;
+	struct chance chance;
+	struct ql_policy policy;
+	int64_t now;
+	int64_t heals_at;
+	bool healed;
+
+	/* percent */
+	int loses, doubles, delays, refuses, crashes, fails;
+
+	struct item items[WORLD_ITEMS]; /* a binary heap by (at, seq) */
+	int item_count;
+	int64_t seq;
+
+	/* the server */
+	bool up;
+	int32_t generation;
+	struct ql_state durable, memory;
+	struct batch inflight, gathered;
+	int claims; /* runs named so far */
+	int idle_times; /* TIME events in a row at one moment */
+
+	/* the place and the broker */
+	struct place_run runs[WORLD_RUNS];
+	int run_count;
+	int messages; /* copies of the task's message in the queue */
+	int32_t message_of; /* the attempt whose message was sent */
+	int redeliveries;
+
+	struct asked asked[WORLD_ATTEMPTS];
+	int64_t tallies[TALLY_COUNT]; /* one where it happened in this world */
+
+	struct ql_buf *trace; /* filled when it is to be printed */
+	jmp_buf broken; /* a rule was broken: `fault` says which */
+	char fault[200];
+};
+
+/* Runs the world to its end: 0, or -1 with world->fault. `trace` may be NULL. */
+int world_run(struct world *world, uint64_t number, struct ql_buf *trace);
+
+/* ---- between its files ---- */
+
+struct item *world_at(struct world *world, int64_t in_ms, enum item_kind kind);
+void world_note(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void world_fault(struct world *world, const char *format, ...)
+	__attribute__((format(printf, 2, 3), noreturn));
+void world_tally(struct world *world, enum tally tally);
+const char *world_run_name(uint64_t incarnation, char ret_name[16]);
+
+void server_start(struct world *world);
+void server_event(struct world *world, const struct ql_event *event);
+void server_commit(struct world *world);
+void server_crash(struct world *world);
+void server_restart(struct world *world);
+void server_claim(struct world *world);
+/* When it wants a TIME event; 0 = never. */
+int64_t server_wake(const struct world *world);
+
+/* Sends an act to the place, over the network. */
+void place_send(struct world *world, const struct ql_act *act);
+void place_act(struct world *world, const struct item *item);
+void place_exit(struct world *world, const struct item *item);
+void place_clear(struct world *world, int run);
+void place_lose(struct world *world, int run);
+void place_worker(struct world *world);
+void place_heal(struct world *world);
+void place_hello(struct world *world);
+/* Drops every trace of runs that the server has no record of. */
+void place_purge(struct world *world);
+struct place_run *place_find(struct world *world, uint64_t incarnation);
+/* Something of it is there. */
+bool place_is_alive(const struct place_run *run);
+
+/* What must never be: each calls world_fault. */
+void rules_step(struct world *world, const struct ql_state *was, const struct ql_event *event,
+	const struct ql_decision *decision);
+void rules_release(struct world *world);
+void rules_kill(struct world *world, struct place_run *run);
+void rules_durable(struct world *world, const struct ql_state *was);
+void rules_end(struct world *world);
+
+#endif

@@ -1,0 +1,552 @@
+/* The place of execution, the broker, and the network between them and the server. */
+#include "world.h"
+
+#include "script.h"
+
+static struct chance *
+luck(struct world *world)
+{
+	return &world->chance;
+}
+
+static bool
+happens(struct world *world, int percent)
+{
+	return !world->healed && chance_is(luck(world), percent);
+}
+
+static int64_t
+network_ms(struct world *world)
+{
+	if (happens(world, world->delays))
+		return 100 + chance_int(luck(world), 9000);
+	return 1 + chance_int(luck(world), 20);
+}
+
+/* ---- to the server ---- */
+
+static void
+send_event(struct world *world, const struct ql_event *event)
+{
+	if (happens(world, world->loses))
+		return;
+	world_at(world, network_ms(world), ITEM_EVENT)->event = *event;
+	if (happens(world, world->doubles))
+		world_at(world, network_ms(world), ITEM_EVENT)->event = *event;
+}
+
+static void
+sight(struct world *world, const struct place_run *run, enum ql_event_kind kind, int32_t epoch)
+{
+	struct ql_event event = {.kind = kind,
+		.incarnation = run->incarnation,
+		.attempt = run->delivered ? run->attempt : 0,
+		.epoch = epoch};
+	if (kind == QL_EVENT_EXITED) {
+		event.exit_code = run->exit_code;
+		event.exit_signal = run->exit_signal;
+		event.sent = run->sent;
+		event.flags = run->flags;
+	}
+	send_event(world, &event);
+}
+
+static void
+answer(struct world *world, const struct ql_act *act, bool taken)
+{
+	bool lost = happens(world, world->loses);
+	struct ql_event event = {.kind = taken && !lost ? QL_EVENT_DELIVERED : QL_EVENT_UNREACHABLE,
+		.incarnation = act->incarnation,
+		.epoch = act->epoch,
+		.answers = act->kind};
+	world_at(world, lost ? 1000 : network_ms(world), ITEM_EVENT)->event = event;
+}
+
+/* Whatever is true of a run. */
+static void
+tell(struct world *world, struct place_run *run, int32_t epoch)
+{
+	bool exited = run->phase == PLACE_EXITED ||
+		      (run->phase == PLACE_GONE && !run->lost && !run->forgotten);
+	if (run->phase == PLACE_NEVER || run->forgotten) {
+		run->barred = true;
+		sight(world, run, QL_EVENT_ABSENT, 0);
+	} else if (run->phase == PLACE_HELD) {
+		sight(world, run, QL_EVENT_HELD, epoch);
+	} else if (run->phase == PLACE_RUNNING) {
+		sight(world, run, QL_EVENT_RUNNING, 0);
+	} else if (run->lost) {
+		sight(world, run, QL_EVENT_LOST, 0);
+	}
+	if (exited && run->flags & QL_RUN_UNSTARTED && !run->sent)
+		sight(world, run, QL_EVENT_FAILED_START, 0);
+	else if (exited)
+		sight(world, run, QL_EVENT_EXITED, 0);
+	if (exited && run->phase == PLACE_GONE)
+		sight(world, run, QL_EVENT_GONE, 0);
+	if (run->kill_waits && run->phase != PLACE_GONE)
+		sight(world, run, QL_EVENT_STUCK, 0);
+}
+
+/* ---- runs ---- */
+
+struct place_run *
+place_find(struct world *world, uint64_t incarnation)
+{
+	for (int i = 0; i < world->run_count; i++) {
+		if (world->runs[i].incarnation == incarnation)
+			return &world->runs[i];
+	}
+	return NULL;
+}
+
+bool
+place_is_alive(const struct place_run *run)
+{
+	return run->phase == PLACE_HELD || run->phase == PLACE_RUNNING ||
+	       run->phase == PLACE_EXITED;
+}
+
+static int
+index_of(const struct world *world, const struct place_run *run)
+{
+	return (int)(run - world->runs);
+}
+
+static void
+plan_program(struct world *world, struct place_run *run)
+{
+	static const int32_t codes[] = {0, 0, 0, 0, 0, 1, 75, 0};
+	struct chance *chance = luck(world);
+	run->on_notice = (enum habit)chance_int(chance, 3);
+	run->on_term = (enum habit)chance_int(chance, 4);
+	run->stubborn_remains = chance_is(chance, 8);
+	run->stuck = !world->healed && chance_is(chance, 8);
+	run->saves_checkpoint = chance_is(chance, 60);
+	run->exit_code = -1;
+	if (chance_is(chance, 70))
+		run->ends_in = 1 + chance_int(chance, chance_is(chance, 60) ? 500 : 40000);
+	run->end_code = codes[chance_int(chance, 8)];
+	if (chance_is(chance, 6)) {
+		run->end_signal = 11;
+		run->end_code = -1;
+	}
+	if (chance_is(chance, 5)) {
+		run->end_oom = true;
+		run->end_signal = 9;
+		run->end_code = -1;
+	}
+}
+
+static struct place_run *
+new_run(struct world *world, uint64_t incarnation, int32_t attempt)
+{
+	if (world->run_count == WORLD_RUNS)
+		world_fault(world, "the model's own bound: too many runs");
+	struct place_run *run = &world->runs[world->run_count++];
+	*run = (struct place_run){.incarnation = incarnation, .attempt = attempt};
+	plan_program(world, run);
+	return run;
+}
+
+static void
+plan_exit(struct world *world, struct place_run *run, int64_t in_ms, int32_t code, int32_t signal,
+	int32_t flags)
+{
+	struct item *item = world_at(world, in_ms, ITEM_EXIT);
+	item->run = index_of(world, run);
+	item->code = code;
+	item->signal = signal;
+	item->event.flags = flags;
+}
+
+static void
+react_to_notice(struct world *world, struct place_run *run)
+{
+	struct chance *chance = luck(world);
+	int64_t in_ms = 1 + chance_int(chance, 3000);
+	if (run->on_notice == HABIT_WORD && chance_is(chance, 50))
+		plan_exit(world, run, in_ms, 75, 0, 0);
+	else if (run->on_notice == HABIT_WORD)
+		plan_exit(world, run, in_ms, 0, 0, QL_RUN_SAID_STOPPED);
+	else if (run->on_notice == HABIT_EXITS)
+		plan_exit(world, run, in_ms, chance_is(chance, 50) ? 3 : 0, 0, 0);
+}
+
+static void
+let_go(struct world *world, struct place_run *run)
+{
+	char name[16];
+	run->phase = PLACE_RUNNING;
+	run->ran = true;
+	world_note(world, "the program of %s runs", world_run_name(run->incarnation, name));
+	if (run->ends_in)
+		plan_exit(world, run, run->ends_in, run->end_code, run->end_signal,
+			run->end_oom ? QL_RUN_OOM : 0);
+	if (run->sent == QL_RUNG_NOTICE)
+		react_to_notice(world, run);
+	if (happens(world, 6)) {
+		struct item *item = world_at(world, 1 + chance_int(luck(world), 8000), ITEM_LOSE);
+		item->run = index_of(world, run);
+	}
+}
+
+/* Its program, or what holds the place for it, ends now. */
+static void
+end(struct world *world, struct place_run *run, int32_t code, int32_t signal, int32_t flags)
+{
+	char name[16];
+	run->exit_code = signal ? -1 : code;
+	run->exit_signal = signal;
+	run->flags |= flags;
+	run->ended = true;
+	bool stays =
+		run->ran && (run->stubborn_remains || (run->stuck && chance_is(luck(world), 30)));
+	run->phase = stays ? PLACE_EXITED : PLACE_GONE;
+	world_note(world, "%s ends: code %d, signal %d, after %s%s",
+		world_run_name(run->incarnation, name), run->exit_code, run->exit_signal,
+		run->sent ? ql_rung_word(run->sent) : "nothing", stays ? "; something stays" : "");
+	tell(world, run, 0);
+	if (stays && chance_is(luck(world), 50)) {
+		struct item *item = world_at(world, 1 + chance_int(luck(world), 8000), ITEM_CLEAR);
+		item->run = index_of(world, run);
+	}
+}
+
+void
+place_exit(struct world *world, const struct item *item)
+{
+	struct place_run *run = &world->runs[item->run];
+	if (run->phase != PLACE_RUNNING || run->kill_waits)
+		return;
+	end(world, run, item->code, item->signal, item->event.flags);
+}
+
+void
+place_clear(struct world *world, int which)
+{
+	struct place_run *run = &world->runs[which];
+	if (run->phase != PLACE_EXITED || run->stuck)
+		return;
+	run->phase = PLACE_GONE;
+	sight(world, run, QL_EVENT_GONE, 0);
+}
+
+void
+place_lose(struct world *world, int which)
+{
+	char name[16];
+	struct place_run *run = &world->runs[which];
+	if (!place_is_alive(run) || run->stuck)
+		return;
+	world_note(world, "the supervisor of %s dies", world_run_name(run->incarnation, name));
+	run->phase = PLACE_GONE;
+	run->lost = true;
+	sight(world, run, QL_EVENT_LOST, 0);
+}
+
+/* ---- acts, as they arrive ---- */
+
+static bool
+start(struct world *world, struct place_run *run)
+{
+	if (run->barred || run->phase != PLACE_NEVER)
+		return !run->barred;
+	if (happens(world, world->refuses))
+		return false;
+	if (happens(world, 3)) {
+		run->phase = PLACE_GONE;
+		run->flags = QL_RUN_UNSTARTED;
+		sight(world, run, QL_EVENT_FAILED_START, 0);
+		return true;
+	}
+	run->phase = PLACE_HELD;
+	sight(world, run, QL_EVENT_HELD, 0);
+	return true;
+}
+
+static bool
+release(struct world *world, struct place_run *run)
+{
+	if (run->phase == PLACE_HELD) {
+		let_go(world, run);
+		sight(world, run, QL_EVENT_RUNNING, 0);
+	}
+	return run->ran;
+}
+
+static void
+send_rung(struct place_run *run, enum ql_rung rung)
+{
+	if (run->sent < rung)
+		run->sent = rung;
+}
+
+static bool
+notice(struct world *world, struct place_run *run)
+{
+	if (run->phase != PLACE_HELD && run->phase != PLACE_RUNNING)
+		return place_is_alive(run);
+	bool first = run->sent < QL_RUNG_NOTICE;
+	send_rung(run, QL_RUNG_NOTICE);
+	if (first && run->phase == PLACE_RUNNING)
+		react_to_notice(world, run);
+	return true;
+}
+
+static bool
+terminate(struct world *world, struct place_run *run)
+{
+	struct chance *chance = luck(world);
+	if (run->phase == PLACE_HELD) {
+		send_rung(run, QL_RUNG_TERMINATE);
+		end(world, run, 0, 15, QL_RUN_UNSTARTED);
+	}
+	if (run->phase != PLACE_RUNNING)
+		return place_is_alive(run);
+	bool first = run->sent < QL_RUNG_TERMINATE;
+	send_rung(run, QL_RUNG_TERMINATE);
+	if (run->on_term != HABIT_DIES)
+		run->flags |= QL_RUN_CATCHES_TERM;
+	if (run->on_term == HABIT_DIES && !run->kill_waits)
+		end(world, run, 0, 15, 0);
+	else if (first && run->on_term != HABIT_IGNORES)
+		plan_exit(world, run, 1 + chance_int(chance, 6000), (int32_t)chance_int(chance, 2),
+			0, 0);
+	return true;
+}
+
+static bool
+kill_run(struct world *world, struct place_run *run)
+{
+	if (run->phase == PLACE_NEVER)
+		run->barred = true;
+	if (!place_is_alive(run))
+		return true;
+	if (run->phase == PLACE_RUNNING && !run->kill_waits)
+		rules_kill(world, run);
+	if (run->phase != PLACE_EXITED)
+		send_rung(run, QL_RUNG_KILL);
+	if (run->stuck) {
+		run->kill_waits = true;
+		sight(world, run, QL_EVENT_STUCK, 0);
+		world_tally(world, TALLY_STUCK);
+	} else if (run->phase == PLACE_EXITED) {
+		run->phase = PLACE_GONE;
+		sight(world, run, QL_EVENT_GONE, 0);
+	} else {
+		run->stubborn_remains = false;
+		end(world, run, 0, 9, run->ran ? 0 : QL_RUN_UNSTARTED);
+	}
+	return true;
+}
+
+static bool
+salvage(struct world *world, struct place_run *run)
+{
+	struct ql_event event = {.kind = QL_EVENT_SALVAGED,
+		.incarnation = run->incarnation,
+		.output_bytes = 100,
+		.checkpoint_bytes = run->saves_checkpoint ? 1000 : -1};
+	if (run->forgotten || run->phase < PLACE_EXITED)
+		return false;
+	send_event(world, &event);
+	return true;
+}
+
+static bool
+forget(struct world *world, struct place_run *run)
+{
+	if (place_is_alive(run))
+		world_fault(world, "the record of a run is to be dropped while it is there");
+	run->forgotten = true;
+	return true;
+}
+
+static bool
+act_on_run(struct world *world, const struct ql_act *act, struct place_run *run)
+{
+	switch (act->kind) {
+	case QL_ACT_START:
+		return start(world, run);
+	case QL_ACT_RELEASE:
+		return release(world, run);
+	case QL_ACT_NOTICE:
+		return notice(world, run);
+	case QL_ACT_TERMINATE:
+		return terminate(world, run);
+	case QL_ACT_KILL:
+		return kill_run(world, run);
+	case QL_ACT_INSPECT:
+		tell(world, run, act->epoch);
+		return true;
+	case QL_ACT_SALVAGE:
+		return salvage(world, run);
+	case QL_ACT_FORGET:
+		return forget(world, run);
+	default:
+		world_fault(world, "an act that the place does not know");
+	}
+}
+
+/* ---- the broker, and its workers ---- */
+
+static void
+wake_worker(struct world *world)
+{
+	world_at(world, 1 + chance_int(luck(world), 5000), ITEM_WORKER);
+}
+
+static void
+tell_all(struct world *world)
+{
+	for (int i = 0; i < world->run_count; i++) {
+		if (!world->runs[i].forgotten && world->runs[i].phase != PLACE_NEVER)
+			tell(world, &world->runs[i], 0);
+	}
+}
+
+static void
+act_on_task(struct world *world, const struct ql_act *act)
+{
+	struct ql_event event = {.kind = QL_EVENT_NOT_QUEUED, .epoch = act->epoch};
+	if (act->kind == QL_ACT_ENQUEUE) {
+		if (world->message_of < world->durable.attempt)
+			world->messages++;
+		world->message_of = world->durable.attempt;
+		wake_worker(world);
+		answer(world, act, true);
+	} else if (act->kind == QL_ACT_REMOVE) {
+		if (world->messages)
+			event.kind = QL_EVENT_REMOVED;
+		world->messages = 0;
+		send_event(world, &event);
+	} else {
+		tell_all(world);
+	}
+}
+
+/* A worker takes a message, unless it knows of the tombstone; at times it is delivered again. */
+void
+place_worker(struct world *world)
+{
+	int32_t attempt = world->message_of;
+	bool tombstone =
+		ql_state_stopping(&world->durable) || world->durable.status == QL_STATUS_CANCELLED;
+	if (!world->messages)
+		return;
+	if (attempt != world->durable.attempt || (tombstone && !happens(world, 30))) {
+		if (!world->healed)
+			wake_worker(world);
+		return;
+	}
+	world->messages--;
+	struct place_run *run = new_run(world, script_run(world->claims++), attempt);
+	run->delivered = true;
+	let_go(world, run);
+	sight(world, run, QL_EVENT_RUNNING, 0);
+	if (world->redeliveries < 6 && happens(world, 20 + 10 * world->redeliveries)) {
+		world->redeliveries++;
+		world->messages++;
+		wake_worker(world);
+	}
+}
+
+/* ---- the network to it ---- */
+
+static void
+arrive_at(struct world *world, const struct ql_act *act, int run, int64_t at)
+{
+	struct item *item = world_at(world, at - world->now, ITEM_ACT);
+	item->act = *act;
+	item->run = run;
+}
+
+void
+place_send(struct world *world, const struct ql_act *act)
+{
+	struct place_run *run = act->incarnation ? place_find(world, act->incarnation) : NULL;
+	if (act->incarnation && !run)
+		run = new_run(world, act->incarnation, world->durable.attempt);
+	if (happens(world, world->loses)) {
+		answer(world, act, false);
+		return;
+	}
+	int64_t at = world->now + network_ms(world);
+	if (!run) {
+		arrive_at(world, act, -1, at);
+		return;
+	}
+	if (at < run->channel_at)
+		at = run->channel_at;
+	run->channel_at = at;
+	arrive_at(world, act, index_of(world, run), at);
+	if (happens(world, world->doubles))
+		arrive_at(world, act, index_of(world, run), at);
+}
+
+void
+place_act(struct world *world, const struct item *item)
+{
+	if (item->run < 0) {
+		act_on_task(world, &item->act);
+		return;
+	}
+	struct place_run *run = &world->runs[item->run];
+	bool taken = false;
+	if (item->act.kind == QL_ACT_START || !happens(world, world->refuses))
+		taken = act_on_run(world, &item->act, run);
+	answer(world, &item->act, taken);
+}
+
+/* ---- after the faults ---- */
+
+static void
+free_stuck(struct world *world, struct place_run *run)
+{
+	run->stuck = false;
+	if (!run->kill_waits)
+		return;
+	run->kill_waits = false;
+	if (run->phase == PLACE_EXITED) {
+		run->phase = PLACE_GONE;
+		sight(world, run, QL_EVENT_GONE, 0);
+	} else if (place_is_alive(run)) {
+		run->stubborn_remains = false;
+		end(world, run, 0, 9, run->ran ? 0 : QL_RUN_UNSTARTED);
+	}
+}
+
+void
+place_heal(struct world *world)
+{
+	for (int i = 0; i < world->run_count; i++)
+		free_stuck(world, &world->runs[i]);
+	world_at(world, 1000, ITEM_HELLO);
+	world_at(world, 60000, ITEM_HELLO);
+	world_at(world, 600000, ITEM_HELLO);
+}
+
+void
+place_hello(struct world *world)
+{
+	tell_all(world);
+	if (world->messages)
+		wake_worker(world);
+}
+
+/* The server's sweep at its start, on its own host: runs that no record of it names. */
+void
+place_purge(struct world *world)
+{
+	for (int i = 0; i < world->run_count; i++) {
+		struct place_run *run = &world->runs[i];
+		if (run->delivered || ql_state_run(&world->memory, run->incarnation))
+			continue;
+		run->barred = true;
+		if (place_is_alive(run) && !run->stuck)
+			run->phase = PLACE_GONE;
+		if (run->phase == PLACE_GONE)
+			run->forgotten = true;
+	}
+}
