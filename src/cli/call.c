@@ -77,6 +77,12 @@ ql_json_is_succeeded(const json_t *evaluation)
 }
 
 bool
+ql_json_is_failed(const json_t *evaluation)
+{
+	return status_of(evaluation) == QL_STATUS_FAILED;
+}
+
+bool
 ql_json_is_settled(const json_t *evaluation)
 {
 	int status = status_of(evaluation);

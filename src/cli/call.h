@@ -36,6 +36,7 @@ int ql_client_await(struct ql_client *client, const char *id, int64_t wait_ms,
 	struct ql_answer *ret_answer, struct ql_err *e);
 
 bool ql_json_is_succeeded(const json_t *evaluation);
+bool ql_json_is_failed(const json_t *evaluation);
 bool ql_json_is_settled(const json_t *evaluation);
 
 /* Settled, or unconfirmed: nothing more is waited for. */

@@ -49,7 +49,6 @@ struct ql_verb {
 	const char *operand_words;
 	const char *also; /* words that people try instead, space-separated; for the hint */
 	bool local; /* it talks to no server: it has no --url, --key, --json */
-	bool raw; /* it reads its arguments by itself, from cmd->argv */
 	int failed; /* its exit status for every failure but wrong usage; 0 = the error's own */
 	int (*run)(struct ql_cmd *cmd, struct ql_err *e);
 };

@@ -35,14 +35,13 @@ open_client(struct ql_cmd *cmd, struct ql_err *e)
 {
 	if (cmd->verb->local)
 		return 0;
+	curl_global_init(CURL_GLOBAL_DEFAULT);
 	return ql_client_new(ql_cmd_text(cmd, "url"), ql_cmd_text(cmd, "key"), &cmd->client, e);
 }
 
 static int
 run_verb(struct ql_cmd *cmd, struct ql_err *e)
 {
-	if (cmd->verb->raw)
-		return cmd->verb->run(cmd, e);
 	if (ql_cmd_parse(cmd, e))
 		return -1;
 	if (ql_cmd_has(cmd, "help")) {
@@ -104,7 +103,6 @@ ql_cli_main(int argc, char **argv, const struct ql_verb *const *extra)
 		assert(count < QL_VERBS_MAX);
 		verbs[count++] = *own;
 	}
-	curl_global_init(CURL_GLOBAL_DEFAULT);
 	int status = main_verbs(argc, argv, &cmd, &e);
 	if (status < 0) {
 		fflush(stdout);

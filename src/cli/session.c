@@ -263,6 +263,9 @@ read_messages(struct session *session, struct ql_err *e)
 static int
 on_signal(struct session *session, uint32_t signal, struct ql_err *e)
 {
+	/* the terminal has echoed ^C into the line */
+	if (signal == SIGINT && isatty(STDERR_FILENO))
+		fputc('\n', stderr);
 	if (session->evaluation)
 		return ql_fail(e, QL_E_UNAVAILABLE,
 			"%s has ended, but its output wasn't shown to the end: quell logs %s",

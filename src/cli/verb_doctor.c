@@ -103,7 +103,7 @@ print_advice(const json_t *evaluation, const char *id)
 	if (status == QL_STATUS_CANCELLING && !has_next)
 		ql_detail_line("", "nothing stronger comes by itself");
 	if (status == QL_STATUS_QUEUED || status == QL_STATUS_RUNNING)
-		ql_detail_line("TO STOP IT", "quell cancel %s, or at once: quell kill %s", id, id);
+		ql_detail_line("TO STOP IT", "quell cancel %s", id);
 	else if (status == QL_STATUS_CANCELLING || status == QL_STATUS_UNCONFIRMED)
 		ql_detail_line("TO FORCE IT", "quell kill %s", id);
 }

@@ -7,6 +7,7 @@
 #include "cli/print.h"
 #include "cli/session.h"
 #include "cli/submit.h"
+#include "core/words.h"
 
 static const struct ql_option options[] = {
 	QL_SUBMIT_OPTIONS,
@@ -14,7 +15,23 @@ static const struct ql_option options[] = {
 	{NULL},
 };
 
-/* "cancelled (user): SIGTERM after 1.2s: <error>" */
+static bool
+is_exit(const char *cause)
+{
+	return strcmp(cause, ql_cause_word(QL_CAUSE_EXIT)) == 0;
+}
+
+/* The error sentence where it says more than the end and its cause do. */
+static const char *
+error_of(const json_t *evaluation, const char *ended)
+{
+	const char *cause = ql_member_text(evaluation, "cause", "");
+	if (ended && (is_exit(cause) || !ql_json_is_failed(evaluation)))
+		return NULL;
+	return ql_member_text(evaluation, "error", NULL);
+}
+
+/* "ID failed (oom): SIGKILL after 1.2s: <error>" */
 static void
 say_end(const json_t *evaluation)
 {
@@ -22,11 +39,11 @@ say_end(const json_t *evaluation)
 	char text[QL_ENDED_TEXT], took[QL_SPAN_TEXT];
 	const char *ended = ql_detail_ended(evaluation, text);
 	const char *cause = ql_member_text(evaluation, "cause", NULL);
-	const char *error = ql_member_text(evaluation, "error", NULL);
+	const char *error = error_of(evaluation, ended);
 	int64_t started = ql_member_time(evaluation, "started_at");
 	ql_buf_addf(&line, "%s %s", ql_member_text(evaluation, "eval_id", "?"),
 		ql_member_text(evaluation, "status", "?"));
-	if (cause)
+	if (cause && !is_exit(cause))
 		ql_buf_addf(&line, " (%s)", cause);
 	if (ended)
 		ql_buf_addf(&line, ": %s", ended);

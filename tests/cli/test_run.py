@@ -64,7 +64,7 @@ def test_both_streams_and_the_last_line(server, gate, start):
     assert status == 3
     assert out == "to stdout\n"
     assert err == ("quell: submitted as e1; Ctrl-C cancels it\nto stderr\n"
-                   "quell: e1 failed (exit): exit 3 after 1.2s\n")
+                   "quell: e1 failed: exit 3 after 1.2s\n")
 
 
 def test_output_is_shown_as_it_comes(server, gate, start):
