@@ -26,7 +26,7 @@ parse_authority(const char *text, struct authority *ret_authority)
 	if (*text == '[') {
 		name = text + 1;
 		end = strchr(name, ']');
-		if (!end)
+		if (!end || !memchr(name, ':', (size_t)(end - name)))
 			return -1;
 	}
 	size_t len = end ? (size_t)(end - name) : strlen(name);

@@ -28,6 +28,8 @@ ql_param_text(struct ql_request *req, const char *name, size_t max, const char *
 	const char *text = given.text ? given.text : json_string_value(given.json);
 	if (!text)
 		return ql_problem_field(&req->problem, name, "'%s' must be a text", name);
+	if (given.json && strlen(text) != json_string_length(given.json))
+		return ql_problem_field(&req->problem, name, "'%s' has a NUL character", name);
 	if (strlen(text) > max) {
 		req->problem.limit = (int64_t)max;
 		return ql_problem_field(

@@ -82,7 +82,8 @@ take_kept(struct ql_store_read *read, int status, struct reporting **ret_reporti
 		ql_reply_err(reporting->look.req, &read->err);
 		return -1;
 	}
-	reporting->report = read->text ? json_loads(read->text, 0, NULL) : json_object();
+	reporting->report =
+		read->text ? json_loads(read->text, JSON_ALLOW_NUL, NULL) : json_object();
 	if (reporting->report)
 		return 0;
 	struct ql_err e;

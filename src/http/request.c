@@ -288,8 +288,8 @@ parse_body(struct ql_request *req)
 		return ql_fail(&req->problem.err, QL_E_SYNTAX,
 			"the body is empty; %s %s needs a JSON object", req->route->method,
 			req->route->pattern);
-	req->json = json_loadb(
-		req->body.data, req->body.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	req->json = json_loadb(req->body.data, req->body.len,
+		JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 	if (!req->json) {
 		req->problem.line = error.line;
 		req->problem.column = error.column;

@@ -113,9 +113,10 @@ test_hosts_of_a_loopback_address(void **state)
 	static const char *const good[] = {
 		"127.0.0.1:8080", "localhost:8080", "LocalHost:8080", "[::1]:8080"};
 	static const char *const bad[] = {"", "127.0.0.1", "localhost", "127.0.0.1:80", "evil:8080",
-		"127.0.0.1:8080.evil", "127.0.0.1.evil:8080", "[::1", "[::1]8080", "::1:8080",
-		"localhost:", "localhost:8080x", "localhost:+8080", "localhost: 8080",
-		"localhost:99999999", "user@localhost:8080", "10.0.0.1:8080"};
+		"127.0.0.1:8080.evil", "127.0.0.1.evil:8080", "[::1", "[::1]8080",
+		"[localhost]:8080", "[127.0.0.1]:8080", "::1:8080", "localhost:", "localhost:8080x",
+		"localhost:+8080", "localhost: 8080", "localhost:99999999", "user@localhost:8080",
+		"10.0.0.1:8080"};
 	struct ql_listen where;
 	struct ql_err e;
 	(void)state;

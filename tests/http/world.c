@@ -287,7 +287,7 @@ read_answer(int fd, bool head)
 	}
 	answer.text = buf.data ? buf.data : strdup("");
 	if (answer.body && *answer.body == '{')
-		answer.json = json_loads(answer.body, 0, NULL);
+		answer.json = json_loads(answer.body, JSON_ALLOW_NUL, NULL);
 	return answer;
 }
 
