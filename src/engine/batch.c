@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool
 ql_batch_full(const struct ql_engine *engine, size_t more)
@@ -113,12 +114,27 @@ count_queue(struct ql_engine *engine, const struct ql_state *was, const struct q
 	ql_overdue_at(engine, is->queue_until);
 }
 
+/* What only the ladder works with is nobody else's business. */
+static bool
+looks_the_same(const struct ql_state *was, const struct ql_state *is)
+{
+	struct ql_state shown = *was;
+	shown.epoch = is->epoch;
+	shown.tries = is->tries;
+	shown.retry_at = is->retry_at;
+	shown.salvage_until = is->salvage_until;
+	memcpy(shown.runs, is->runs, sizeof(shown.runs));
+	return !memcmp(&shown, is, sizeof(shown));
+}
+
 void
 ql_batch_changed(struct ql_engine *engine, const struct ql_state *was,
 	const struct ql_record *record, bool stopping)
 {
 	struct ql_subscriber *sub, *next;
 	count_queue(engine, was, &record->state);
+	if (was && looks_the_same(was, &record->state))
+		return;
 	DL_FOREACH_SAFE (engine->subscribers, sub, next)
 		sub->changed(sub, record, stopping);
 	ql_watch_changed(engine, record);
@@ -165,6 +181,18 @@ apply(struct ql_engine *engine, const struct decided *decided, struct ql_change 
 	}
 }
 
+/* One of them may begin the next attempt: the others then wait for that one's end. */
+static void
+wake_rests(struct ql_live *live)
+{
+	while (live->rests && !live->uncommitted && ql_live_ready(live) && !ql_live_ends(live)) {
+		struct want *want = live->rests;
+		DL_DELETE(live->rests, want);
+		want->ready(want, live, NULL);
+		ql_live_release(live);
+	}
+}
+
 static void
 decided_end(struct decided *decided, const struct ql_err *err)
 {
@@ -179,6 +207,7 @@ decided_end(struct decided *decided, const struct ql_err *err)
 	ql_live_refresh(live);
 	if (live->wants)
 		ql_live_reload(live);
+	wake_rests(live);
 	ql_live_release(live);
 }
 

@@ -104,7 +104,10 @@ struct ql_stop {
 void ql_engine_stop(struct ql_engine *engine, struct ql_stop *op);
 void ql_stop_done(struct ql_stop *op);
 
-/* Restore, resume, delete: one evaluation, one request. */
+/*
+ * Restore, resume, delete: one evaluation, one request. A resume or delete that comes right after the
+ * settlement is held for the moment in which the last run's own record goes.
+ */
 struct ql_revise {
 	struct ql_caller caller;
 	const char *eval_id;
@@ -146,8 +149,8 @@ void ql_engine_wait_stop(struct ql_engine *engine, struct ql_wait *op);
 void ql_engine_read(struct ql_engine *engine, struct ql_store_read *op);
 
 /*
- * Called after each commit for each evaluation changed in it, in order: the record as it is
- * durable now. `stopping`: its cancellation changed too.
+ * Called after each commit for each evaluation that looks different after it, in order: the record
+ * as it is durable now. `stopping`: its cancellation changed too.
  */
 struct ql_subscriber {
 	struct ql_subscriber *next, *prev;

@@ -142,6 +142,28 @@ ql_live_ready(const struct ql_live *live)
 	return live->loaded && !live->loading && !live->stale;
 }
 
+bool
+ql_live_ends(const struct ql_live *live)
+{
+	const struct ql_state *state = &live->record.state;
+	return ql_status_settled((enum ql_status)state->status) && ql_state_live(state);
+}
+
+/* ready is called when it rests; the evaluation stays in memory until then. */
+void
+ql_live_rest(struct ql_live *live, struct want *want)
+{
+	live->pins++;
+	DL_APPEND(live->rests, want);
+}
+
+void
+ql_live_unrest(struct ql_live *live, struct want *want)
+{
+	DL_DELETE(live->rests, want);
+	ql_live_release(live);
+}
+
 void
 ql_live_release(struct ql_live *live)
 {

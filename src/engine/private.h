@@ -24,6 +24,7 @@
 #define QL_ENGINE_GATHER_MAX 200000 /* changes that wait for the next commit */
 #define QL_ENGINE_KEPT_MAX 100000 /* sightings kept over a failed commit */
 #define QL_ENGINE_ACT_MS 5000 /* an act's deadline */
+#define QL_ENGINE_REST_MS 3000 /* a resume or delete waits for the end of the last run */
 #define QL_ENGINE_RETRY_MS 1000 /* after a failed commit, read or claim */
 #define QL_ENGINE_GIVE_UP_MS 10000 /* of failing commits, when runs are stopped for a shutdown */
 #define QL_ENGINE_SWEEP_MS 60000 /* between two looks for what is old */
@@ -94,6 +95,7 @@ struct ql_live {
 	struct run_ref refs[QL_RUNS];
 	struct wake wake;
 	struct want *wants; /* waiting for loading, first come first */
+	struct want *rests; /* settled: waiting until its last run is over too */
 	struct kept *kept; /* oldest first */
 	struct ql_store_read read; /* while loading */
 	bool loaded; /* the record is there */
@@ -201,6 +203,10 @@ void ql_live_release(struct ql_live *live); /* unpin; drops it when nothing hold
 void ql_live_reload(struct ql_live *live);
 void ql_live_free(struct ql_live *live);
 bool ql_live_owned(const struct ql_live *live, const struct ql_caller *caller);
+/* Settled, and the last of its runs is not over yet: it rests in a moment. */
+bool ql_live_ends(const struct ql_live *live);
+void ql_live_rest(struct ql_live *live, struct want *want);
+void ql_live_unrest(struct ql_live *live, struct want *want);
 
 /* scan.c */
 void ql_scan(struct ql_engine *engine, struct scan *scan);

@@ -9,6 +9,8 @@
 struct revision {
 	struct want want;
 	struct later later;
+	struct wake patience;
+	struct ql_live *live; /* while waiting for its rest */
 	struct ql_engine *engine;
 	struct ql_revise *op; /* one of the two */
 	struct ql_report *report;
@@ -109,6 +111,56 @@ report(struct revision *revision, struct ql_live *live)
 }
 
 static void
+decide(struct revision *revision, struct ql_live *live)
+{
+	if (revision->report)
+		report(revision, live);
+	else if (revision->op->kind == QL_REVISE_DELETE)
+		forget(revision, live);
+	else
+		revise(revision, live);
+}
+
+/* ---- settled a moment ago: the last run's own record is still to go ---- */
+
+static void
+on_rested(struct want *want, struct ql_live *live, const struct ql_err *err)
+{
+	struct revision *revision =
+		(struct revision *)((char *)want - offsetof(struct revision, want));
+	(void)err;
+	ql_wake_clear(revision->engine, &revision->patience);
+	decide(revision, live);
+}
+
+static void
+on_impatient(struct wake *wake)
+{
+	struct revision *revision =
+		(struct revision *)((char *)wake - offsetof(struct revision, patience));
+	struct ql_live *live = revision->live;
+	if (ql_live_ready(live)) {
+		decide(revision, live);
+	} else {
+		ql_fail(&revision->err, QL_E_UNAVAILABLE, "%s is being read: try again",
+			revision->eval_id);
+		fail_later(revision);
+	}
+	ql_live_unrest(live, &revision->want);
+}
+
+static void
+wait_for_rest(struct revision *revision, struct ql_live *live)
+{
+	struct ql_engine *engine = revision->engine;
+	revision->live = live;
+	revision->want.ready = on_rested;
+	revision->patience.fn = on_impatient;
+	ql_wake_set(engine, &revision->patience, ql_engine_now(engine) + QL_ENGINE_REST_MS);
+	ql_live_rest(live, &revision->want);
+}
+
+static void
 on_wanted(struct want *want, struct ql_live *live, const struct ql_err *err)
 {
 	struct revision *revision =
@@ -122,12 +174,10 @@ on_wanted(struct want *want, struct ql_live *live, const struct ql_err *err)
 			revision->eval_id);
 	if (revision->err.code)
 		fail_later(revision);
-	else if (revision->report)
-		report(revision, live);
-	else if (revision->op->kind == QL_REVISE_DELETE)
-		forget(revision, live);
+	else if (revision->op && ql_live_ends(live))
+		wait_for_rest(revision, live);
 	else
-		revise(revision, live);
+		decide(revision, live);
 }
 
 static void
