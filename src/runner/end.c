@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "proof/process.h"
 #include "runner/file.h"
 #include "runner/supervisor.h"
 #include "runner/sweep.h"
@@ -164,13 +165,19 @@ make_subject(const struct ql_supervisor *sup, const char *ret_cgroups[QL_RUNNER_
 	for (int i = 0; i < sup->group.count; i++)
 		ret_cgroups[i] = sup->group.paths[i];
 	ret_cgroups[sup->group.count] = NULL;
+	/*
+	 * The kernel gives a namespace's number to another one when it has gone, and that may be another
+	 * run's. So it counts only while we hold the namespace, or its first process is there; once that
+	 * has gone, the kernel has emptied it.
+	 */
+	bool lives = ql_process_lives(status->init_pid, status->init_start);
 	*ret_subject = (struct ql_proof_subject){
 		.boot_id = status->boot_id,
 		.pidfd = -1,
 		.init_pid = status->init_pid,
 		.init_start = status->init_start,
-		.pidns = status->truth.pidns,
-		.mntns = status->mntns,
+		.pidns = sup->pidns >= 0 || lives ? status->truth.pidns : 0,
+		.mntns = lives ? status->mntns : 0,
 		.cgroups = ret_cgroups,
 		.mark = sup->mark,
 		.mount = sup->plan.name,
