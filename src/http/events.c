@@ -13,6 +13,8 @@
 #include "http/route.h"
 #include "http/stream.h"
 
+#define TOLD 1024
+
 /* One event as it is sent, then its owner's name. Held by the ring and by who is sending it. */
 struct event {
 	int refs;
@@ -28,6 +30,7 @@ struct ql_events {
 	uint64_t oldest; /* the number of the oldest one in the ring; next = the ring is empty */
 	struct event *ring[QL_EVENTS_MAX]; /* event N at N % QL_EVENTS_MAX */
 	size_t bytes;
+	uint64_t told[TOLD]; /* what was last told of an evaluation, by hashes; see is_news */
 	struct listener *listeners;
 	int64_t left_at; /* loop time at which the last listener left; 0 = nobody ever listened */
 };
@@ -108,11 +111,47 @@ append(struct ql_events *events, const char *owner, struct ql_buf *text)
 	events->bytes += event->len;
 }
 
-static void
-put_head(const struct ql_events *events, struct ql_buf *text, const char *kind)
+static uint64_t
+hash(uint64_t seed, const char *text)
 {
-	ql_buf_addf(text, "id: %s-%llu\nevent: %s\ndata: ", events->boot,
+	for (; *text; text++)
+		seed = (seed ^ (unsigned char)*text) * 0x100000001b3;
+	return seed;
+}
+
+/*
+ * A change that doesn't show (a run's phase, a repeated act) makes no event. Two evaluations that
+ * share a place in the table only make each other's repeats be told.
+ */
+static bool
+is_news(struct ql_events *events, const struct ql_record *record, const char *kind,
+	const char *data)
+{
+	uint64_t told = hash(0xcbf29ce484222325, data);
+	uint64_t *place =
+		&events->told[hash(hash(0xcbf29ce484222325, record->eval_id), kind) % TOLD];
+	bool news = *place != told;
+	*place = told;
+	return news;
+}
+
+typedef void(render_fn)(struct ql_json *json, const char *name, const struct ql_record *record,
+	const struct ql_rows *rows);
+
+static void
+tell(struct ql_events *events, const struct ql_record *record, const char *kind, render_fn *render)
+{
+	struct ql_json json = {0};
+	ql_buf_addf(&json.buf, "id: %s-%llu\nevent: %s\ndata: ", events->boot,
 		(unsigned long long)events->next, kind);
+	size_t head = json.buf.len;
+	render(&json, NULL, record, NULL);
+	if (!json.buf.failed && !is_news(events, record, kind, json.buf.data + head)) {
+		ql_buf_done(&json.buf);
+		return;
+	}
+	ql_buf_adds(&json.buf, "\n\n");
+	append(events, record->owner ? record->owner : "", &json.buf);
 }
 
 static void
@@ -123,22 +162,12 @@ on_changed(struct ql_subscriber *sub, const struct ql_record *record, bool stopp
 	struct listener *listener;
 	if (!is_heard(events)) {
 		drop_all(events);
-		events->next += 1 + stopping;
-		events->oldest = events->next;
+		events->oldest = ++events->next;
 		return;
 	}
-	struct ql_json json = {0};
-	put_head(events, &json.buf, "evaluation");
-	ql_render_evaluation(&json, NULL, record, NULL);
-	ql_buf_adds(&json.buf, "\n\n");
-	append(events, record->owner ? record->owner : "", &json.buf);
-	if (stopping) {
-		json = (struct ql_json){0};
-		put_head(events, &json.buf, "cancellation");
-		ql_render_cancellation(&json, NULL, record, NULL);
-		ql_buf_adds(&json.buf, "\n\n");
-		append(events, record->owner ? record->owner : "", &json.buf);
-	}
+	tell(events, record, "evaluation", ql_render_evaluation);
+	if (stopping)
+		tell(events, record, "cancellation", ql_render_cancellation);
 	DL_FOREACH (events->listeners, listener)
 		ql_stream_wake(listener->req);
 }

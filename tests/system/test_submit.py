@@ -45,8 +45,8 @@ def test_good_ids(idle, eval_id):
     assert idle.submit("1", eval_id=eval_id)["eval_id"] == eval_id
 
 
-@pytest.mark.parametrize("eval_id", ["", "a/b", LONGEST + "a", ".a", "-a", "a b", "a~2", "ä", 7,
-                                     ["a"]])
+@pytest.mark.parametrize("eval_id", ["", "a/b", LONGEST + "a", ".a", "-a", "a b", "a~2", "ä", "a\u0000",
+                                     7, ["a"]])
 def test_bad_ids(idle, eval_id):
     problem = idle.post("/api/eval", {**GOOD, "eval_id": eval_id}).problem(422)
     assert "eval_id" in json.dumps(problem)
@@ -68,7 +68,7 @@ BAD = {
     "cpus": [0, -1, "all", 1e9],
     "labels": ["a", ["a"], {"a": 1}, {"a": None}, {"": "x"}, {"a": "x" * 257},
                {str(number): "x" for number in range(65)}],
-    "env": ["A=1", {"A": 1}, {"": "x"}, {"A=B": "x"}],
+    "env": ["A=1", {"A": 1}, {"": "x"}, {"A=B": "x"}, {"A": "x\u0000y"}],
     "queue": [1, "", "x" * 257],
     "session": [1, "x" * 257],
     "supersedes": [1, "x" * 257],
@@ -90,6 +90,7 @@ def test_bad_fields(idle, field, value):
 @pytest.mark.parametrize("body", [
     {}, {"language": "python"}, {"code": "1"}, {"command": []}, {"command": "ls"}, {"command": [1]},
     {"command": [""]}, {**GOOD, "command": ["true"]}, {"command": ["true"], "language": "python"},
+    {"command": ["true\u0000"]},
 ], ids=lambda body: "+".join(body) or "nothing")
 def test_either_code_or_a_command(idle, body):
     assert re.search("code|command|language", idle.post("/api/eval", body).problem(422)["detail"])
@@ -101,8 +102,7 @@ def test_a_refusal_names_the_bound(idle, field, value):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"code": }', b"[1,", b'{"a":1}x', b"nul",
-                                  b'{"code":"\xff"}', b'{"a":1,"a":2}', b'{"code":"a\\u0000b"}'],
-                         ids=repr)
+                                  b'{"code":"\xff"}', b'{"a":1,"a":2}'], ids=repr)
 def test_broken_json_answers_400_with_the_position(idle, body):
     problem = idle.post("/api/eval", body).problem(400)
     if body:
