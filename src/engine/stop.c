@@ -187,6 +187,7 @@ on_wanted(struct want *want, struct ql_live *live, const struct ql_err *err)
 		.arg = stopping,
 	};
 	op->verdict = ql_feed(live, &feeding, &decision);
+	ql_str_copy(op->what, sizeof(op->what), decision.why);
 	if (op->verdict == QL_VERDICT_JOINED || op->verdict == QL_VERDICT_ALREADY) {
 		if (ql_feed_after(live, on_durable, stopping, &stopping->err))
 			finish_later(stopping);

@@ -114,6 +114,28 @@ ql_look_steps(struct ql_look *look, ql_look_fn *found)
 }
 
 void
+ql_look_step(struct ql_look *look, const char *what, ql_look_fn *found)
+{
+	const struct ql_state *state = &look->record.state;
+	struct ql_row *row = calloc(1, sizeof(*row));
+	char *copy = strdup(what);
+	if (!row || !copy) {
+		free(row);
+		free(copy);
+		ql_look_steps(look, found);
+		return;
+	}
+	*row = (struct ql_row){.at = state->cancel.requested_at,
+		.attempt = state->attempt,
+		.status = state->status,
+		.rung = state->cancel.rung,
+		.what = copy};
+	free_rows(&look->steps);
+	look->steps = (struct ql_rows){.rows = row, .count = 1};
+	found(look);
+}
+
+void
 ql_look_done(struct ql_look *look)
 {
 	ql_record_done(&look->record);

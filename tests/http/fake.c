@@ -254,6 +254,7 @@ stop_default(struct ql_engine *engine, struct ql_stop *op, struct ql_record *rec
 {
 	struct ql_cancel *cancel = &record->state.cancel;
 	(void)engine;
+	op->verdict = cancel->requested_at ? QL_VERDICT_ALREADY : QL_VERDICT_DONE;
 	if (cancel->requested_at)
 		return 0;
 	if (ql_status_settled((enum ql_status)record->state.status))
@@ -271,6 +272,8 @@ stop_default(struct ql_engine *engine, struct ql_stop *op, struct ql_record *rec
 		return 0;
 	}
 	record->state.status = QL_STATUS_CANCELLED;
+	ql_str_copy(op->what, sizeof(op->what), "asked by a user -> cancelled");
+	cancel->rung = QL_RUNG_REMOVE;
 	cancel->outcome = QL_OUTCOME_REMOVED;
 	cancel->evidence = QL_EVIDENCE_VERIFIED;
 	cancel->settled_at = 5000;

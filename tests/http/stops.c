@@ -59,6 +59,10 @@ test_a_queued_one_is_removed(void **state)
 	assert_string_equal(answer_text(&answer, "previous_state"), "PENDING");
 	assert_string_equal(answer_text(&answer, "actor"), "user:alice");
 	assert_int_equal(json_integer_value(json_object_get(answer.json, "stop_ms")), 0);
+	const json_t *step = json_array_get(json_object_get(answer.json, "steps"), 0);
+	assert_string_equal(json_string_value(json_object_get(step, "rung")), "remove");
+	assert_string_equal(
+		json_string_value(json_object_get(step, "what")), "asked by a user -> cancelled");
 	answer_done(&answer);
 	answer = ask(world, ALICE, "GET", "/api/eval/e1", NULL, NULL);
 	assert_string_equal(answer_text(&answer, "state"), "REVOKED");
