@@ -329,14 +329,26 @@ test_bodies_are_as_the_contract_says(void **state)
 static void
 test_a_submission_is_as_the_rules_say(void **state)
 {
-	size_t count;
+	size_t count, numbers = 0;
 	const struct ql_member *members = ql_members(&count);
 	const json_t *properties = at(contract, "components|schemas|Submission|properties");
 	(void)state;
 	for (size_t i = 0; i < count; i++) {
-		if (!json_object_get(properties, members[i].name))
+		const json_t *schema = json_object_get(properties, members[i].name);
+		const json_t *most = json_object_get(schema, "maximum");
+		if (!schema)
 			fail_msg("%s is missing in the contract", members[i].name);
+		if (!most)
+			continue;
+		bool same =
+			json_number_value(most) == members[i].max &&
+			json_number_value(json_object_get(schema, "minimum")) == members[i].min &&
+			json_number_value(json_object_get(schema, "default")) == members[i].number;
+		if (!same)
+			fail_msg("%s has other bounds in the contract", members[i].name);
+		numbers++;
 	}
+	assert_int_equal(numbers, 7);
 	assert_int_equal(json_object_size(properties), count);
 }
 
