@@ -108,7 +108,7 @@ matches(const struct ql_memory_entry *entry, const struct ql_filter *filter)
 	const struct ql_record *record = &entry->record;
 	if (filter->statuses && !(filter->statuses >> record->state.status & 1))
 		return false;
-	return same(filter->owner, record->owner) && has_label(record, filter);
+	return same(filter->owner, record->owner);
 }
 
 static bool
@@ -121,7 +121,8 @@ wanted(const struct ql_memory_entry *entry, const struct ql_store_read *op)
 	case QL_READ_GET:
 		return same(filter->eval_id, record->eval_id);
 	case QL_READ_LIST:
-		return (!filter->cursor || record->seq < filter->cursor) && matches(entry, filter);
+		return (!filter->cursor || record->seq < filter->cursor) &&
+		       matches(entry, filter) && has_label(record, filter);
 	case QL_READ_CLAIMABLE:
 		return place == QL_PLACE_WAITING;
 	case QL_READ_OVERDUE:

@@ -96,7 +96,7 @@ enum ql_read_kind {
 	QL_READ_SWEEPABLE, /* settled, not live: finished before `until`, or the oldest beyond
 				  keep_bytes of output and checkpoint; up to limit */
 	QL_READ_TIMELINE, /* filter.eval_id, oldest first: rows (of filter.attempt when not 0) */
-	QL_READ_CANCELLATIONS, /* filter (eval_id and attempt, or mode, actor, status, since);
+	QL_READ_CANCELLATIONS, /* filter (eval_id and attempt, or owner, mode, actor, statuses, since);
 				  newest first; next_cursor. Each record shows that attempt's
 				  cancellation, its actor and reason */
 	QL_READ_REPLAY, /* filter.owner, replay_key: fingerprint and ids */
