@@ -8,11 +8,16 @@
  * it points to belong to the store and must not change.
  *
  * At most one commit is in flight: the caller gathers what is decided meanwhile. A commit makes
- * all of its changes durable, or none. What is settled is write-once for (eval_id, attempt): the
- * database refuses a change of its status (a bug in the caller, QL_E_INTERNAL). Reads see every
- * commit that was answered before they were asked for, each of them one moment of the store, and
- * run on threads of the store's own. The loop must turn once more after close, which lets go of
- * the store's handles on it. Bounds stand in store/limits.h.
+ * all of its changes durable, or none. After one that failed, reads show none of it; yet if the
+ * process ends before the next one that holds, it may turn out to be durable, as a whole.
+ *
+ * What is settled is write-once for (eval_id, attempt): the database refuses a change of its
+ * status (a bug in the caller, QL_E_INTERNAL). A cancellation, once made, is never taken back
+ * within its attempt and keeps its requested_at; times never go back from commit to commit.
+ *
+ * Reads see every commit that was answered before they were asked for, each of them one moment of
+ * the store, and run on threads of the store's own. The loop must turn once more after close,
+ * which lets go of the store's handles on it. Bounds stand in store/limits.h.
  */
 #ifndef QL_STORE_STORE_H
 #define QL_STORE_STORE_H

@@ -1,0 +1,472 @@
+/* The database file: who may read it, what it refuses, what is left untouched, how it grows up. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "store/limits.h"
+#include "store/schema.h"
+#include "store/sqlite.h"
+#include "store_kit.h"
+
+/* ---- raw access ---- */
+
+static sqlite3 *
+raw_open(const char *path)
+{
+	sqlite3 *sql;
+	assert_int_equal(sqlite3_open_v2(path, &sql, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	return sql;
+}
+
+static void
+raw_do(const char *path, const char *text)
+{
+	sqlite3 *sql = raw_open(path);
+	if (sqlite3_exec(sql, text, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", text, sqlite3_errmsg(sql));
+	sqlite3_close(sql);
+}
+
+static int64_t
+raw_number(const char *path, const char *text)
+{
+	sqlite3 *sql = raw_open(path);
+	sqlite3_stmt *stmt;
+	if (sqlite3_prepare_v2(sql, text, -1, &stmt, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", text, sqlite3_errmsg(sql));
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	int64_t number = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	sqlite3_close(sql);
+	return number;
+}
+
+static void
+raw_refused(const char *path, const char *text, const char *why)
+{
+	sqlite3 *sql = raw_open(path);
+	assert_int_equal(sqlite3_exec(sql, text, NULL, NULL, NULL) & 0xff, SQLITE_CONSTRAINT);
+	if (!strstr(sqlite3_errmsg(sql), why))
+		fail_msg("%s: %s", text, sqlite3_errmsg(sql));
+	sqlite3_close(sql);
+}
+
+static struct ql_buf
+slurp(const char *path)
+{
+	struct ql_buf bytes = {0};
+	char part[65536];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	for (ssize_t n; fd >= 0 && (n = read(fd, part, sizeof(part))) > 0;)
+		assert_int_equal(ql_buf_add(&bytes, part, (size_t)n), 0);
+	if (fd >= 0)
+		close(fd);
+	return bytes;
+}
+
+static void
+spew(const char *path, const void *bytes, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, len), (ssize_t)len);
+	close(fd);
+}
+
+/* Opening fails with words that say why, and changes neither the file nor its log. */
+static void
+stays_untouched(struct kit *kit, const char *why)
+{
+	char log[128];
+	snprintf(log, sizeof(log), "%s-wal", kit->path);
+	struct ql_buf before = slurp(kit->path), log_before = slurp(log);
+	assert_int_equal(kit_reopen(kit), -1);
+	assert_int_equal(uv_run(&kit->loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(kit->err.code, QL_E_UNAVAILABLE);
+	if (!strstr(kit->err.text, why) || !strstr(kit->err.text, kit->path))
+		fail_msg("%s, not %s", kit->err.text, why);
+	struct ql_buf after = slurp(kit->path), log_after = slurp(log);
+	assert_int_equal(before.len, after.len);
+	assert_true(before.len == 0 || !memcmp(before.data, after.data, before.len));
+	assert_int_equal(log_before.len, log_after.len);
+	assert_true(
+		log_before.len == 0 || !memcmp(log_before.data, log_after.data, log_before.len));
+	ql_buf_done(&before);
+	ql_buf_done(&after);
+	ql_buf_done(&log_before);
+	ql_buf_done(&log_after);
+}
+
+/* ---- the file ---- */
+
+static int
+mode_of(struct kit *kit, const char *end)
+{
+	char path[128];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s%s", kit->path, end);
+	return stat(path, &st) ? -1 : (int)(st.st_mode & 07777);
+}
+
+static void
+is_its_owners_alone(void **state)
+{
+	struct kit *kit = *state;
+	kit_shut(kit);
+	assert_int_equal(unlink(kit->path), 0);
+	mode_t before = umask(0);
+	assert_int_equal(kit_reopen(kit), 0);
+	kit_ok(kit, kit_new("one", 1000));
+	umask(before);
+	assert_int_equal(mode_of(kit, ""), 0600);
+	assert_int_equal(mode_of(kit, "-wal"), 0600);
+	assert_int_equal(mode_of(kit, "-shm"), 0600);
+	kit_shut(kit);
+	assert_int_equal(mode_of(kit, "-wal"), -1);
+	assert_int_equal(mode_of(kit, "-shm"), -1);
+}
+
+static void
+knows_what_it_held_when_it_is_opened_again(void **state)
+{
+	struct kit *kit = *state;
+	assert_string_equal(kit->store->facts.clock.boot_id, "");
+	assert_int_equal(kit->store->facts.last_ms, 0);
+	struct ql_change *changes = NULL;
+	for (int i = 0; i < 5; i++) {
+		struct ql_change *change = kit_new((char[]){(char)('a' + i), 0}, 1000 + i);
+		change->record.state.queue_until = i ? 5000 - i : 0;
+		kit_add(&changes, change);
+	}
+	kit_ok(kit, changes);
+	kit_ok(kit, kit_cancelled(kit, "e", 2000));
+	kit_ok(kit, kit_status(kit, "d", 1500, QL_STATUS_RUNNING));
+	struct ql_clock clock = {.offset_ms = -77, .boot_id = "a-boot"};
+	assert_int_equal(kit->store->ops->keep_clock(kit->store, &clock, &kit->err), 0);
+	kit_shut(kit);
+	assert_int_equal(kit_reopen(kit), 0);
+	const struct ql_store_facts *facts = &kit->store->facts;
+	assert_int_equal(facts->queued, 3);
+	assert_int_equal(facts->next_queue_until, 4998);
+	assert_int_equal(facts->last_ms, 2000);
+	assert_int_equal(facts->clock.offset_ms, -77);
+	assert_string_equal(facts->clock.boot_id, "a-boot");
+	kit_ok(kit, kit_change(QL_CHANGE_FORGET, "e"));
+	kit_shut(kit);
+	assert_int_equal(kit_reopen(kit), 0);
+	assert_int_equal(kit->store->facts.queued, 3);
+}
+
+/* What must never be is refused by the database itself, whoever writes. */
+static void
+refuses_by_itself_what_must_not_be(void **state)
+{
+	struct kit *kit = *state;
+	kit_ok(kit, kit_new("done", 1000));
+	kit_ok(kit, kit_new("gone", 1000));
+	kit_ok(kit, kit_new("waits", 1000));
+	kit_ok(kit, kit_status(kit, "done", 1001, QL_STATUS_CANCELLED));
+	kit_ok(kit, kit_status(kit, "gone", 1001, QL_STATUS_CANCELLED));
+	kit_ok(kit, kit_change(QL_CHANGE_FORGET, "gone"));
+	kit_shut(kit);
+	const char *once = "write-once", *for_ever = "for ever", *check = "CHECK";
+	raw_refused(kit->path, "UPDATE evaluations SET status = 3 WHERE eval_id = 'done'", once);
+	raw_refused(kit->path, "UPDATE evaluations SET status = 0 WHERE eval_id = 'done'", once);
+	raw_refused(kit->path, "UPDATE evaluations SET status = 4, attempt = 0", once);
+	raw_refused(kit->path, "UPDATE evaluations SET status = 1", once);
+	raw_refused(kit->path, "DELETE FROM tombstones", for_ever);
+	raw_refused(kit->path, "UPDATE tombstones SET attempt = 9", for_ever);
+	raw_refused(kit->path, "DELETE FROM evaluations WHERE eval_id = 'waits'", "settled");
+	raw_refused(kit->path, "UPDATE evaluations SET eval_id = 'done' WHERE eval_id = 'waits'",
+		"UNIQUE");
+	raw_refused(kit->path, "UPDATE evaluations SET status = 7 WHERE eval_id = 'waits'", check);
+	raw_refused(kit->path, "UPDATE evaluations SET priority = 10", check);
+	raw_refused(kit->path,
+		"CREATE TEMP TABLE t AS SELECT * FROM evaluations WHERE eval_id = 'waits';"
+		" UPDATE t SET eval_id = 'gone', seq = 99; INSERT INTO evaluations SELECT * FROM t",
+		"used before");
+	assert_int_equal(
+		raw_number(kit->path, "SELECT sum(status) FROM evaluations"), QL_STATUS_CANCELLED);
+	raw_do(kit->path, "UPDATE evaluations SET status = 1, attempt = 2 WHERE eval_id = 'done'");
+}
+
+static void
+keeps_its_counters(void **state)
+{
+	struct kit *kit = *state;
+	for (int i = 0; i < 3; i++) {
+		char eval_id[2] = {(char)('a' + i), 0};
+		kit_ok(kit, kit_new(eval_id, 1000));
+		struct ql_change *change = kit_status(kit, eval_id, 1001, QL_STATUS_FAILED);
+		change->record.state.output_bytes = 100 << i;
+		kit_ok(kit, change);
+	}
+	kit_ok(kit, kit_change(QL_CHANGE_FORGET, "b"));
+	struct ql_change *change = kit_state(kit, "c", 1002);
+	change->record.state.checkpoint_bytes = 7;
+	kit_ok(kit, change);
+	kit_ok(kit, kit_new("d", 1003));
+	kit_shut(kit);
+	assert_int_equal(raw_number(kit->path, "SELECT kept_bytes FROM meta"), 507);
+	assert_int_equal(raw_number(kit->path, "SELECT queued FROM meta"), 1);
+}
+
+static void
+keeps_the_newest_refusals_only(void **state)
+{
+	struct kit *kit = *state;
+	struct ql_change *change = kit_change(QL_CHANGE_REFUSAL, "one");
+	change->at = 1000;
+	kit_ok(kit, change);
+	char text[64];
+	snprintf(text, sizeof(text), "UPDATE refusals SET id = %d", QL_STORE_REFUSALS_MAX);
+	raw_do(kit->path, text);
+	for (int i = 1; i <= 2; i++) {
+		change = kit_change(QL_CHANGE_REFUSAL, "two");
+		change->at = 1000 + i;
+		kit_ok(kit, change);
+	}
+	assert_int_equal(raw_number(kit->path, "SELECT count(*) FROM refusals"), 3);
+	raw_do(kit->path, "DELETE FROM refusals WHERE eval_id = 'one';"
+			  "UPDATE refusals SET id = 1 WHERE at = 1001");
+	change = kit_change(QL_CHANGE_REFUSAL, "three");
+	change->at = 1003;
+	kit_ok(kit, change);
+	assert_int_equal(raw_number(kit->path, "SELECT count(*) FROM refusals"), 2);
+	assert_int_equal(raw_number(kit->path, "SELECT min(at) FROM refusals"), 1002);
+}
+
+/* ---- others on the same file ---- */
+
+static void
+waits_for_another_process_but_not_for_ever(void **state)
+{
+	struct kit *kit = *state;
+	sqlite3 *other = raw_open(kit->path);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	kit_refused(kit, kit_new("one", 1000), QL_E_UNAVAILABLE);
+	assert_non_null(strstr(kit->err.text, "another process"));
+	struct ql_store_read op = {.kind = QL_READ_LIST};
+	assert_string_equal(kit_ids(kit, &op), "");
+	assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(other);
+	kit_ok(kit, kit_new("one", 1000));
+}
+
+static void
+copies_its_log_while_it_runs(void **state)
+{
+	struct kit *kit = *state;
+	struct stat st;
+	assert_int_equal(stat(kit->path, &st), 0);
+	off_t before = st.st_size;
+	uint64_t deadline = uv_hrtime() + 60 * 1000000000ull;
+	for (int n = 0; st.st_size == before && uv_hrtime() < deadline; n++) {
+		char eval_id[16];
+		snprintf(eval_id, sizeof(eval_id), "e%d", n);
+		struct ql_change *change = kit_new(eval_id, 1000);
+		free(change->record.payload);
+		change->record.payload = malloc(2 << 20);
+		memset(change->record.payload, 'x', (2 << 20) - 1);
+		change->record.payload[(2 << 20) - 1] = 0;
+		kit_ok(kit, change);
+		assert_int_equal(stat(kit->path, &st), 0);
+	}
+	assert_true(st.st_size > before);
+}
+
+/* ---- what is refused ---- */
+
+static void
+leaves_a_newer_one_alone(void **state)
+{
+	struct kit *kit = *state;
+	kit_ok(kit, kit_new("one", 1000));
+	kit_shut(kit);
+	raw_do(kit->path, "PRAGMA user_version = 99");
+	stays_untouched(kit, "its version is 99");
+	raw_do(kit->path, "PRAGMA user_version = 1");
+	assert_int_equal(kit_reopen(kit), 0);
+}
+
+/* What a newer server left in its log when it was killed is not copied by an older one. */
+static void
+leaves_a_newer_ones_log_alone(void **state)
+{
+	struct kit *kit = *state;
+	kit_shut(kit);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		sqlite3 *sql;
+		if (sqlite3_open(kit->path, &sql) ||
+			sqlite3_exec(sql, "PRAGMA user_version = 99", NULL, NULL, NULL))
+			_exit(1);
+		kill(getpid(), SIGKILL);
+	}
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	stays_untouched(kit, "its version is 99");
+}
+
+static void
+leaves_another_programs_file_alone(void **state)
+{
+	struct kit *kit = *state;
+	kit_shut(kit);
+	raw_do(kit->path, "PRAGMA application_id = 7");
+	stays_untouched(kit, "another program's");
+	unlink(kit->path);
+	spew(kit->path, "", 0);
+	raw_do(kit->path, "CREATE TABLE mine (a)");
+	stays_untouched(kit, "another program's");
+}
+
+static void
+leaves_a_damaged_one_alone(void **state)
+{
+	struct kit *kit = *state;
+	struct ql_change *changes = NULL;
+	for (int i = 0; i < 200; i++) {
+		char eval_id[16];
+		snprintf(eval_id, sizeof(eval_id), "e%d", i);
+		kit_add(&changes, kit_new(eval_id, 1000));
+	}
+	kit_ok(kit, changes);
+	kit_shut(kit);
+	struct ql_buf good = slurp(kit->path);
+	assert_true(good.len > 16 * 4096);
+
+	spew(kit->path, good.data, good.len / 2);
+	stays_untouched(kit, "put a copy of it in its place");
+	char *bad = malloc(good.len);
+	for (size_t page = 0; page < good.len / 4096; page += 5) {
+		memcpy(bad, good.data, good.len);
+		memset(bad + page * 4096, 0xa5, 4096);
+		spew(kit->path, bad, good.len);
+		stays_untouched(kit, "put a copy of it in its place");
+	}
+	spew(kit->path,
+		"this is no database, but it is longer than a header of one would be, "
+		"which has a hundred bytes",
+		95);
+	stays_untouched(kit, "put a copy of it in its place");
+	spew(kit->path, good.data, good.len);
+	assert_int_equal(kit_reopen(kit), 0);
+	free(bad);
+	ql_buf_done(&good);
+}
+
+static void
+leaves_one_with_other_words_alone(void **state)
+{
+	struct kit *kit = *state;
+	kit_shut(kit);
+	raw_do(kit->path, "UPDATE words SET word = 'SLEEPING' WHERE kind = 'status' AND value = 3");
+	stays_untouched(kit, "stand for other things");
+}
+
+static void
+says_that_there_is_no_folder(void **state)
+{
+	struct kit *kit = *state;
+	struct ql_store *store;
+	assert_int_equal(
+		ql_store_sqlite_open(&kit->loop, "/no/such/quell.db", &store, &kit->err), -1);
+	assert_non_null(strstr(kit->err.text, "/no/such/quell.db"));
+	assert_non_null(strstr(kit->err.text, "No such file"));
+}
+
+/* ---- growing up ---- */
+
+static int
+open_with(struct kit *kit, const char *const *steps)
+{
+	return ql_sqlite_open(&kit->loop, kit->path, steps, &kit->store, &kit->err);
+}
+
+static const char *const second = "CREATE TABLE more (n INTEGER) STRICT;"
+				  "ALTER TABLE evaluations ADD COLUMN later INTEGER";
+static const char *const third = "UPDATE evaluations SET later = seq * 2";
+
+static void
+brings_an_older_one_forward(void **state)
+{
+	struct kit *kit = *state;
+	kit_ok(kit, kit_new("one", 1000));
+	kit_shut(kit);
+	assert_int_equal(raw_number(kit->path, "PRAGMA user_version"), 1);
+	raw_do(kit->path, "DELETE FROM words WHERE kind = 'phase' AND value = 6");
+	if (open_with(kit, (const char *const[]){second, third, NULL}))
+		fail_msg("%s", kit->err.text);
+	struct ql_store_read op = {.kind = QL_READ_LIST};
+	assert_string_equal(kit_ids(kit, &op), "one");
+	kit_shut(kit);
+	assert_int_equal(raw_number(kit->path, "PRAGMA user_version"), 3);
+	assert_int_equal(raw_number(kit->path, "SELECT later FROM evaluations"), 2);
+	assert_int_equal(raw_number(kit->path, "SELECT count(*) FROM more"), 0);
+	assert_int_equal(raw_number(kit->path, "SELECT count(*) FROM words WHERE kind = 'phase'"),
+		QL_PHASE_COUNT);
+	stays_untouched(kit, "its version is 3");
+	assert_int_equal(open_with(kit, (const char *const[]){second, third, NULL}), 0);
+}
+
+static void
+makes_a_new_one_at_the_newest_version(void **state)
+{
+	struct kit *kit = *state;
+	kit_shut(kit);
+	assert_int_equal(unlink(kit->path), 0);
+	assert_int_equal(open_with(kit, (const char *const[]){"no SQL at all", NULL}), 0);
+	kit_shut(kit);
+	assert_int_equal(raw_number(kit->path, "PRAGMA user_version"), 2);
+}
+
+static void
+stays_what_it_was_when_a_step_fails(void **state)
+{
+	struct kit *kit = *state;
+	kit_ok(kit, kit_new("one", 1000));
+	kit_shut(kit);
+	assert_int_equal(open_with(kit, (const char *const[]){second, "UPDATE nothing", NULL}), -1);
+	assert_non_null(strstr(kit->err.text, "version 2 to 3"));
+	assert_int_equal(uv_run(&kit->loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(raw_number(kit->path, "PRAGMA user_version"), 1);
+	assert_int_equal(
+		raw_number(kit->path, "SELECT count(*) FROM sqlite_schema WHERE name = 'more'"), 0);
+	assert_int_equal(kit_reopen(kit), 0);
+	struct ql_store_read op = {.kind = QL_READ_LIST};
+	assert_string_equal(kit_ids(kit, &op), "one");
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		KIT_CASE(is_its_owners_alone),
+		KIT_CASE(knows_what_it_held_when_it_is_opened_again),
+		KIT_CASE(refuses_by_itself_what_must_not_be),
+		KIT_CASE(keeps_its_counters),
+		KIT_CASE(keeps_the_newest_refusals_only),
+		KIT_CASE(waits_for_another_process_but_not_for_ever),
+		KIT_CASE(copies_its_log_while_it_runs),
+		KIT_CASE(leaves_a_newer_one_alone),
+		KIT_CASE(leaves_a_newer_ones_log_alone),
+		KIT_CASE(leaves_another_programs_file_alone),
+		KIT_CASE(leaves_a_damaged_one_alone),
+		KIT_CASE(leaves_one_with_other_words_alone),
+		KIT_CASE(says_that_there_is_no_folder),
+		KIT_CASE(brings_an_older_one_forward),
+		KIT_CASE(makes_a_new_one_at_the_newest_version),
+		KIT_CASE(stays_what_it_was_when_a_step_fails),
+	};
+	return kit_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
+}
