@@ -57,7 +57,7 @@ is_late(const struct ql_conn *conn, int64_t now)
 	const struct ql_server *server = conn->server;
 	bool crowded = server->conn_count >= server->config.limits.connections &&
 		       conn->request.phase == QL_REQUEST_NONE &&
-		       now - conn->since >= QL_HTTP_CROWD_MS;
+		       now - conn->since >= server->config.limits.crowd_ms;
 	return crowded || (conn->deadline && now >= conn->deadline);
 }
 

@@ -223,9 +223,9 @@ say_reset(struct listener *listener)
 	char text[192];
 	listener->place = events->next;
 	snprintf(text, sizeof(text),
-		"id: %s-%llu\nevent: reset\ndata: {\"reason\":\"what came before is no longer "
-		"kept; "
-		"read the lists anew\"}\n\n",
+		"id: %s-%llu\nevent: reset\n"
+		"data: {\"reason\":\"what came before is no longer kept; read the lists "
+		"anew\"}\n\n",
 		events->boot, (unsigned long long)events->next - 1);
 	say(listener, text);
 }

@@ -57,16 +57,14 @@ under_way_text(const struct ql_record *record, char ret_text[static MESSAGE])
 	}
 	if (cancel->rung == QL_RUNG_NOTICE)
 		snprintf(ret_text, MESSAGE,
-			"It was asked to stop at its next checkpoint and has not said that it "
-			"did.%s To "
-			"force it: POST /api/eval/%s/cancel?terminate=true, or at once: POST "
-			"/api/eval/%s/kill.",
+			"It was asked to stop at its next checkpoint, and has not said that it did."
+			"%s To force it: POST /api/eval/%s/cancel?terminate=true, or at once: "
+			"POST /api/eval/%s/kill.",
 			then, id, id);
 	else if (cancel->rung == QL_RUNG_TERMINATE)
 		snprintf(ret_text, MESSAGE,
-			"It is being terminated with SIGTERM and is not proven stopped yet.%s To "
-			"kill it "
-			"at once: POST /api/eval/%s/kill.",
+			"It is being terminated with SIGTERM, and is not proven stopped yet."
+			"%s To kill it at once: POST /api/eval/%s/kill.",
 			then, id);
 	else if (cancel->rung == QL_RUNG_KILL)
 		snprintf(ret_text, MESSAGE,

@@ -93,6 +93,7 @@ ql_request_end(
 		return;
 	assert_request(req);
 	drop_states(req);
+	ql_request_unhold(req);
 	if (req->response)
 		MHD_destroy_response(req->response);
 	server->body_bytes -= req->body.len;
@@ -152,8 +153,6 @@ check_head(struct ql_request *req, const char *method)
 {
 	if (req->problem.err.code)
 		return -1;
-	if (req->server->stopping)
-		return ql_fail(&req->problem.err, QL_E_UNAVAILABLE, "the server is stopping");
 	if (check_origin(req) || ql_route_find(req, method, &req->route))
 		return -1;
 	const char *eval_id = req->route->flags & QL_ROUTE_EVAL_KEY ? req->id : NULL;
@@ -228,10 +227,10 @@ check_body(struct ql_request *req, size_t more)
 			"application/json'");
 	if (req->body.len + more > QL_HTTP_BODY_MAX)
 		return too_large(req);
-	if (req->server->body_bytes + more > QL_HTTP_BODIES_MAX)
+	size_t most = req->server->config.limits.bodies;
+	if (req->server->body_bytes + more > most)
 		return ql_fail(e, QL_E_UNAVAILABLE,
-			"the bodies being received have more than %d bytes together",
-			QL_HTTP_BODIES_MAX);
+			"the bodies being received have more than %zu bytes together", most);
 	return 0;
 }
 
@@ -321,11 +320,19 @@ ql_request_answer(struct ql_request *req)
 	return done;
 }
 
+static int
+check_still_serving(struct ql_request *req)
+{
+	if (!req->server->stopping)
+		return 0;
+	return ql_fail(&req->problem.err, QL_E_UNAVAILABLE, "the server is stopping");
+}
+
 static enum MHD_Result
 work(struct ql_request *req)
 {
 	set_phase(req, QL_REQUEST_WORK, 0);
-	if (req->problem.err.code || parse_body(req))
+	if (req->problem.err.code || check_still_serving(req) || parse_body(req))
 		ql_reply_problem(req, &req->problem);
 	else
 		req->route->handle(req);

@@ -96,8 +96,7 @@ check_id(struct ql_request *req, const struct ql_route *route)
 	req->problem.limit = QL_EVAL_ID - 1;
 	return ql_problem_field(&req->problem, "eval_id",
 		"'%.140s' can't be an eval_id: it has 1 to %d characters of A-Z a-z 0-9 . _ : - "
-		"and "
-		"begins with a letter or digit",
+		"and begins with a letter or digit",
 		req->id, QL_EVAL_ID - 1);
 }
 

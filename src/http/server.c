@@ -7,15 +7,17 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "http/bounds.h"
 #include "http/events.h"
 #include "http/inside.h"
-#include "http/bounds.h"
 #include "http/outputs.h"
 
 const struct ql_server_limits ql_server_limits_default = {
 	.connections = QL_HTTP_CONNECTIONS,
 	.waits = QL_HTTP_WAITS,
 	.streams = QL_HTTP_STREAMS,
+	.bodies = QL_HTTP_BODIES_MAX,
+	.crowd_ms = QL_HTTP_CROWD_MS,
 	.head_ms = QL_HTTP_HEAD_MS,
 	.body_ms = QL_HTTP_BODY_MS,
 	.send_ms = QL_HTTP_SEND_MS,
@@ -164,9 +166,8 @@ start(struct ql_server *server, struct ql_err *e)
 		return -1;
 	if (server->config.auth->none && !server->where.loopback)
 		return ql_fail(e, QL_E_USAGE,
-			"can't listen on %s without keys: everybody who reaches it could run and "
-			"stop "
-			"code here; listen on 127.0.0.1, or leave --auth at keys",
+			"can't listen on %s without keys: whoever reaches it could run code here; "
+			"listen on loopback (127.0.0.1), or leave --auth at keys",
 			text);
 	if (make_healthy(server, e) || ql_events_new(server, &server->events, e) ||
 		start_mhd(server, e))

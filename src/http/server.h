@@ -22,6 +22,8 @@ struct ql_server_limits {
 	unsigned connections;
 	size_t waits;
 	size_t streams;
+	size_t bodies;
+	int64_t crowd_ms;
 	int64_t head_ms;
 	int64_t body_ms;
 	int64_t send_ms;

@@ -332,6 +332,62 @@ test_idle_connections_are_closed(void **state)
 	close(fd);
 }
 
+static int
+setup_crowded(void **state)
+{
+	struct world *world = world_new();
+	world->config.limits.connections = 4;
+	world->config.limits.crowd_ms = 100;
+	world->config.limits.bodies = 1000;
+	world_start(world);
+	*state = world;
+	return 0;
+}
+
+static bool
+four_are_connected(struct world *world)
+{
+	return world->server->conn_count == 4;
+}
+
+static void
+test_a_crowd_of_idlers_makes_room(void **state)
+{
+	struct world *world = *state;
+	int fds[4];
+	for (int i = 0; i < 4; i++)
+		fds[i] = dial(world);
+	world_until(world, four_are_connected);
+	struct answer answer = ask(world, NULL, "GET", "/healthz", NULL, NULL);
+	assert_int_equal(answer.status, 200);
+	answer_done(&answer);
+	for (int i = 0; i < 4; i++)
+		close(fds[i]);
+}
+
+static bool
+no_body_is_held(struct world *world)
+{
+	return !world->server->body_bytes;
+}
+
+static void
+test_all_bodies_together_are_bounded(void **state)
+{
+	struct world *world = *state;
+	char body[1200];
+	snprintf(body, sizeof(body), "{\"code\":\"%0*d\",\"language\":\"python\"}", 1100, 0);
+	struct answer answer = post(world, "/api/eval", body);
+	assert_int_equal(answer.status, 503);
+	assert_string_equal(answer_header(&answer, "Retry-After"), "1");
+	answer_done(&answer);
+	world_until(world, no_body_is_held);
+	answer = post(world, "/api/eval", "{\"command\":[\"true\"]}");
+	assert_int_equal(answer.status, 201);
+	answer_done(&answer);
+	world_until(world, no_body_is_held);
+}
+
 /* ---- those who wait ---- */
 
 static int
@@ -593,6 +649,10 @@ main(void)
 		STRICT(test_slow_headers_are_cut_off),
 		STRICT(test_slow_bodies_are_cut_off),
 		STRICT(test_idle_connections_are_closed),
+		cmocka_unit_test_setup_teardown(
+			test_a_crowd_of_idlers_makes_room, setup_crowded, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_all_bodies_together_are_bounded, setup_crowded, teardown),
 		STRICT(test_waits_are_bounded),
 		TEST(test_a_wait_ends_with_the_evaluation),
 		TEST(test_who_leaves_while_waiting_is_noticed),
