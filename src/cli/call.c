@@ -41,7 +41,9 @@ ql_cmd_each(struct ql_cmd *cmd, ql_each_fn *fn, void *arg, struct ql_err *e)
 		int rc = fn(cmd, cmd->operands[i], arg, e);
 		if (rc < 0 && e->code == QL_E_UNREACHABLE)
 			return -1;
-		if (rc < 0)
+		if (rc < 0 && strstr(e->text, cmd->operands[i]))
+			ql_cli_say("%s", e->text);
+		else if (rc < 0)
 			ql_cli_say("%s: %s", cmd->operands[i], e->text);
 		if (rc)
 			status = QL_EXIT_FAILED;

@@ -87,7 +87,7 @@ ql_client_free(struct ql_client *client)
 }
 
 static int
-add_header(struct ql_request *request, const char *name, const char *value)
+add_header(struct ql_ask *request, const char *name, const char *value)
 {
 	QL_CLEAN_BUF struct ql_buf line = {0};
 	ql_buf_addf(&line, "%s%s", name, value);
@@ -101,7 +101,7 @@ add_header(struct ql_request *request, const char *name, const char *value)
 }
 
 static int
-add_headers(struct ql_request *request, const struct ql_client *client, const struct ql_call *call)
+add_headers(struct ql_ask *request, const struct ql_client *client, const struct ql_call *call)
 {
 	int rc = add_header(request, "Accept:", " application/json, */*");
 	if (client->key)
@@ -126,7 +126,7 @@ set_url(CURL *curl, const struct ql_client *client, const char *path)
 
 /* curl copies the URL; the headers, the body and the error text it doesn't. */
 static void
-set_options(struct ql_request *request, const struct ql_client *client, const struct ql_call *call)
+set_options(struct ql_ask *request, const struct ql_client *client, const struct ql_call *call)
 {
 	CURL *curl = request->curl;
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, request->headers);
@@ -147,16 +147,16 @@ set_options(struct ql_request *request, const struct ql_client *client, const st
 }
 
 int
-ql_request_init(struct ql_request *request, const struct ql_client *client, CURL *curl,
+ql_ask_init(struct ql_ask *request, const struct ql_client *client, CURL *curl,
 	const struct ql_call *call, struct ql_err *e)
 {
-	*request = (struct ql_request){.curl = curl};
+	*request = (struct ql_ask){.curl = curl};
 	curl_easy_reset(curl);
 	if (call->body)
 		request->body = json_dumps(call->body, JSON_COMPACT);
 	if ((call->body && !request->body) || add_headers(request, client, call) ||
 		set_url(curl, client, call->path)) {
-		ql_request_done(request);
+		ql_ask_done(request);
 		return fail_memory(e);
 	}
 	set_options(request, client, call);
@@ -164,15 +164,15 @@ ql_request_init(struct ql_request *request, const struct ql_client *client, CURL
 }
 
 void
-ql_request_done(struct ql_request *request)
+ql_ask_done(struct ql_ask *request)
 {
 	curl_slist_free_all(request->headers);
 	free(request->body);
-	*request = (struct ql_request){0};
+	*request = (struct ql_ask){0};
 }
 
 int
-ql_request_fail(const struct ql_request *request, const struct ql_client *client, CURLcode code,
+ql_ask_fail(const struct ql_ask *request, const struct ql_client *client, CURLcode code,
 	struct ql_err *e)
 {
 	long sys = 0;
@@ -235,9 +235,9 @@ int
 ql_client_call(struct ql_client *client, const struct ql_call *call, struct ql_answer *ret_answer,
 	struct ql_err *e)
 {
-	struct ql_request request;
+	struct ql_ask request;
 	*ret_answer = (struct ql_answer){.body.limit = QL_CLIENT_BODY_MAX};
-	if (ql_request_init(&request, client, client->curl, call, e))
+	if (ql_ask_init(&request, client, client->curl, call, e))
 		return -1;
 	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, collect);
 	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, ret_answer);
@@ -247,10 +247,10 @@ ql_client_call(struct ql_client *client, const struct ql_call *call, struct ql_a
 		rc = ql_fail(e, QL_E_TOO_LARGE, "the answer of %s is larger than %d bytes",
 			client->url, QL_CLIENT_BODY_MAX);
 	else if (code)
-		rc = ql_request_fail(&request, client, code, e);
+		rc = ql_ask_fail(&request, client, code, e);
 	else
 		curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &ret_answer->status);
-	ql_request_done(&request);
+	ql_ask_done(&request);
 	if (rc)
 		return -1;
 	if (ret_answer->body.len)

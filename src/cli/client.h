@@ -48,7 +48,7 @@ struct ql_call {
 };
 
 /* What a prepared request owns besides its handle. */
-struct ql_request {
+struct ql_ask {
 	CURL *curl; /* borrowed */
 	struct curl_slist *headers;
 	char *body;
@@ -59,12 +59,12 @@ struct ql_request {
  * Sets up curl for the call; the handle's other options (where the answer goes) are the caller's.
  * The request must stay where it is, and the call's path alone must live on, until it is over.
  */
-int ql_request_init(struct ql_request *request, const struct ql_client *client, CURL *curl,
+int ql_ask_init(struct ql_ask *request, const struct ql_client *client, CURL *curl,
 	const struct ql_call *call, struct ql_err *e);
-void ql_request_done(struct ql_request *request);
+void ql_ask_done(struct ql_ask *request);
 
 /* The sentence for a request that got no answer: QL_E_UNREACHABLE. */
-int ql_request_fail(const struct ql_request *request, const struct ql_client *client, CURLcode code,
+int ql_ask_fail(const struct ql_ask *request, const struct ql_client *client, CURLcode code,
 	struct ql_err *e);
 
 struct ql_answer {

@@ -220,7 +220,7 @@ on_stop(struct session *session, CURLcode code)
 	const struct ql_client *client = session->config->client;
 	long status = ql_transfer_status(&session->stop);
 	if (code) {
-		ql_request_fail(&session->stop.request, client, code, &e);
+		ql_ask_fail(&session->stop.request, client, code, &e);
 		ql_cli_say("the stop did not get through, press Ctrl-C again: %s", e.text);
 		session->asked = session->sent = session->sent - 1;
 	} else if (status != 409 && status >= 300) {

@@ -56,7 +56,7 @@ int
 ql_transfer_start(struct ql_transfer *transfer, const struct ql_client *client,
 	const struct ql_call *call, struct ql_err *e)
 {
-	if (ql_request_init(&transfer->request, client, transfer->curl, call, e))
+	if (ql_ask_init(&transfer->request, client, transfer->curl, call, e))
 		return -1;
 	ql_buf_done(&transfer->answer);
 	curl_easy_setopt(transfer->curl, CURLOPT_WRITEFUNCTION, take);
@@ -74,7 +74,7 @@ void
 ql_transfer_stop(struct ql_transfer *transfer)
 {
 	curl_multi_remove_handle(transfer->multi, transfer->curl);
-	ql_request_done(&transfer->request);
+	ql_ask_done(&transfer->request);
 	transfer->active = false;
 }
 

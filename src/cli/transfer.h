@@ -12,7 +12,7 @@
 struct ql_transfer {
 	CURL *curl; /* owned */
 	CURLM *multi; /* borrowed; it is in there while active */
-	struct ql_request request;
+	struct ql_ask request;
 	bool active;
 	struct ql_buf answer; /* JSON, or the problem of a stream */
 

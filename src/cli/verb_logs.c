@@ -54,7 +54,7 @@ output_path(const struct ql_cmd *cmd, struct ql_buf *path)
 }
 
 static int
-outcome(const struct ql_cmd *cmd, const struct ql_request *request, const struct reader *reader,
+outcome(const struct ql_cmd *cmd, const struct ql_ask *request, const struct reader *reader,
 	int64_t offset, CURLcode code, struct ql_err *e)
 {
 	long status = 0;
@@ -68,7 +68,7 @@ outcome(const struct ql_cmd *cmd, const struct ql_request *request, const struct
 			"%s",
 			cmd->client->url, (long long)(offset + reader->read), cmd->operands[0]);
 	if (code)
-		return ql_request_fail(request, cmd->client, code, e);
+		return ql_ask_fail(request, cmd->client, code, e);
 	if (status != 200)
 		return ql_answer_fail(cmd->client, status, &reader->problem, e);
 	return QL_EXIT_DONE;
@@ -79,7 +79,7 @@ run(struct ql_cmd *cmd, struct ql_err *e)
 {
 	QL_CLEAN_BUF struct ql_buf path = {0};
 	int64_t offset = 0, attempt = 0;
-	struct ql_request request;
+	struct ql_ask request;
 	if (ql_cmd_whole(cmd, "offset", 0, INT64_MAX, &offset, e) ||
 		ql_cmd_whole(cmd, "attempt", 1, INT32_MAX, &attempt, e))
 		return -1;
@@ -87,13 +87,13 @@ run(struct ql_cmd *cmd, struct ql_err *e)
 	CURL *curl = cmd->client->curl;
 	struct reader reader = {.curl = curl, .problem.limit = QL_CLIENT_BODY_MAX};
 	struct ql_call call = {.method = "GET", .path = path.data, .wait_ms = -1};
-	if (ql_request_init(&request, cmd->client, curl, &call, e))
+	if (ql_ask_init(&request, cmd->client, curl, &call, e))
 		return -1;
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &reader);
 	CURLcode code = curl_easy_perform(curl);
 	int rc = outcome(cmd, &request, &reader, offset, code, e);
-	ql_request_done(&request);
+	ql_ask_done(&request);
 	ql_buf_done(&reader.problem);
 	return rc;
 }
