@@ -4,7 +4,8 @@
  *	admin.key	the admin's key (0600), made at first start
  *	users.keys	optional: lines `owner key`, # comments
  *	lock		flock'ed by the server, which writes its pid and address into it
- *	kept/  run/	outputs and checkpoints; live runs
+ *	kept/		outputs and checkpoints
+ *	run		live runs (rundir.h)
  */
 #ifndef QL_DAEMON_DATA_H
 #define QL_DAEMON_DATA_H

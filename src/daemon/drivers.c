@@ -1,11 +1,10 @@
 #include "daemon/drivers.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
+#include "daemon/rundir.h"
 
 int
 ql_drivers_store(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
@@ -42,11 +41,8 @@ ql_drivers_runtime(uv_loop_t *loop, const struct ql_config *config, const struct
 	*ret_runtime = NULL;
 	if (!config->workers)
 		return 0;
-	if (find_runner(runner, sizeof(runner), e) ||
-		ql_data_path(data, "run", run_dir, sizeof(run_dir), e))
+	if (find_runner(runner, sizeof(runner), e) || ql_rundir_open(data, run_dir, e))
 		return -1;
-	if (mkdir(run_dir, 0700) && errno != EEXIST)
-		return ql_fail_sys(e, "%s can't be made", run_dir);
 	struct ql_sandbox_config sandbox = {
 		.runner = runner,
 		.run_dir = run_dir,

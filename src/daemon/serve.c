@@ -15,6 +15,7 @@
 #include "daemon/data.h"
 #include "daemon/drivers.h"
 #include "daemon/log.h"
+#include "daemon/rundir.h"
 #include "engine/engine.h"
 #include "http/server.h"
 #include "rules/language.h"
@@ -206,6 +207,8 @@ free_all(struct daemon *daemon)
 	if (daemon->store)
 		daemon->store->ops->close(daemon->store);
 	ql_auth_done(&daemon->auth);
+	if (daemon->data.lock_fd >= 0)
+		ql_rundir_close(&daemon->data);
 	ql_data_close(&daemon->data);
 	ql_config_done(&daemon->config);
 }

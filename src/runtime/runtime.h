@@ -144,7 +144,7 @@ struct ql_runtime {
 
 struct ql_sandbox_config {
 	const char *runner; /* path of the quell-runner executable */
-	/* <data>/run, 0700: one folder a run, named by its incarnation in hex */
+	/* absolute; <data>/run, 0700: one folder a run, named by its incarnation in hex */
 	const char *run_dir;
 	int64_t uid_base; /* as root: run in slot N is uid_base + N; 0 = the server's own uid */
 };

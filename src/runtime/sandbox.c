@@ -191,7 +191,7 @@ static int
 open_run_dir(struct ql_sandbox *sandbox, const struct ql_sandbox_config *config, struct ql_err *e)
 {
 	char longest[PATH_MAX];
-	sandbox->run_dir = realpath(config->run_dir, NULL);
+	sandbox->run_dir = ql_str_dup(config->run_dir);
 	if (sandbox->run_dir)
 		sandbox->runs = open(sandbox->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (sandbox->runs < 0)

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "daemon/data.h"
+#include "daemon/rundir.h"
 
 struct fixture {
 	char top[64];
@@ -128,6 +129,42 @@ test_user_keys(void **state)
 	assert_non_null(strstr(err.text, "line 2"));
 }
 
+static void
+test_the_run_folder_is_taken_up_while_a_run_is_in_it(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[PATH_MAX], run[PATH_MAX + 8];
+	struct stat st, again;
+	assert_int_equal(ql_rundir_open(&fixture->data, path, NULL), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_int_equal(lstat(path, &again), 0);
+	bool in_memory = S_ISLNK(again.st_mode);
+	snprintf(run, sizeof(run), "%s/1", path);
+	assert_int_equal(mkdir(run, 0700), 0);
+	ql_rundir_close(&fixture->data);
+	assert_int_equal(ql_rundir_open(&fixture->data, path, NULL), 0);
+	assert_int_equal(stat(path, &again), 0);
+	assert_int_equal(st.st_ino, again.st_ino);
+	assert_int_equal(rmdir(run), 0);
+	ql_rundir_close(&fixture->data);
+	if (in_memory)
+		assert_int_equal(lstat(path, &again), -1);
+}
+
+static void
+test_a_link_to_nowhere_is_replaced(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[PATH_MAX];
+	struct stat st;
+	assert_int_equal(ql_data_path(&fixture->data, "run", path, sizeof(path), NULL), 0);
+	assert_int_equal(symlink("/nowhere/at/all", path), 0);
+	assert_int_equal(ql_rundir_open(&fixture->data, path, NULL), 0);
+	assert_int_equal(stat(path, &st), 0);
+	ql_rundir_close(&fixture->data);
+}
+
 int
 main(void)
 {
@@ -137,6 +174,8 @@ main(void)
 		TEST(test_the_admin_key_is_made_once),
 		TEST(test_a_key_that_others_can_read_is_refused),
 		TEST(test_user_keys),
+		TEST(test_the_run_folder_is_taken_up_while_a_run_is_in_it),
+		TEST(test_a_link_to_nowhere_is_replaced),
 	};
 	return cmocka_run_group_tests_name("data folder", tests, NULL, NULL);
 }
