@@ -445,22 +445,6 @@ test_bounds_are_those_of_the_code(void **state)
 
 /* ---- what is really answered ---- */
 
-static int
-setup(void **state)
-{
-	struct world *world = world_new();
-	world_start(world);
-	*state = world;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 static void
 check(struct world *world, const char *method, const char *target, const char *body,
 	const char *path, int status)
@@ -542,7 +526,7 @@ main(void)
 		cmocka_unit_test(test_words_are_those_of_the_core),
 		cmocka_unit_test(test_bounds_are_those_of_the_code),
 		cmocka_unit_test_setup_teardown(
-			test_answers_are_as_the_contract_says, setup, teardown),
+			test_answers_are_as_the_contract_says, world_setup, world_teardown),
 	};
 	return cmocka_run_group_tests_name("contract", tests, load, unload);
 }

@@ -8,34 +8,19 @@
 
 #include "http/inside.h"
 
-static int
-setup(void **state)
-{
-	struct world *world = world_new();
-	world_start(world);
-	*state = world;
-	return 0;
-}
-
 /* One whose patience a test can wait for, and with little room. */
-static int
-setup_strict(void **state)
+static void
+strict(struct world *world)
 {
-	struct world *world = world_new();
 	world->config.limits.head_ms = 300;
 	world->config.limits.body_ms = 300;
 	world->config.limits.waits = 2;
-	world->config.limits.streams = 2;
-	world_start(world);
-	*state = world;
-	return 0;
 }
 
 static int
-teardown(void **state)
+setup_strict(void **state)
 {
-	world_free(*state);
-	return 0;
+	return world_setup_with(state, strict);
 }
 
 static int
@@ -95,14 +80,16 @@ test_an_absolute_target_must_be_ours(void **state)
 	assert_int_equal(status_of(world, request), 403);
 }
 
+static void
+open_door(struct world *world)
+{
+	world->auth.none = true;
+}
+
 static int
 setup_open(void **state)
 {
-	struct world *world = world_new();
-	world->auth.none = true;
-	world_start(world);
-	*state = world;
-	return 0;
+	return world_setup_with(state, open_door);
 }
 
 static void
@@ -169,12 +156,6 @@ test_keys_are_asked_for(void **state)
 			answer_header(&answer, "WWW-Authenticate"), "Bearer realm=\"quell\"");
 		answer_done(&answer);
 	}
-}
-
-static void
-add_one(struct world *world, void *arg)
-{
-	fake_add(world->engine, arg, "alice");
 }
 
 static void
@@ -305,13 +286,9 @@ static void
 test_slow_bodies_are_cut_off(void **state)
 {
 	struct world *world = *state;
-	char request[256];
-	int fd = dial(world);
-	snprintf(request, sizeof(request),
-		"POST /api/eval HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer " ADMIN
-		"\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
-		world->host);
-	send_text(fd, request);
+	int fd = begin(world, ADMIN, "POST", "/api/eval",
+		"Content-Type: application/json\r\nContent-Length: 1000\r\n");
+	send_text(fd, "{");
 	assert_true(is_closed_soon(fd));
 	close(fd);
 }
@@ -332,16 +309,18 @@ test_idle_connections_are_closed(void **state)
 	close(fd);
 }
 
-static int
-setup_crowded(void **state)
+static void
+crowded(struct world *world)
 {
-	struct world *world = world_new();
 	world->config.limits.connections = 4;
 	world->config.limits.crowd_ms = 100;
 	world->config.limits.bodies = 1000;
-	world_start(world);
-	*state = world;
-	return 0;
+}
+
+static int
+setup_crowded(void **state)
+{
+	return world_setup_with(state, crowded);
 }
 
 static bool
@@ -393,14 +372,7 @@ test_all_bodies_together_are_bounded(void **state)
 static int
 start_wait(struct world *world)
 {
-	char request[256];
-	int fd = dial(world);
-	snprintf(request, sizeof(request),
-		"GET /api/eval/e1?wait=60 HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer " ADMIN
-		"\r\n\r\n",
-		world->host);
-	send_text(fd, request);
-	return fd;
+	return begin(world, ADMIN, "GET", "/api/eval/e1?wait=60", NULL);
 }
 
 static bool
@@ -510,15 +482,9 @@ static void
 test_who_leaves_during_an_operation_harms_nobody(void **state)
 {
 	struct world *world = *state;
-	char request[256];
 	world_call(world, add_one, "e1");
 	world_call(world, hold, NULL);
-	int fd = dial(world);
-	snprintf(request, sizeof(request),
-		"POST /api/eval/e1/kill HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer " ADMIN
-		"\r\n\r\n",
-		world->host);
-	send_text(fd, request);
+	int fd = begin(world, ADMIN, "POST", "/api/eval/e1/kill", NULL);
 	world_until(world, one_stop_is_asked);
 	close(fd);
 	world_call(world, release, NULL);
@@ -537,14 +503,17 @@ stop_now(struct world *world, void *arg)
 	world_begin_stop(world);
 }
 
+static void
+ends_soon(struct world *world)
+{
+	world->config.limits.stop_ms = 300;
+}
+
 static int
 setup_end(void **state)
 {
-	struct world *world = world_new();
-	world->config.limits.stop_ms = 300;
-	world_start(world);
-	world_call(world, add_one, "e1");
-	*state = world;
+	world_setup_with(state, ends_soon);
+	world_call(*state, add_one, "e1");
 	return 0;
 }
 
@@ -552,12 +521,9 @@ static void
 test_the_end_answers_who_waits(void **state)
 {
 	struct world *world = *state;
-	char request[256], said[8192];
-	int wait = start_wait(world), events = dial(world), idle = dial(world);
-	snprintf(request, sizeof(request),
-		"GET /api/events HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer " ADMIN "\r\n\r\n",
-		world->host);
-	send_text(events, request);
+	char said[8192];
+	int wait = start_wait(world), idle = dial(world);
+	int events = begin(world, ADMIN, "GET", "/api/events", NULL);
 	read_until(events, "id: ", said, sizeof(said));
 	world_until(world, one_waits);
 	world_call(world, stop_now, NULL);
@@ -578,14 +544,8 @@ static void
 test_the_end_waits_for_operations(void **state)
 {
 	struct world *world = *state;
-	char request[256];
-	int fd = dial(world);
 	world_call(world, hold, NULL);
-	snprintf(request, sizeof(request),
-		"POST /api/eval/e1/kill HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer " ADMIN
-		"\r\n\r\n",
-		world->host);
-	send_text(fd, request);
+	int fd = begin(world, ADMIN, "POST", "/api/eval/e1/kill", NULL);
 	world_until(world, one_stop_is_asked);
 	world_call(world, stop_now, NULL);
 	assert_false(world->stopped);
@@ -627,36 +587,35 @@ test_garbage_harms_nobody(void **state)
 	answer_done(&answer);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define STRICT(name) cmocka_unit_test_setup_teardown(name, setup_strict, teardown)
-#define END(name) cmocka_unit_test_setup_teardown(name, setup_end, teardown)
+#define STRICT(name) cmocka_unit_test_setup_teardown(name, setup_strict, world_teardown)
+#define END(name) cmocka_unit_test_setup_teardown(name, setup_end, world_teardown)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_host_and_origin),
-		TEST(test_an_absolute_target_must_be_ours),
+		WORLD_TEST(test_host_and_origin),
+		WORLD_TEST(test_an_absolute_target_must_be_ours),
 		cmocka_unit_test_setup_teardown(
-			test_without_keys_the_other_rules_hold, setup_open, teardown),
-		TEST(test_no_keys_on_another_address_is_refused),
-		TEST(test_an_address_in_use_is_said),
-		TEST(test_keys_are_asked_for),
-		TEST(test_a_key_for_one_evaluation_opens_its_report_alone),
-		TEST(test_paths_and_methods),
-		TEST(test_head_is_get_without_a_body),
-		TEST(test_a_connection_serves_many),
+			test_without_keys_the_other_rules_hold, setup_open, world_teardown),
+		WORLD_TEST(test_no_keys_on_another_address_is_refused),
+		WORLD_TEST(test_an_address_in_use_is_said),
+		WORLD_TEST(test_keys_are_asked_for),
+		WORLD_TEST(test_a_key_for_one_evaluation_opens_its_report_alone),
+		WORLD_TEST(test_paths_and_methods),
+		WORLD_TEST(test_head_is_get_without_a_body),
+		WORLD_TEST(test_a_connection_serves_many),
 		STRICT(test_slow_headers_are_cut_off),
 		STRICT(test_slow_bodies_are_cut_off),
 		STRICT(test_idle_connections_are_closed),
 		cmocka_unit_test_setup_teardown(
-			test_a_crowd_of_idlers_makes_room, setup_crowded, teardown),
+			test_a_crowd_of_idlers_makes_room, setup_crowded, world_teardown),
 		cmocka_unit_test_setup_teardown(
-			test_all_bodies_together_are_bounded, setup_crowded, teardown),
+			test_all_bodies_together_are_bounded, setup_crowded, world_teardown),
 		STRICT(test_waits_are_bounded),
-		TEST(test_a_wait_ends_with_the_evaluation),
-		TEST(test_who_leaves_while_waiting_is_noticed),
-		TEST(test_who_leaves_during_an_operation_harms_nobody),
+		WORLD_TEST(test_a_wait_ends_with_the_evaluation),
+		WORLD_TEST(test_who_leaves_while_waiting_is_noticed),
+		WORLD_TEST(test_who_leaves_during_an_operation_harms_nobody),
 		END(test_the_end_answers_who_waits),
 		END(test_the_end_waits_for_operations),
 		STRICT(test_garbage_harms_nobody),

@@ -5,28 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int
-setup(void **state)
-{
-	struct world *world = world_new();
-	world_start(world);
-	*state = world;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
-static void
-add_one(struct world *world, void *arg)
-{
-	fake_add(world->engine, arg, "alice");
-}
-
 static void
 add_many(struct world *world, void *arg)
 {
@@ -312,23 +290,21 @@ test_readiness(void **state)
 	answer_done(&answer);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_lists_are_filtered_and_owned),
-		TEST(test_pages_go_on_at_their_cursor),
-		TEST(test_wrong_words_are_422_by_name),
-		TEST(test_a_store_that_is_away_is_503),
-		TEST(test_a_timeline),
-		TEST(test_cancellations_are_listed_with_their_steps),
-		TEST(test_reports_are_merged),
-		TEST(test_wrong_reports),
-		TEST(test_cancelled_is_a_request),
-		TEST(test_a_long_error_is_cut_for_a_reason),
-		TEST(test_readiness),
+		WORLD_TEST(test_lists_are_filtered_and_owned),
+		WORLD_TEST(test_pages_go_on_at_their_cursor),
+		WORLD_TEST(test_wrong_words_are_422_by_name),
+		WORLD_TEST(test_a_store_that_is_away_is_503),
+		WORLD_TEST(test_a_timeline),
+		WORLD_TEST(test_cancellations_are_listed_with_their_steps),
+		WORLD_TEST(test_reports_are_merged),
+		WORLD_TEST(test_wrong_reports),
+		WORLD_TEST(test_cancelled_is_a_request),
+		WORLD_TEST(test_a_long_error_is_cut_for_a_reason),
+		WORLD_TEST(test_readiness),
 	};
 	return cmocka_run_group_tests_name("reads", tests, NULL, NULL);
 }

@@ -4,32 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static int
-setup(void **state)
-{
-	struct world *world = world_new();
-	world_start(world);
-	*state = world;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 static void
 add_queued(struct world *world, void *arg)
 {
 	fake_add(world->engine, arg, "alice")->state.status = QL_STATUS_QUEUED;
-}
-
-static void
-add_running(struct world *world, void *arg)
-{
-	fake_add(world->engine, arg, "alice");
 }
 
 static bool
@@ -271,7 +249,7 @@ static void
 test_unknown_and_anothers_are_404(void **state)
 {
 	struct world *world = *state;
-	world_call(world, add_running, "e1");
+	world_call(world, add_one, "e1");
 	struct answer answer = ask(world, BOB, "POST", "/api/eval/e1/kill", NULL, NULL);
 	assert_int_equal(answer.status, 404);
 	assert_string_equal(answer_text(&answer, "type"), "urn:quell:problem:not-found");
@@ -365,7 +343,7 @@ test_what_is_asked_of_the_engine(void **state)
 {
 	struct world *world = *state;
 	struct ql_engine *engine = world->engine;
-	world_call(world, add_running, "e1");
+	world_call(world, add_one, "e1");
 	for (size_t i = 0; i < sizeof(asked_for) / sizeof(asked_for[0]); i++) {
 		const struct asked *asked = &asked_for[i];
 		char target[128], headers[256];
@@ -419,7 +397,7 @@ static void
 test_wrong_words_are_422_by_name(void **state)
 {
 	struct world *world = *state;
-	world_call(world, add_running, "e1");
+	world_call(world, add_one, "e1");
 	for (size_t i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
 		const struct wrong *wrong = &wrongs[i];
 		char target[128];
@@ -441,7 +419,7 @@ test_a_long_reason_is_refused(void **state)
 {
 	struct world *world = *state;
 	char body[QL_REASON_MAX + 64];
-	world_call(world, add_running, "e1");
+	world_call(world, add_one, "e1");
 	snprintf(body, sizeof(body), "{\"reason\":\"%0*d\"}", QL_REASON_MAX + 1, 0);
 	struct answer answer = post(world, "/api/eval/e1/cancel", body);
 	assert_int_equal(answer.status, 422);
@@ -488,27 +466,25 @@ test_restore_resume_and_delete(void **state)
 	answer_done(&answer);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_a_queued_one_is_removed),
-		TEST(test_under_way_is_202_with_its_place),
-		TEST(test_next_is_the_rung_that_comes),
-		TEST(test_spent_means_are_not_called_cancelled),
-		TEST(test_an_exit_elsewhere_says_what_was_not_asked),
-		TEST(test_an_exit_without_the_proof_is_not_cancelled),
-		TEST(test_what_finishes_first_is_409_with_the_record),
-		TEST(test_what_had_finished_is_409_without_a_record),
-		TEST(test_unknown_and_anothers_are_404),
-		TEST(test_another_attempt_is_412),
-		TEST(test_a_full_disk_is_503_to_be_retried),
-		TEST(test_what_is_asked_of_the_engine),
-		TEST(test_wrong_words_are_422_by_name),
-		TEST(test_a_long_reason_is_refused),
-		TEST(test_restore_resume_and_delete),
+		WORLD_TEST(test_a_queued_one_is_removed),
+		WORLD_TEST(test_under_way_is_202_with_its_place),
+		WORLD_TEST(test_next_is_the_rung_that_comes),
+		WORLD_TEST(test_spent_means_are_not_called_cancelled),
+		WORLD_TEST(test_an_exit_elsewhere_says_what_was_not_asked),
+		WORLD_TEST(test_an_exit_without_the_proof_is_not_cancelled),
+		WORLD_TEST(test_what_finishes_first_is_409_with_the_record),
+		WORLD_TEST(test_what_had_finished_is_409_without_a_record),
+		WORLD_TEST(test_unknown_and_anothers_are_404),
+		WORLD_TEST(test_another_attempt_is_412),
+		WORLD_TEST(test_a_full_disk_is_503_to_be_retried),
+		WORLD_TEST(test_what_is_asked_of_the_engine),
+		WORLD_TEST(test_wrong_words_are_422_by_name),
+		WORLD_TEST(test_a_long_reason_is_refused),
+		WORLD_TEST(test_restore_resume_and_delete),
 	};
 	return cmocka_run_group_tests_name("stops", tests, NULL, NULL);
 }

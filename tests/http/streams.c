@@ -12,27 +12,16 @@
 #include "http/inside.h"
 #include "rules/keep.h"
 
-static int
-setup(void **state)
-{
-	struct world *world = world_new();
-	world->config.limits.streams = 3;
-	world_start(world);
-	*state = world;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 static void
-add_one(struct world *world, void *arg)
+narrow(struct world *world)
 {
-	fake_add(world->engine, arg, "alice");
+	world->config.limits.streams = 3;
+}
+
+static int
+setup_narrow(void **state)
+{
+	return world_setup_with(state, narrow);
 }
 
 static void
@@ -158,18 +147,6 @@ test_a_checkpoint_is_sent(void **state)
 
 /* ---- following ---- */
 
-static int
-start(struct world *world, const char *key, const char *target, const char *headers)
-{
-	char request[512];
-	int fd = dial(world);
-	snprintf(request, sizeof(request),
-		"GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n%s\r\n", target,
-		world->host, key, headers ? headers : "");
-	send_text(fd, request);
-	return fd;
-}
-
 static bool
 is_followed(struct world *world)
 {
@@ -184,7 +161,7 @@ test_follow_goes_on_until_the_end(void **state)
 	char said[4096];
 	world_call(world, add_one, "e1");
 	say(world, 1, "one");
-	int fd = start(world, ALICE, "/api/eval/e1/output?follow=true", NULL);
+	int fd = begin(world, ALICE, "GET", "/api/eval/e1/output?follow=true", NULL);
 	read_until(fd, "one", said, sizeof(said));
 	world_until(world, is_followed);
 	say(world, 2, "two");
@@ -204,8 +181,8 @@ test_follow_of_one_stream_from_before_the_start(void **state)
 	struct ql_keep_span span = {.len = 4, .stream = 2};
 	char said[4096];
 	world_call(world, add_one, "e1");
-	int fd =
-		start(world, ALICE, "/api/eval/e1/output?follow=true&stream=stderr&offset=1", NULL);
+	int fd = begin(world, ALICE, "GET",
+		"/api/eval/e1/output?follow=true&stream=stderr&offset=1", NULL);
 	world_until(world, is_followed);
 	append(world, QL_KEEP_OUTPUT, "noise", 5);
 	append(world, QL_KEEP_INDEX, &(struct ql_keep_span){.len = 5, .stream = 1}, sizeof(span));
@@ -241,8 +218,8 @@ test_who_leaves_a_stream_is_noticed(void **state)
 	char said[4096];
 	world_call(world, add_one, "e1");
 	say(world, 1, "one");
-	int follow = start(world, ALICE, "/api/eval/e1/output?follow=true", NULL);
-	int events = start(world, ALICE, "/api/events", NULL);
+	int follow = begin(world, ALICE, "GET", "/api/eval/e1/output?follow=true", NULL);
+	int events = begin(world, ALICE, "GET", "/api/events", NULL);
 	read_until(follow, "one", said, sizeof(said));
 	read_until(events, "id: ", said, sizeof(said));
 	close(follow);
@@ -257,7 +234,7 @@ test_streams_are_bounded(void **state)
 	int fds[3];
 	char said[4096];
 	for (int i = 0; i < 3; i++) {
-		fds[i] = start(world, ALICE, "/api/events", NULL);
+		fds[i] = begin(world, ALICE, "GET", "/api/events", NULL);
 		read_until(fds[i], "id: ", said, sizeof(said));
 	}
 	struct answer answer = get(world, "/api/events");
@@ -306,8 +283,8 @@ test_events_are_told_to_their_owner(void **state)
 {
 	struct world *world = *state;
 	char hers[8192], his[8192];
-	int alice = start(world, ALICE, "/api/events", NULL);
-	int bob = start(world, BOB, "/api/events", NULL);
+	int alice = begin(world, ALICE, "GET", "/api/events", NULL);
+	int bob = begin(world, BOB, "GET", "/api/events", NULL);
 	read_until(alice, "\n\n", hers, sizeof(hers));
 	assert_non_null(strstr(hers, "text/event-stream"));
 	read_until(bob, "id: ", his, sizeof(his));
@@ -334,7 +311,7 @@ test_last_event_id_resumes(void **state)
 	struct world *world = *state;
 	char said[8192], id[64], header[128], again[8192];
 	world_call(world, add_one, "e1");
-	int fd = start(world, ALICE, "/api/events", NULL);
+	int fd = begin(world, ALICE, "GET", "/api/events", NULL);
 	read_until(fd, "id: ", said, sizeof(said));
 	world_call(world, change, "e1");
 	read_until(fd, "\"status\":\"running\"", said, sizeof(said));
@@ -344,7 +321,7 @@ test_last_event_id_resumes(void **state)
 	world_call(world, stop_it, "e1"); /* while nobody listens */
 	snprintf(header, sizeof(header), "Last-Event-ID: %s\r\n", id);
 	for (int i = 0; i < 2; i++) {
-		fd = start(world, ALICE, "/api/events", header);
+		fd = begin(world, ALICE, "GET", "/api/events", header);
 		read_until(fd,
 			"\"outcome\":\"killed\",\"evidence\":\"verified\",\"unasked\":[],"
 			"\"message\"",
@@ -365,7 +342,7 @@ test_an_id_that_is_not_kept_is_reset(void **state)
 	static const char *const ids[] = {"999999", "nonsense", "-1", "abc-1", ""};
 	struct world *world = *state;
 	char said[8192], header[128], id[64];
-	int fd = start(world, ALICE, "/api/events", NULL);
+	int fd = begin(world, ALICE, "GET", "/api/events", NULL);
 	read_until(fd, "\n\n", said, sizeof(said));
 	last_id(said, id, sizeof(id));
 	close(fd);
@@ -373,7 +350,7 @@ test_an_id_that_is_not_kept_is_reset(void **state)
 		bool future = i == sizeof(ids) / sizeof(ids[0]);
 		snprintf(header, sizeof(header), "Last-Event-ID: %s%s\r\n", future ? id : ids[i],
 			future ? "9" : "");
-		fd = start(world, ALICE, "/api/events", header);
+		fd = begin(world, ALICE, "GET", "/api/events", header);
 		read_until(fd, "event: reset", said, sizeof(said));
 		close(fd);
 		world_until(world, nobody_streams);
@@ -397,7 +374,7 @@ test_who_falls_behind_is_reset(void **state)
 	struct world *world = *state;
 	char said[8192], *rest = malloc(64 << 20);
 	world_call(world, add_one, "e1");
-	int fd = start(world, ALICE, "/api/events", NULL);
+	int fd = begin(world, ALICE, "GET", "/api/events", NULL);
 	read_until(fd, "id: ", said, sizeof(said));
 	world_call(world, change_often, "e1");
 	read_until(fd, "event: reset", rest, 64 << 20);
@@ -407,47 +384,48 @@ test_who_falls_behind_is_reset(void **state)
 	free(rest);
 }
 
+static void
+beat_often(struct world *world)
+{
+	world->config.limits.beat_ms = 50;
+}
+
 static int
 setup_beat(void **state)
 {
-	struct world *world = world_new();
-	world->config.limits.beat_ms = 50;
-	world_start(world);
-	*state = world;
-	return 0;
+	return world_setup_with(state, beat_often);
 }
 
 static void
 test_silence_is_filled_with_comments(void **state)
 {
 	char said[4096];
-	int fd = start(*state, ALICE, "/api/events", NULL);
+	int fd = begin(*state, ALICE, "GET", "/api/events", NULL);
 	read_until(fd, ": still here\n\n", said, sizeof(said));
 	read_until(fd, ": still here\n\n", said, sizeof(said));
 	close(fd);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_an_output_is_read),
-		TEST(test_wrong_outputs),
-		TEST(test_a_large_output_comes_whole),
-		TEST(test_a_checkpoint_is_sent),
-		TEST(test_follow_goes_on_until_the_end),
-		TEST(test_follow_of_one_stream_from_before_the_start),
-		TEST(test_follow_of_what_has_ended_ends),
-		TEST(test_who_leaves_a_stream_is_noticed),
-		TEST(test_streams_are_bounded),
-		TEST(test_events_are_told_to_their_owner),
-		TEST(test_last_event_id_resumes),
-		TEST(test_an_id_that_is_not_kept_is_reset),
-		TEST(test_who_falls_behind_is_reset),
+		WORLD_TEST(test_an_output_is_read),
+		WORLD_TEST(test_wrong_outputs),
+		WORLD_TEST(test_a_large_output_comes_whole),
+		WORLD_TEST(test_a_checkpoint_is_sent),
+		WORLD_TEST(test_follow_goes_on_until_the_end),
+		WORLD_TEST(test_follow_of_one_stream_from_before_the_start),
+		WORLD_TEST(test_follow_of_what_has_ended_ends),
+		WORLD_TEST(test_who_leaves_a_stream_is_noticed),
 		cmocka_unit_test_setup_teardown(
-			test_silence_is_filled_with_comments, setup_beat, teardown),
+			test_streams_are_bounded, setup_narrow, world_teardown),
+		WORLD_TEST(test_events_are_told_to_their_owner),
+		WORLD_TEST(test_last_event_id_resumes),
+		WORLD_TEST(test_an_id_that_is_not_kept_is_reset),
+		WORLD_TEST(test_who_falls_behind_is_reset),
+		cmocka_unit_test_setup_teardown(
+			test_silence_is_filled_with_comments, setup_beat, world_teardown),
 	};
 	return cmocka_run_group_tests_name("streams", tests, NULL, NULL);
 }

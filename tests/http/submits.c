@@ -13,22 +13,6 @@
 #define GOOD "{\"code\":\"1\",\"language\":\"python\"}"
 #define JSON "Content-Type: application/json\r\n"
 
-static int
-setup(void **state)
-{
-	struct world *world = world_new();
-	world_start(world);
-	*state = world;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 static void
 assert_problem(struct answer *answer, int status, const char *kind)
 {
@@ -173,14 +157,8 @@ test_five_mib_in_chunks_are_413(void **state)
 {
 	struct world *world = *state;
 	static char chunk[65536 + 1];
-	char head[256];
-	int fd = dial(world);
+	int fd = begin(world, ADMIN, "POST", "/api/eval", JSON "Transfer-Encoding: chunked\r\n");
 	memset(chunk, ' ', sizeof(chunk) - 1);
-	snprintf(head, sizeof(head),
-		"POST /api/eval HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer " ADMIN "\r\n" JSON
-		"Transfer-Encoding: chunked\r\n\r\n",
-		world->host);
-	send_text(fd, head);
 	for (int i = 0; i < (5 << 20) / 65536; i++) {
 		send_text(fd, "10000\r\n");
 		send_text(fd, chunk);
@@ -198,25 +176,20 @@ static void
 test_expect_continue(void **state)
 {
 	struct world *world = *state;
-	char head[256];
+	char headers[128];
 	for (int key = 0; key < 2; key++) {
-		int fd = dial(world);
-		snprintf(head, sizeof(head),
-			"POST /api/eval HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n" JSON
-			"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n",
-			world->host, key ? ADMIN : "unknown", key ? 5 << 20 : (int)strlen(GOOD));
-		send_text(fd, head);
+		snprintf(headers, sizeof(headers),
+			JSON "Content-Length: %d\r\nExpect: 100-continue\r\n",
+			key ? 5 << 20 : (int)strlen(GOOD));
+		int fd = begin(world, key ? ADMIN : "unknown", "POST", "/api/eval", headers);
 		struct answer answer = read_answer(fd, false);
 		assert_int_equal(answer.status, key ? 413 : 401);
 		answer_done(&answer);
 		close(fd);
 	}
-	int fd = dial(world);
-	snprintf(head, sizeof(head),
-		"POST /api/eval HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer " ADMIN "\r\n" JSON
-		"Content-Length: %zu\r\nExpect: 100-continue\r\n\r\n",
-		world->host, strlen(GOOD));
-	send_text(fd, head);
+	snprintf(headers, sizeof(headers), JSON "Content-Length: %zu\r\nExpect: 100-continue\r\n",
+		strlen(GOOD));
+	int fd = begin(world, ADMIN, "POST", "/api/eval", headers);
 	struct answer answer = read_answer(fd, false);
 	assert_int_equal(answer.status, 100);
 	answer_done(&answer);
@@ -332,25 +305,23 @@ test_bad_idempotency_keys(void **state)
 	answer_done(&answer);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_one_is_submitted),
-		TEST(test_wrong_submissions),
-		TEST(test_broken_json_names_its_position),
-		TEST(test_a_body_must_be_json),
-		TEST(test_four_mib_of_code_are_taken),
-		TEST(test_five_mib_are_413_after_they_were_read),
-		TEST(test_five_mib_in_chunks_are_413),
-		TEST(test_expect_continue),
-		TEST(test_a_batch_is_answered_in_order),
-		TEST(test_a_bad_one_refuses_the_batch_by_its_index),
-		TEST(test_batches_are_bounded),
-		TEST(test_the_same_key_and_body_replays),
-		TEST(test_bad_idempotency_keys),
+		WORLD_TEST(test_one_is_submitted),
+		WORLD_TEST(test_wrong_submissions),
+		WORLD_TEST(test_broken_json_names_its_position),
+		WORLD_TEST(test_a_body_must_be_json),
+		WORLD_TEST(test_four_mib_of_code_are_taken),
+		WORLD_TEST(test_five_mib_are_413_after_they_were_read),
+		WORLD_TEST(test_five_mib_in_chunks_are_413),
+		WORLD_TEST(test_expect_continue),
+		WORLD_TEST(test_a_batch_is_answered_in_order),
+		WORLD_TEST(test_a_bad_one_refuses_the_batch_by_its_index),
+		WORLD_TEST(test_batches_are_bounded),
+		WORLD_TEST(test_the_same_key_and_body_replays),
+		WORLD_TEST(test_bad_idempotency_keys),
 	};
 	return cmocka_run_group_tests_name("submits", tests, NULL, NULL);
 }

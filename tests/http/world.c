@@ -150,6 +150,36 @@ world_free(struct world *world)
 	free(world);
 }
 
+int
+world_setup_with(void **state, void (*change)(struct world *world))
+{
+	struct world *world = world_new();
+	if (change)
+		change(world);
+	world_start(world);
+	*state = world;
+	return 0;
+}
+
+int
+world_setup(void **state)
+{
+	return world_setup_with(state, NULL);
+}
+
+int
+world_teardown(void **state)
+{
+	world_free(*state);
+	return 0;
+}
+
+void
+add_one(struct world *world, void *eval_id)
+{
+	fake_add(world->engine, eval_id, "alice");
+}
+
 /* ---- the client's side ---- */
 
 int
@@ -291,24 +321,48 @@ read_answer(int fd, bool head)
 	return answer;
 }
 
+static void
+put_head(struct ql_buf *buf, const struct world *world, const char *key, const char *method,
+	const char *target, const char *headers)
+{
+	ql_buf_addf(buf, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, target, world->host);
+	if (key)
+		ql_buf_addf(buf, "Authorization: Bearer %s\r\n", key);
+	if (headers)
+		ql_buf_adds(buf, headers);
+}
+
+static int
+send_request(struct world *world, struct ql_buf *request)
+{
+	int fd = dial(world);
+	send_bytes(fd, request->data, request->len);
+	ql_buf_done(request);
+	return fd;
+}
+
+int
+begin(struct world *world, const char *key, const char *method, const char *target,
+	const char *headers)
+{
+	struct ql_buf request = {0};
+	put_head(&request, world, key, method, target, headers);
+	ql_buf_adds(&request, "\r\n");
+	return send_request(world, &request);
+}
+
 struct answer
 ask(struct world *world, const char *key, const char *method, const char *target,
 	const char *headers, const char *body)
 {
-	struct ql_buf buf = {0};
-	ql_buf_addf(&buf, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, target, world->host);
-	if (key)
-		ql_buf_addf(&buf, "Authorization: Bearer %s\r\n", key);
-	if (headers)
-		ql_buf_adds(&buf, headers);
+	struct ql_buf request = {0};
+	put_head(&request, world, key, method, target, headers);
 	if (body)
-		ql_buf_addf(&buf, "Content-Length: %zu\r\n", strlen(body));
-	ql_buf_adds(&buf, "\r\n");
+		ql_buf_addf(&request, "Content-Length: %zu\r\n", strlen(body));
+	ql_buf_adds(&request, "\r\n");
 	if (body)
-		ql_buf_adds(&buf, body);
-	int fd = dial(world);
-	send_bytes(fd, buf.data, buf.len);
-	ql_buf_done(&buf);
+		ql_buf_adds(&request, body);
+	int fd = send_request(world, &request);
 	struct answer answer = read_answer(fd, !strcmp(method, "HEAD"));
 	close(fd);
 	return answer;

@@ -51,6 +51,12 @@ struct world *world_new(void);
 void world_start(struct world *world);
 void world_free(struct world *world); /* stops the server, which must not hang */
 
+/* A world for one test; change (or NULL) changes its config before the start. */
+int world_setup_with(void **state, void (*change)(struct world *world));
+int world_setup(void **state);
+int world_teardown(void **state);
+#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
 /* On the loop's thread: the server begins to stop; world_free then waits for its end alone. */
 void world_begin_stop(struct world *world);
 
@@ -59,6 +65,9 @@ void world_call(struct world *world, void (*fn)(struct world *world, void *arg),
 
 /* Waits until fn says true on the loop's thread; fails the test after ten seconds. */
 void world_until(struct world *world, bool (*fn)(struct world *world));
+
+/* For world_call: a running evaluation of alice's, by its id. */
+void add_one(struct world *world, void *eval_id);
 
 /* One request with the key (NULL = none) and extra header lines ("A: b\r\n"; NULL = none). */
 struct answer ask(struct world *world, const char *key, const char *method, const char *target,
@@ -78,6 +87,9 @@ const char *answer_text(const struct answer *answer, const char *name);
 
 /* The raw side: a socket; what is sent; one whole answer; the end of the connection. */
 int dial(struct world *world);
+/* Dials and sends a request without a body. */
+int begin(struct world *world, const char *key, const char *method, const char *target,
+	const char *headers);
 void send_text(int fd, const char *text);
 struct answer read_answer(int fd, bool head);
 bool is_closed_soon(int fd); /* the server ends it, whatever it sends before that */
