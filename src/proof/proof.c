@@ -10,7 +10,6 @@
 #include "proof/process.h"
 #include "proof/scan.h"
 
-#define NAMED 4 /* processes that the text names; the rest is a number */
 #define PROCS_MAX (64 << 10) /* bytes of a cgroup.procs that are looked at */
 
 static int32_t
@@ -30,14 +29,19 @@ name_one(struct ql_proof *proof, int32_t pid)
 {
 	char one[160];
 	size_t len = strlen(proof->text);
-	if (proof->left++ >= NAMED)
+	for (int i = 0; i < proof->left && i < QL_PROOF_NAMED; i++) {
+		if (proof->pids[i] == pid)
+			return;
+	}
+	if (proof->left++ >= QL_PROOF_NAMED)
 		return;
+	proof->pids[proof->left - 1] = pid;
 	ql_process_describe(pid, one, sizeof(one));
 	snprintf(proof->text + len, sizeof(proof->text) - len, "%s%s", len ? "; " : "", one);
 }
 
-static bool
-is_other_boot(const char *boot_id)
+bool
+ql_proof_is_other_boot(const char *boot_id)
 {
 	char now[QL_BOOT_ID];
 	if (!boot_id || !*boot_id ||
@@ -156,11 +160,13 @@ check_processes(const struct ql_proof_subject *subject, struct ql_proof *proof)
 	struct ql_scan *scan = malloc(sizeof(*scan));
 	if (!scan)
 		return;
-	*scan = (struct ql_scan){.subject = subject, .found = take_found, .arg = proof};
+	ql_scan_init(scan, subject);
+	scan->found = take_found;
+	scan->arg = proof;
 	if (ql_scan_proc(scan) == 0) {
 		if (subject->pidns && !scan->hidden)
 			proof->passed |= bit(QL_CHECK_PIDNS) & ~proof->failed;
-		if (subject->mark || subject->argument)
+		if (subject->mark || subject->folder)
 			proof->passed |= bit(QL_CHECK_MARKS) & ~proof->failed;
 	}
 	free(scan);
@@ -172,7 +178,7 @@ ql_prove(const struct ql_proof_subject *subject, struct ql_proof *ret_proof)
 	*ret_proof = (struct ql_proof){0};
 	int32_t all = bit(QL_CHECK_PIDFD) | bit(QL_CHECK_CGROUP) | bit(QL_CHECK_PIDNS) |
 		      bit(QL_CHECK_MARKS) | bit(QL_CHECK_MOUNTS);
-	if (is_other_boot(subject->boot_id)) {
+	if (ql_proof_is_other_boot(subject->boot_id)) {
 		ret_proof->passed = all;
 		return;
 	}
@@ -181,16 +187,15 @@ ql_prove(const struct ql_proof_subject *subject, struct ql_proof *ret_proof)
 	check_processes(subject, ret_proof);
 	bool found;
 	if (subject->mount && is_mounted(subject->mount, &found)) {
-		settle(ret_proof, QL_CHECK_MOUNTS,
-			!found && !(ret_proof->failed & bit(QL_CHECK_MOUNTS)));
+		settle(ret_proof, QL_CHECK_MOUNTS, !found);
 		if (found && !ret_proof->left)
 			snprintf(ret_proof->text, sizeof(ret_proof->text), "a mount of it");
 	}
 	ret_proof->unasked = all & ~ret_proof->passed & ~ret_proof->failed;
 	size_t len = strlen(ret_proof->text);
-	if (ret_proof->left > NAMED)
+	if (ret_proof->left > QL_PROOF_NAMED)
 		snprintf(ret_proof->text + len, sizeof(ret_proof->text) - len, "; and %d more",
-			ret_proof->left - NAMED);
+			ret_proof->left - QL_PROOF_NAMED);
 }
 
 bool
@@ -208,9 +213,9 @@ struct each {
 static void
 pass_on(void *arg, enum ql_check check, int32_t pid)
 {
-	(void)check;
 	const struct each *each = arg;
-	each->found(each->arg, pid);
+	if (check != QL_CHECK_MARKS)
+		each->found(each->arg, pid);
 }
 
 void
@@ -218,7 +223,7 @@ ql_proof_each(
 	const struct ql_proof_subject *subject, void (*found)(void *arg, int32_t pid), void *arg)
 {
 	struct each each = {.found = found, .arg = arg};
-	if (is_other_boot(subject->boot_id))
+	if (ql_proof_is_other_boot(subject->boot_id))
 		return;
 	if (subject->init_pid && ql_process_lives(subject->init_pid, subject->init_start))
 		found(arg, subject->init_pid);
@@ -227,7 +232,9 @@ ql_proof_each(
 	struct ql_scan *scan = malloc(sizeof(*scan));
 	if (!scan)
 		return;
-	*scan = (struct ql_scan){.subject = subject, .found = pass_on, .arg = &each};
+	ql_scan_init(scan, subject);
+	scan->found = pass_on;
+	scan->arg = &each;
 	ql_scan_proc(scan);
 	free(scan);
 }

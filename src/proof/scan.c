@@ -11,13 +11,13 @@
 
 #include "proof/process.h"
 
-/* 1: it is that namespace, 0: it isn't, -1: it may not be asked. */
+/* 1: it is in that PID namespace, 0: it isn't, -1: it may not be asked. */
 static int
-is_namespace(int32_t pid, const char *kind, uint64_t inode)
+is_in(int32_t pid, uint64_t inode)
 {
 	char path[64];
 	char link[64];
-	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, kind);
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
 	ssize_t n = readlink(path, link, sizeof(link) - 1);
 	if (n < 0)
 		return errno == EACCES || errno == EPERM ? -1 : 0;
@@ -26,40 +26,64 @@ is_namespace(int32_t pid, const char *kind, uint64_t inode)
 	return number && strtoull(number + 1, NULL, 10) == inode;
 }
 
-/* Is `wanted` one of the NUL-terminated strings of /proc/PID/<file>? */
+/* Does "NAME=value" stand in its environment? */
 static bool
-has_string(struct ql_scan *scan, int32_t pid, const char *file, const char *wanted)
+is_marked(struct ql_scan *scan, int32_t pid, const char *mark)
 {
 	char path[64];
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
 	int len = ql_process_file(path, scan->text, sizeof(scan->text));
 	for (const char *s = scan->text; len > 0 && s < scan->text + len; s += strlen(s) + 1) {
-		if (strcmp(s, wanted) == 0)
+		if (strcmp(s, mark) == 0)
 			return true;
 	}
 	return false;
+}
+
+/* Its three arguments are those of a supervisor that starts this run: one of its forks. */
+static bool
+is_fork(struct ql_scan *scan, int32_t pid, const char *folder)
+{
+	char path[64];
+	const char *strings[3] = {NULL};
+	int count = 0;
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	int len = ql_process_file(path, scan->text, sizeof(scan->text));
+	for (const char *s = scan->text; len > 0 && s < scan->text + len; s += strlen(s) + 1) {
+		if (count == 3)
+			return false;
+		strings[count++] = s;
+	}
+	return count == 3 && !strcmp(strings[1], "start") && !strcmp(strings[2], folder);
 }
 
 int
 ql_scan_match(struct ql_scan *scan, int32_t pid)
 {
 	const struct ql_proof_subject *subject = scan->subject;
-	int hit = subject->pidns ? is_namespace(pid, "pid", subject->pidns) : 0;
+	int hit = scan->pidns ? is_in(pid, scan->pidns) : 0;
 	if (hit > 0)
 		return QL_CHECK_PIDNS;
-	if (subject->mntns && is_namespace(pid, "mnt", subject->mntns) > 0)
-		return QL_CHECK_MOUNTS;
-	if (subject->argument && has_string(scan, pid, "cmdline", subject->argument))
+	if (subject->folder && is_fork(scan, pid, subject->folder))
 		return QL_CHECK_MARKS;
 	char path[64];
 	struct stat st;
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	if (stat(path, &st) || st.st_uid != subject->uid)
 		return -1;
-	if (subject->mark && has_string(scan, pid, "environ", subject->mark))
+	if (subject->mark && is_marked(scan, pid, subject->mark))
 		return QL_CHECK_MARKS;
 	scan->hidden |= hit < 0;
 	return -1;
+}
+
+void
+ql_scan_init(struct ql_scan *scan, const struct ql_proof_subject *subject)
+{
+	bool alive = subject->init_pid && ql_process_lives(subject->init_pid, subject->init_start);
+	scan->subject = subject;
+	scan->pidns = subject->pinned || alive ? subject->pidns : 0;
+	scan->hidden = false;
 }
 
 int

@@ -11,6 +11,7 @@
 
 struct ql_scan {
 	const struct ql_proof_subject *subject;
+	uint64_t pidns; /* to look for; 0 = it is dead */
 	/* Called for each one that matches; zombies too. */
 	void (*found)(void *arg, enum ql_check check, int32_t pid);
 	void *arg;
@@ -18,7 +19,13 @@ struct ql_scan {
 	char text[QL_SCAN_TEXT];
 };
 
-/* -1 when /proc can't be read. */
+/*
+ * The number of a namespace is given to another as soon as it is dead, and it is dead with its
+ * PID 1: unless it is pinned, it counts for as long as that one lives.
+ */
+void ql_scan_init(struct ql_scan *scan, const struct ql_proof_subject *subject);
+
+/* Calls found for each. -1 when /proc can't be read. */
 int ql_scan_proc(struct ql_scan *scan);
 
 /* By which check the process belongs to the run; -1 when by none. */

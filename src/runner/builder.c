@@ -93,11 +93,48 @@ populate(const struct ql_plan *plan, struct ql_report *report, struct ql_err *e)
 	return report->program < 0 ? -1 : 0;
 }
 
+#define PLAN_FDS (QL_RUNNER_CGROUPS + 7)
+
+static void
+insert(int *fds, int *count, int fd)
+{
+	int at = (*count)++;
+	for (; at > 0 && fds[at - 1] > fd; at--)
+		fds[at] = fds[at - 1];
+	fds[at] = fd;
+}
+
+/*
+ * What the supervisor has for itself, least of all its end of the `life` pipe, must not be held by
+ * others: its death could not be seen. The lock and the connection speak for it alone as well.
+ */
+static void
+close_all_but(const struct ql_plan *plan)
+{
+	int fds[PLAN_FDS];
+	int count = 0;
+	int first = 3;
+	const int kept[] = {plan->life, plan->report, plan->output[0], plan->output[1], plan->code,
+		plan->checkpoint};
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		insert(fds, &count, kept[i]);
+	for (const int *door = plan->doors; *door >= 0; door++)
+		insert(fds, &count, *door);
+	for (int i = 0; i < count; i++) {
+		if (fds[i] > first)
+			close_range((unsigned)first, (unsigned)fds[i] - 1, 0);
+		if (fds[i] >= first)
+			first = fds[i] + 1;
+	}
+	close_range((unsigned)first, ~0u, 0);
+}
+
 static int
 build(const struct ql_plan *plan, struct ql_err *e)
 {
 	struct ql_report report = {.kind = QL_REPORT_BUILT};
 	int fds[QL_REPORT_FDS];
+	close_all_but(plan);
 	ql_die_with_supervisor(plan);
 	if (plan->rootless && map_ids(plan, e))
 		return -1;

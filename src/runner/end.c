@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "proof/process.h"
 #include "runner/file.h"
 #include "runner/supervisor.h"
 #include "runner/sweep.h"
@@ -32,7 +31,7 @@ kill_one(const struct ql_source *pidfd)
 void
 ql_end_kill(struct ql_supervisor *sup)
 {
-	if (!sup->ending)
+	if (!sup->ending && !sup->stuck_at)
 		sup->stuck_at = ql_sys_now_ms() + QL_RUNNER_STUCK_MS;
 	sup->ending = true;
 	ql_cgroup_kill(&sup->group);
@@ -165,23 +164,17 @@ make_subject(const struct ql_supervisor *sup, const char *ret_cgroups[QL_RUNNER_
 	for (int i = 0; i < sup->group.count; i++)
 		ret_cgroups[i] = sup->group.paths[i];
 	ret_cgroups[sup->group.count] = NULL;
-	/*
-	 * The kernel gives a namespace's number to another one when it has gone, and that may be another
-	 * run's. So it counts only while we hold the namespace, or its first process is there; once that
-	 * has gone, the kernel has emptied it.
-	 */
-	bool lives = ql_process_lives(status->init_pid, status->init_start);
 	*ret_subject = (struct ql_proof_subject){
 		.boot_id = status->boot_id,
 		.pidfd = -1,
 		.init_pid = status->init_pid,
 		.init_start = status->init_start,
-		.pidns = sup->pidns >= 0 || lives ? status->truth.pidns : 0,
-		.mntns = lives ? status->mntns : 0,
+		.pidns = status->truth.pidns,
+		.pinned = sup->pidns >= 0,
 		.cgroups = ret_cgroups,
 		.mark = sup->mark,
 		.mount = sup->plan.name,
-		.argument = sup->folder,
+		.folder = sup->folder,
 		.uid = (uint32_t)status->uid,
 	};
 }
@@ -234,11 +227,8 @@ prove(const struct ql_supervisor *sup, struct ql_proof *ret_proof)
 	const char *cgroups[QL_RUNNER_CGROUPS + 1];
 	struct ql_proof_subject subject;
 	make_subject(sup, cgroups, &subject);
-	if (sup->pidns >= 0) {
-		/* Ours from the start: the builder was reaped, and held back is nothing. */
-		subject.mntns = 0;
-		subject.argument = NULL;
-	}
+	if (sup->pidns >= 0)
+		subject.folder = NULL; /* ours from the start: the builder was reaped */
 	ql_prove(&subject, ret_proof);
 }
 

@@ -21,16 +21,14 @@ mount_proc(const struct ql_plan *plan, struct ql_err *e)
 }
 
 static int
-report_namespaces(const struct ql_plan *plan, struct ql_err *e)
+report_namespace(const struct ql_plan *plan, struct ql_err *e)
 {
 	struct ql_report report = {.kind = QL_REPORT_INIT};
 	struct stat pidns;
-	struct stat mntns;
 	QL_CLEAN_FD int fd = open("proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &pidns) || stat("proc/self/ns/mnt", &mntns))
-		return ql_fail_sys(e, "look at the sandbox's namespaces");
+	if (fd < 0 || fstat(fd, &pidns))
+		return ql_fail_sys(e, "look at the run's PID namespace");
 	report.pidns = pidns.st_ino;
-	report.mntns = mntns.st_ino;
 	if (ql_report_send(plan->report, &report, &fd, 1))
 		return ql_fail_sys(e, "report to the supervisor");
 	return write(plan->mounted, "M", 1) == 1 ? 0 : ql_fail_sys(e, "tell the builder");
@@ -57,7 +55,7 @@ ql_init_main(const struct ql_plan *plan)
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	ql_die_with_supervisor(plan);
-	if (mount_proc(plan, &e) || report_namespaces(plan, &e) || become_harmless(plan, &e))
+	if (mount_proc(plan, &e) || report_namespace(plan, &e) || become_harmless(plan, &e))
 		ql_report_failure(plan, &e);
 	close_range(0, ~0u, 0);
 	sigemptyset(&child);

@@ -97,15 +97,13 @@ begin(struct ql_supervisor *sup, bool recover, struct ql_err *e)
 	int unread = read_spec(sup, &why);
 	if (recover && ql_status_read(sup->dir, &sup->status, &why) && why.sys != ENOENT)
 		return ql_fail(e, why.code, "%s", why.text);
-	ql_conn_take(sup, QL_RUNNER_CONN_FD);
-	if (recover) {
+	if (recover)
 		ql_recover(sup);
-	} else if (unread) {
-		ql_end_fail(sup, why.text);
-		ql_end_kill(sup);
-	} else {
+	ql_conn_take(sup, QL_RUNNER_CONN_FD);
+	if (!recover && !unread)
 		ql_start(sup);
-	}
+	if (!recover && unread)
+		ql_start_fail(sup, &why);
 	return 0;
 }
 

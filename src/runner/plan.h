@@ -62,7 +62,7 @@ struct ql_plan {
 enum ql_report_kind {
 	QL_REPORT_FAILED, /* text */
 	QL_REPORT_BUILT, /* pids; descriptors: notice folder, checkpoint folder */
-	QL_REPORT_INIT, /* inodes; descriptor: the PID namespace */
+	QL_REPORT_INIT, /* its inode; descriptor: the PID namespace */
 	QL_REPORT_HELD,
 };
 
@@ -71,7 +71,6 @@ struct ql_report {
 	int32_t init;
 	int32_t program;
 	uint64_t pidns;
-	uint64_t mntns;
 	char text[QL_ERR_TEXT];
 };
 

@@ -95,6 +95,7 @@
 
 #define QL_RUNNER_LINGER_MS 600000
 #define QL_RUNNER_STUCK_MS 1000 /* from SIGKILL, or the program's exit, to the first STUCK */
+#define QL_RUNNER_RECOVER_MS 5000 /* the same in recover: zombies wait for the host's PID 1 there */
 #define QL_RUNNER_WATCH_MS 500 /* between looks at a run that is stuck */
 
 enum ql_runner_ask_kind {
@@ -201,7 +202,6 @@ struct ql_runner_status {
 	int32_t init_pid; /* PID 1 of the run, in the host's numbers; 0 = not made yet */
 	int32_t uid;
 	uint64_t init_start;
-	uint64_t mntns;
 	char cgroups[QL_RUNNER_CGROUPS][QL_RUNNER_CGROUP_PATH]; /* absolute; empty = none */
 };
 

@@ -173,7 +173,6 @@ static int
 take_init(struct ql_supervisor *sup, const struct ql_report *report, int *fds)
 {
 	sup->status.truth.pidns = report->pidns;
-	sup->status.mntns = report->mntns;
 	sup->pidns = fds[0];
 	return 0;
 }
@@ -215,8 +214,8 @@ hold(struct ql_supervisor *sup, struct ql_err *e)
 	return 0;
 }
 
-static void
-fail(struct ql_supervisor *sup, const struct ql_err *e)
+void
+ql_start_fail(struct ql_supervisor *sup, const struct ql_err *e)
 {
 	ql_end_fail(sup, e->text);
 	ql_end_kill(sup);
@@ -235,7 +234,7 @@ end_of_reports(struct ql_supervisor *sup)
 	if (sup->status.truth.phase != QL_RUNNER_STARTING || sup->ending)
 		return;
 	ql_fail(&e, QL_E_SYSTEM, "the sandbox's processes died while it was set up");
-	fail(sup, &e);
+	ql_start_fail(sup, &e);
 }
 
 void
@@ -251,7 +250,7 @@ ql_start_take_reports(struct ql_supervisor *sup)
 		if (r <= 0)
 			end_of_reports(sup);
 		else if (take_report(sup, &report, fds, &e) || hold(sup, &e))
-			fail(sup, &e);
+			ql_start_fail(sup, &e);
 	}
 }
 
@@ -284,5 +283,5 @@ ql_start(struct ql_supervisor *sup)
 {
 	struct ql_err e;
 	if (start(sup, &e))
-		fail(sup, &e);
+		ql_start_fail(sup, &e);
 }

@@ -68,6 +68,7 @@ struct ql_supervisor {
 
 /* start.c. Its failures become FAILED_START. */
 void ql_start(struct ql_supervisor *sup);
+void ql_start_fail(struct ql_supervisor *sup, const struct ql_err *e);
 void ql_start_take_reports(struct ql_supervisor *sup); /* of the run's processes; never waits */
 
 /* end.c */

@@ -4,9 +4,8 @@ import fcntl
 import os
 import secrets
 import select
-import shutil
+import signal
 import socket
-import subprocess
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -46,6 +45,19 @@ class Tell(ctypes.Structure):
                 ("text", ctypes.c_char * 512)]
 
 
+def read(path):
+    try:
+        with open(path, "rb") as text:
+            return text.read()
+    except OSError:
+        return b""
+
+
+def state(pid):
+    """R, S, D ... of a process; X when there is none."""
+    return read(f"/proc/{pid}/stat").decode(errors="replace").rpartition(")")[2][1:2] or "X"
+
+
 class Closed(Exception):
     """The supervisor closed the connection."""
 
@@ -56,11 +68,16 @@ class Run:
     def __init__(self, folder, argv, uid=None, **spec):
         self.incarnation = secrets.randbits(63) | 1 << 63
         self.name = f"{self.incarnation:016x}"
+        if uid is not None:  # whose server's run folders are its own
+            folder = os.path.join(folder, f"of-{self.name}")
+            os.mkdir(folder, 0o700)
+            os.chown(folder, uid, uid)
         self.folder = os.path.join(folder, self.name)
         self.keep = os.path.join(folder, f"keep-{self.name}")
         self.uid = uid
         self.epoch = 0
-        self.conn = self.process = None
+        self.conn = self.process = self.held = None
+        self.killed = False
         self.tells = []
         for path in (self.folder, self.keep):
             os.mkdir(path, 0o700)
@@ -88,7 +105,7 @@ class Run:
         with open(os.path.join(self.folder, name), "wb") as out:
             out.write(data)
 
-    def spawn(self, mode="start", before=()):
+    def spawn(self, mode="start"):
         """Starts a supervisor on the folder, with the descriptors that it wants."""
         lock = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -175,19 +192,65 @@ class Run:
         assert self.do(RELEASE).kind == ACK
         return self
 
+    def end(self, timeout=10):
+        """What was told at GONE."""
+        return self.until(GONE, timeout=timeout)
+
     def wait_process(self, timeout=10):
         """The supervisor's exit status, once it has ended."""
         assert select.select([self.pidfd], [], [], timeout)[0], "the supervisor is still there"
-        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+        status = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+        os.close(self.pidfd)
+        self.process = None
+        return status
 
     def forget(self):
         assert self.do(FORGET).kind == ACK
         return self.wait_process()
 
+    def kill_supervisor(self):
+        self.killed = True
+        signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        assert self.wait_process() == -signal.SIGKILL
+
+    def wait_nothing(self, timeout=5):
+        """Processes of the run that are still there at the deadline."""
+        deadline = time.monotonic() + timeout
+        while self.processes() and time.monotonic() < deadline:
+            pass
+        return self.processes()
+
+    def processes(self):
+        """Everything that carries the run's name: in environment, arguments or cgroup."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            text = b"".join(read(f"/proc/{pid}/{file}")
+                            for file in ("environ", "cmdline", "cgroup"))
+            if self.name.encode() in text and state(pid) not in "ZX":
+                found.append(f"{self.name}: process {pid} {read(f'/proc/{pid}/cmdline')}")
+        return found
+
+    def cgroups(self):
+        return [os.path.join(where, name) for where, below, _ in os.walk("/sys/fs/cgroup")
+                for name in below if self.name in name]
+
+    def close(self):
+        """Ends a supervisor that is still there; returns what is left, which should be nothing."""
+        if self.process:
+            self.kill_supervisor()
+        left = self.wait_nothing()
+        groups = self.cgroups()
+        if self.killed and not left:
+            for group in groups:
+                os.rmdir(group)
+            groups = []
+        if self.conn:
+            self.conn.close()
+        return left + groups
+
     def output(self, stream=None):
         """The bytes kept, or those of one stream, by the index."""
-        with open(f"{self.keep}/output", "rb") as data, open(f"{self.keep}/index", "rb") as index:
-            text, spans = data.read(), index.read()
+        text, spans = read(f"{self.keep}/output"), read(f"{self.keep}/index")
         at, out = 0, b""
         for i in range(0, len(spans), 8):
             size = int.from_bytes(spans[i:i + 4], "little")
