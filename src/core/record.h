@@ -29,7 +29,7 @@ struct ql_record {
 	char *container; /* the runtime's id of the last run */
 
 	/* the current cancellation's, NULL without one */
-	char *actor; /* who asked: "user:alice", "policy:timeout" */
+	char *actor; /* who asked: "user:alice", "quell:timeout" */
 	char *reason; /* as given, at most QL_REASON_MAX bytes */
 
 	struct ql_state state;

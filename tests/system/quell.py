@@ -128,6 +128,13 @@ class Client:
     def kill(self, eval_id, body=None, **more):
         return self.post(f"/api/eval/{eval_id}/kill", body, **more)
 
+    def insist(self, method, path, status):
+        """Asks again while the answer is 409: the last run's files are removed after its end."""
+        def look():
+            reply = self.ask(method, path)
+            return None if reply.status == 409 else reply
+        return eventually(look, what=f"{method} {path}").expect(status)
+
     def wait(self, eval_id, seconds=PATIENCE, status=None):
         """Until it is settled or unconfirmed; returns it."""
         until = time.monotonic() + seconds
@@ -164,7 +171,7 @@ class Client:
         """Submits, waits for the end, returns the evaluation."""
         return self.wait(self.submit(code, **more)["eval_id"])
 
-    def start(self, code, ready="ready", **more):
+    def start(self, code, ready="ready\n", **more):
         """Submits and waits until the program said ready; returns its id."""
         eval_id = self.submit(code, **more)["eval_id"]
         self.until_output(eval_id, ready)

@@ -138,7 +138,7 @@ def test_resume_goes_on_from_the_checkpoint(server):
     eval_id = server.start(SAVES)
     server.cancel(eval_id, {"terminate": True}).expect(200)
     for attempt in (2, 3):
-        again = server.post(f"/api/eval/{eval_id}/resume").expect(201).json
+        again = server.insist("POST", f"/api/eval/{eval_id}/resume", 201).json
         assert (again["attempt"], again["status"]) == (attempt, "queued")
         assert again["task_id"] == f"celery-{eval_id}~{attempt}"
         assert again["cancellation"] is None and again["finished_at"] is None
@@ -159,10 +159,9 @@ def test_resume_goes_on_from_the_checkpoint(server):
 def test_resume_without_a_checkpoint_starts_empty(server):
     eval_id = server.start(SLEEPS)
     server.kill(eval_id).expect(200)
-    reply = server.post(f"/api/eval/{eval_id}/resume")
-    assert reply.status in (201, 409)
-    if reply.status == 201:
-        server.kill(eval_id).expect(200)
+    server.insist("POST", f"/api/eval/{eval_id}/resume", 201)
+    server.until_output(eval_id, "ready\n")
+    server.kill(eval_id).expect(200)
 
 
 def test_what_cannot_be_resumed(server, idle):
@@ -227,7 +226,7 @@ def test_delete_forgets_and_the_id_is_never_used_again(server):
     server.ask("DELETE", f"/api/eval/{eval_id}").problem(409)
     server.kill(eval_id).expect(200)
     eventually_saved(server, eval_id)
-    assert server.ask("DELETE", f"/api/eval/{eval_id}").expect(204).body == b""
+    assert server.insist("DELETE", f"/api/eval/{eval_id}", 204).body == b""
     for path in ("", "/output", "/timeline", "/checkpoint"):
         server.get(f"/api/eval/{eval_id}{path}").problem(404)
     server.get(f"/api/cancellations/{eval_id}~1").problem(404)
@@ -243,7 +242,7 @@ def test_delete_removes_the_files(make_server):
         return [os.path.join(where, name) for where, _, names in
                 os.walk(os.path.join(server.data, "kept")) for name in names]
     assert kept()
-    server.ask("DELETE", f"/api/eval/{eval_id}").expect(204)
+    server.insist("DELETE", f"/api/eval/{eval_id}", 204)
     assert not kept()
 
 
@@ -251,6 +250,6 @@ def test_a_noticing_program_may_be_resumed(server):
     eval_id = server.start(notices(
         "open(os.environ['QUELL_CHECKPOINT'] + '/x', 'w').write('x'); sys.exit(75)"))
     server.cancel(eval_id, {"wait": 30}).expect(200)
-    server.post(f"/api/eval/{eval_id}/resume").expect(201)
+    server.insist("POST", f"/api/eval/{eval_id}/resume", 201)
     server.until_output(eval_id, "ready")
     server.kill(eval_id).expect(200)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from programs import (CATCHES_TERM, CATCHES_TERM_AND_STAYS, IGNORES_TERM, SLEEPS, notices)
-from quell import members, query
+from quell import eventually, members, query
 
 MEMBERS = set("""cancellation_id eval_id task_id attempt mode previous_state cancelled killed outcome
     evidence unasked message reason actor requested_at settled_at stop_ms steps next""".split())
@@ -315,7 +315,7 @@ time.sleep(600)
 def test_kill_takes_all_of_its_children(server):
     eval_id = server.start(FAMILY)
     if os.geteuid() == 0:
-        assert len(members(eval_id)) >= 21
+        eventually(lambda: len(members(eval_id)) >= 21, what="the family")
     proven(server.kill(eval_id).expect(200).json, "killed")
     assert not members(eval_id)
 
