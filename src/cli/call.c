@@ -22,14 +22,13 @@ ql_cmd_call_eval(struct ql_cmd *cmd, const char *method, const char *id, const c
 	struct ql_answer *ret_answer, struct ql_err *e)
 {
 	QL_CLEAN_BUF struct ql_buf path = {0};
-	bool post = strcmp(method, "POST") == 0;
+	json_t *body = strcmp(method, "POST") == 0 ? json_object() : NULL;
 	ql_buf_adds(&path, "/api/eval");
 	ql_path_segment(&path, id);
 	ql_buf_adds(&path, what);
-	struct ql_call call = {
-		.method = method, .path = path.data, .body = post ? json_object() : NULL};
+	struct ql_call call = {.method = method, .path = path.data, .body = body};
 	int rc = ql_cmd_call(cmd, &call, ret_answer, e);
-	json_decref((json_t *)(uintptr_t)call.body);
+	json_decref(body);
 	return rc;
 }
 
@@ -101,10 +100,10 @@ int
 ql_client_await(struct ql_client *client, const char *id, int64_t wait_ms,
 	struct ql_answer *ret_answer, struct ql_err *e)
 {
-	int64_t until = ql_print_now() + wait_ms;
+	int64_t until = ql_print_steady() + wait_ms;
 	for (;;) {
 		QL_CLEAN_BUF struct ql_buf path = {0};
-		int64_t left = until - ql_print_now();
+		int64_t left = until - ql_print_steady();
 		int64_t wait = left < QL_CLIENT_WAIT_MAX * 1000 ? left : QL_CLIENT_WAIT_MAX * 1000;
 		char seconds[32];
 		snprintf(seconds, sizeof(seconds), "%.3f", (double)(wait > 0 ? wait : 0) / 1000);
@@ -113,7 +112,7 @@ ql_client_await(struct ql_client *client, const char *id, int64_t wait_ms,
 		ql_path_query(&path, "wait", seconds);
 		struct ql_call call = {.method = "GET", .path = path.data, .wait_ms = wait};
 		int rc = ql_client_call(client, &call, ret_answer, e);
-		if (rc || ql_json_is_over(ret_answer->json) || ql_print_now() >= until)
+		if (rc || ql_json_is_over(ret_answer->json) || ql_print_steady() >= until)
 			return rc;
 		ql_answer_done(ret_answer);
 	}

@@ -1,22 +1,27 @@
 #include "cli/completion.h"
 
 #include <stdio.h>
+#include <string.h>
 
-/* Text within single quotes of a shell; the characters of `escape` get a backslash before them. */
+/* Text for within single quotes; the characters of `special` get a backslash before them. */
 static void
-print_quoted(const char *text, const char *escape)
+print_escaped(const char *text, const char *special)
 {
-	putchar('\'');
 	for (const char *c = text; *c; c++) {
-		for (const char *special = escape; *special; special++) {
-			if (*special == *c)
-				putchar('\\');
-		}
+		if (strchr(special, *c))
+			putchar('\\');
 		if (*c == '\'')
 			fputs("'\\''", stdout);
 		else
 			putchar(*c);
 	}
+}
+
+static void
+print_quoted(const char *text)
+{
+	putchar('\'');
+	print_escaped(text, "");
 	putchar('\'');
 }
 
@@ -108,20 +113,18 @@ ql_completion_bash(const struct ql_verb *const *verbs)
 static void
 zsh_option(const struct ql_option *option)
 {
-	printf(" \\\n\t\t\t");
-	if (option->many)
-		printf("'*'");
+	printf(" \\\n\t\t\t%s", option->many ? "'*'" : "");
 	if (option->letter)
-		printf("{-%c,--%s}", option->letter, option->name);
+		printf("{-%c,--%s}'[", option->letter, option->name);
 	else
-		printf("--%s", option->name);
-	putchar('[');
-	print_quoted(option->help, "[]:");
+		printf("'--%s[", option->name);
+	print_escaped(option->help, "[]:");
 	putchar(']');
-	if (option->value && option->words)
-		printf("':%s:(%s)'", option->value, option->words);
-	else if (option->value)
-		printf("':%s: '", option->value);
+	if (option->value)
+		printf(":%s:", option->value);
+	if (option->words)
+		printf("(%s)", option->words);
+	printf("%s'", option->value && !option->words ? " " : "");
 }
 
 static void
@@ -155,7 +158,7 @@ ql_completion_zsh(const struct ql_verb *const *verbs)
 	       "\tverbs=(\n");
 	for (const struct ql_verb *const *verb = verbs; *verb; verb++) {
 		printf("\t\t%s:", (*verb)->name);
-		print_quoted((*verb)->brief, "");
+		print_quoted((*verb)->brief);
 		putchar('\n');
 	}
 	printf("\t)\n"
@@ -195,7 +198,7 @@ fish_option(const char *verb, const struct ql_option *option)
 	if (option->words)
 		printf(" -a '%s'", option->words);
 	printf(" -d ");
-	print_quoted(option->help, "");
+	print_quoted(option->help);
 	putchar('\n');
 }
 
@@ -222,7 +225,7 @@ ql_completion_fish(const struct ql_verb *const *verbs)
 		const struct ql_verb *verb = *at;
 		const struct ql_option *lists[] = {verb->options, ql_options_common(verb)};
 		printf(FISH "__fish_use_subcommand -a %s -d ", verb->name);
-		print_quoted(verb->brief, "");
+		print_quoted(verb->brief);
 		putchar('\n');
 		for (int i = 0; i < 2; i++) {
 			for (const struct ql_option *o = lists[i]; o && o->name; o++)

@@ -12,9 +12,8 @@ ql_help_all(const struct ql_verb *const *verbs, FILE *stream)
 		stream);
 	for (; *verbs; verbs++)
 		fprintf(stream, "  %-12s %s\n", (*verbs)->name, (*verbs)->brief);
-	fputs("\nMore about each: quell help VERB. Exit status: 0 done, 1 refused or failed, 2 "
-	      "wrong\n"
-	      "usage, 3 no server reached; quell run exits with the program's own.\n",
+	fputs("\nMore about each: quell help VERB. Exit status: 0 done, 1 refused or failed,\n"
+	      "2 wrong usage, 3 no server reached; quell run exits with the program's own.\n",
 		stream);
 }
 

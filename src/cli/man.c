@@ -7,10 +7,10 @@
 
 /* Text in which nothing is roff's: no escapes, no hyphens for breaking, no requests. */
 static void
-print_text(const char *text)
+print_bytes(const char *text, size_t len)
 {
 	bool line_start = true;
-	for (const char *c = text; *c; c++) {
+	for (const char *c = text; c < text + len; c++) {
 		if (line_start && (*c == '.' || *c == '\''))
 			fputs("\\&", stdout);
 		line_start = *c == '\n';
@@ -23,6 +23,12 @@ print_text(const char *text)
 	}
 }
 
+static void
+print_text(const char *text)
+{
+	print_bytes(text, strlen(text));
+}
+
 /* Paragraphs; an indented line stands as it is, for it is an example. */
 static void
 print_about(const char *about)
@@ -30,16 +36,14 @@ print_about(const char *about)
 	bool example = false;
 	while (*about) {
 		size_t len = strcspn(about, "\n");
-		char line[256];
 		bool indented = about[0] == ' ';
-		snprintf(line, sizeof(line), "%.*s", (int)len, about);
 		if (indented != example)
 			puts(indented ? ".nf" : ".fi");
 		example = indented;
 		if (len == 0)
 			puts(".PP");
 		else
-			print_text(line);
+			print_bytes(about, len);
 		if (len)
 			putchar('\n');
 		about += len + (about[len] == '\n');
@@ -106,20 +110,18 @@ print_rest(void)
 	printf(".SH EXIT STATUS\n"
 	       ".TP\n%d\ndone\n.TP\n%d\nrefused or failed\n.TP\n%d\nwrong usage\n"
 	       ".TP\n%d\nno server reached\n"
-	       ".PP\nquell run exits with the program\\(aqs own status, %d+N after signal N, and "
-	       "%d\n"
-	       "when it was Quell that failed.\n",
+	       ".PP\nquell run exits with the program\\(aqs own status, %d+N after signal N,\n"
+	       "and %d when it was Quell that failed.\n",
 		QL_EXIT_DONE, QL_EXIT_FAILED, QL_EXIT_USAGE, QL_EXIT_UNREACHABLE, QL_EXIT_SIGNAL,
 		QL_EXIT_RUN);
 	fputs(".SH ENVIRONMENT\n"
 	      ".TP\n\\fBQUELL_URL\\fR\nthe server, " QL_CLIENT_URL " if not set\n"
 	      ".TP\n\\fBQUELL_KEY\\fR\nthe key to show it\n"
-	      ".TP\n\\fBQUELL_DATA\\fR\na local server\\(aqs data folder, where its key is looked "
-	      "for\n"
+	      ".TP\n\\fBQUELL_DATA\\fR\nthe data folder of a local server, which has its key\n"
 	      ".TP\n\\fBNO_COLOR\\fR\nno colours when set\n"
 	      ".SH FILES\n"
-	      ".TP\n\\fI$XDG_STATE_HOME/quell/admin.key\\fR, "
-	      "\\fI~/.local/state/quell/admin.key\\fR\n"
+	      ".TP\n"
+	      "\\fI$XDG_STATE_HOME/quell/admin.key\\fR, \\fI~/.local/state/quell/admin.key\\fR\n"
 	      "the admin key that a local server wrote. It is shown to no server but one on a\n"
 	      "loopback address.\n",
 		stdout);

@@ -113,12 +113,24 @@ ql_print_exact(int64_t ms, char ret_text[static QL_SPAN_TEXT])
 			(long long)(ms % 3600000 / 60000));
 }
 
+static int64_t
+read_clock(clockid_t clock)
+{
+	struct timespec now;
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 int64_t
 ql_print_now(void)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return read_clock(CLOCK_REALTIME);
+}
+
+int64_t
+ql_print_steady(void)
+{
+	return read_clock(CLOCK_BOOTTIME);
 }
 
 int64_t

@@ -36,8 +36,9 @@ void ql_print_span(int64_t ms, char ret_text[static QL_SPAN_TEXT]);
 /* Milliseconds more precisely: "350ms", "1.2s", "3m20s". */
 void ql_print_exact(int64_t ms, char ret_text[static QL_SPAN_TEXT]);
 
-/* Unix milliseconds of the wall clock. */
+/* Unix milliseconds of the wall clock, for ages; and of one that never steps, for deadlines. */
 int64_t ql_print_now(void);
+int64_t ql_print_steady(void);
 
 /* The member's time as unix ms; 0 when it is null, missing or no time. */
 int64_t ql_member_time(const json_t *object, const char *name);

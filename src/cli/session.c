@@ -127,7 +127,7 @@ start_due(struct session *session, struct ql_err *e)
 {
 	if (!session->stop.active && session->asked > session->sent && start_stop(session, e))
 		return -1;
-	if (ql_print_now() < session->retry_at)
+	if (ql_print_steady() < session->retry_at)
 		return 0;
 	if (!session->watch.active && !session->evaluation && start_watch(session, e))
 		return -1;
@@ -146,7 +146,7 @@ static int
 try_again(struct session *session, struct ql_err *e)
 {
 	const char *url = session->config->client->url;
-	int64_t now = ql_print_now();
+	int64_t now = ql_print_steady();
 	session->retry_at = now + QL_SESSION_RETRY_MS;
 	if (!session->away_since) {
 		session->away_since = now;
@@ -156,8 +156,8 @@ try_again(struct session *session, struct ql_err *e)
 	if (now - session->away_since < QL_SESSION_AWAY_MS)
 		return 0;
 	return ql_fail(e, QL_E_UNREACHABLE,
-		"the server at %s went away; %s goes on without it. Once it is back: quell logs -f "
-		"%s",
+		"the server at %s went away; %s goes on without it. "
+		"Once it is back: quell logs -f %s",
 		url, session->config->id, session->config->id);
 }
 
@@ -169,7 +169,7 @@ judge(struct session *session, const struct ql_transfer *transfer, CURLcode code
 	if (code || status == 503)
 		return try_again(session, e) ? -1 : 1;
 	if (status == 429) {
-		session->retry_at = ql_print_now() + QL_SESSION_RETRY_MS;
+		session->retry_at = ql_print_steady() + QL_SESSION_RETRY_MS;
 		return 1;
 	}
 	if (status != 200)
@@ -195,7 +195,7 @@ on_watch(struct session *session, CURLcode code, struct ql_err *e)
 	session->evaluation = evaluation;
 	session->retry_at = 0;
 	/* what may still run keeps its streams open: they are read to what is there */
-	session->drain_until = ql_print_now();
+	session->drain_until = ql_print_steady();
 	if (ql_json_is_settled(evaluation))
 		session->drain_until += QL_SESSION_DRAIN_MS;
 	return 0;
@@ -209,7 +209,7 @@ on_stream(struct session *session, struct stream *stream, CURLcode code, struct 
 		stream->ended = true;
 	/* a server that is going down ends its streams early: don't ask it again at once */
 	else if (rc == 0 && !session->evaluation)
-		session->retry_at = ql_print_now() + QL_SESSION_RETRY_MS;
+		session->retry_at = ql_print_steady() + QL_SESSION_RETRY_MS;
 	return rc < 0 ? -1 : 0;
 }
 
@@ -310,7 +310,7 @@ pump(struct session *session, struct ql_err *e)
 static void
 end_streams(struct session *session)
 {
-	bool overdue = session->evaluation && ql_print_now() >= session->drain_until;
+	bool overdue = session->evaluation && ql_print_steady() >= session->drain_until;
 	for (int i = 0; i < STREAMS; i++) {
 		struct stream *stream = &session->streams[i];
 		if (overdue && stream->transfer.active && !stream->last)
@@ -336,7 +336,7 @@ wait_for_something(struct session *session)
 		{.fd = session->config->signal_fd, .events = CURL_WAIT_POLLIN},
 	};
 	unsigned count = 1;
-	int64_t now = ql_print_now();
+	int64_t now = ql_print_steady();
 	int64_t until = now + QL_CLIENT_ANSWER_MS;
 	for (int i = 0; i < STREAMS && session->config->output; i++) {
 		const struct ql_transfer *transfer = &session->streams[i].transfer;

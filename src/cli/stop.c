@@ -72,7 +72,7 @@ await(struct ql_cmd *cmd, const char *id, int64_t until, struct ql_answer *answe
 	ql_buf_adds(&path, "/api/cancellations");
 	ql_path_segment(&path, ql_member_text(answer->json, "cancellation_id", ""));
 	ql_answer_done(answer);
-	int rc = ql_client_await(cmd->client, id, until - ql_print_now(), &evaluation, e);
+	int rc = ql_client_await(cmd->client, id, until - ql_print_steady(), &evaluation, e);
 	ql_answer_done(&evaluation);
 	if (rc)
 		return -1;
@@ -86,7 +86,7 @@ send_stop(struct ql_cmd *cmd, const char *id, const struct stop *stop, struct ql
 {
 	QL_CLEAN_BUF struct ql_buf path = {0};
 	const int64_t bound = QL_CLIENT_WAIT_MAX * 1000;
-	int64_t until = ql_print_now() + stop->wait_ms;
+	int64_t until = ql_print_steady() + stop->wait_ms;
 	ql_buf_adds(&path, "/api/eval");
 	ql_path_segment(&path, id);
 	ql_buf_adds(&path, stop->what);

@@ -99,7 +99,7 @@ ql_transfer_pump(struct ql_transfer *transfer, struct ql_err *e)
 		short wanted = transfer->pending.len ? POLLOUT : 0;
 		struct pollfd fd = {.fd = transfer->fd, .events = wanted};
 		poll(&fd, 1, 0);
-		if (fd.revents & (POLLERR | POLLNVAL))
+		if (fd.revents & (POLLERR | POLLHUP | POLLNVAL))
 			return ql_fail(e, QL_E_SYSTEM, "standard %s was closed",
 				transfer->fd == STDOUT_FILENO ? "output" : "error");
 		if (!wanted || !(fd.revents & POLLOUT))

@@ -31,16 +31,17 @@ const struct ql_verb ql_verb_cancel = {
 	.name = "cancel",
 	.operands = "ID...",
 	.brief = "stop evaluations: ask, or force with --terminate",
-	.about = "Takes a queued evaluation out of the queue, and asks a running one to stop at "
-		 "its\n"
-		 "next checkpoint. It is not forced unless --terminate or --escalate says so.\n"
+	.about = "Takes a queued evaluation out of the queue, and asks a running one to stop\n"
+		 "at its next checkpoint. It is not forced unless --terminate or --escalate\n"
+		 "says so.\n"
 		 "\n"
-		 "A request that was accepted is not a stop: the answer says what is proven. With\n"
-		 "--wait the exit status is 0 only when the stop was proven in time, so that\n"
+		 "A request that was accepted is not a stop: the answer says what is proven.\n"
+		 "With --wait the exit status is 0 only when the stop was proven in time, so\n"
+		 "that\n"
 		 "\n"
 		 "    quell cancel --wait 5s ID || quell kill ID\n"
 		 "\n"
-		 "does what it says. One that had finished first is a failure too: nothing was "
+		 "does what it says. One that had finished first is a failure too: nothing was\n"
 		 "stopped.\n",
 	.options = options,
 	.min_operands = 1,

@@ -37,9 +37,9 @@ const struct ql_verb ql_verb_completion = {
 		 "    zsh    source <(quell completion zsh)\n"
 		 "    fish   quell completion fish | source\n"
 		 "\n"
-		 "To keep it, write it to ~/.local/share/bash-completion/completions/quell, to a "
-		 "file\n"
-		 "_quell in a folder of $fpath, or to ~/.config/fish/completions/quell.fish.\n",
+		 "To keep it, write it to ~/.local/share/bash-completion/completions/quell, to\n"
+		 "a file _quell in a folder of $fpath, or to\n"
+		 "~/.config/fish/completions/quell.fish.\n",
 	.min_operands = 1,
 	.max_operands = 1,
 	.operand = QL_OPERAND_WORD,

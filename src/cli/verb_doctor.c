@@ -117,8 +117,7 @@ examine_evaluation(struct ql_cmd *cmd, const char *id, struct ql_err *e)
 	if (rc && evaluation.status == 404)
 		rc = ql_fail(e, QL_E_NOT_FOUND,
 			"%s: this server knows no such evaluation, or it belongs to another owner: "
-			"a "
-			"mistyped ID, another server (--url; this one is %s), or one that was "
+			"a mistyped ID, another server (--url; this one is %s), or one that was "
 			"forgotten by rm or by --keep",
 			id, cmd->client->url);
 	if (rc == 0)
@@ -146,11 +145,9 @@ const struct ql_verb ql_verb_doctor = {
 	.name = "doctor",
 	.operands = "[ID]",
 	.brief = "say what is wrong with the server, or why one still lives",
-	.about = "Without ID: whether a server is there, whether it is ready and what it lacks, "
-		 "and\n"
-		 "whether the key is good. With ID: where the evaluation stands and why, what "
-		 "comes\n"
-		 "next by itself, and the last decisions about it.\n",
+	.about = "Without ID: whether a server is there, whether it is ready and what it\n"
+		 "lacks, and whether the key is good. With ID: where the evaluation stands and\n"
+		 "why, what comes next by itself, and the last decisions about it.\n",
 	.max_operands = 1,
 	.operand = QL_OPERAND_ID,
 	.also = "check diagnose ping health why",

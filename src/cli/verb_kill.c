@@ -16,9 +16,9 @@ const struct ql_verb ql_verb_kill = {
 	.name = "kill",
 	.operands = "ID...",
 	.brief = "kill evaluations at once, with all their processes",
-	.about = "Sends SIGKILL to everything that an evaluation runs, and says what is proven of "
-		 "it.\n"
-		 "With --wait the exit status is 0 only when the stop was proven in time.\n",
+	.about = "Sends SIGKILL to everything that an evaluation runs, and says what is proven\n"
+		 "of it. With --wait the exit status is 0 only when the stop was proven in\n"
+		 "time.\n",
 	.options = options,
 	.min_operands = 1,
 	.max_operands = -1,

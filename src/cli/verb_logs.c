@@ -102,9 +102,9 @@ const struct ql_verb ql_verb_logs = {
 	.name = "logs",
 	.operands = "ID",
 	.brief = "print an evaluation's output",
-	.about = "Prints what the last attempt has written so far, stdout and stderr in the order "
-		 "in\n"
-		 "which they were read. With -f it prints on until the evaluation ends.\n",
+	.about = "Prints what the last attempt has written so far, stdout and stderr in the\n"
+		 "order in which they were read. With -f it prints on until the evaluation\n"
+		 "ends.\n",
 	.options = options,
 	.min_operands = 1,
 	.max_operands = 1,

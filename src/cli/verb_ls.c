@@ -151,9 +151,8 @@ run(struct ql_cmd *cmd, struct ql_err *e)
 const struct ql_verb ql_verb_ls = {
 	.name = "ls",
 	.brief = "list evaluations, newest first",
-	.about = "Lists evaluations, newest first. With --json each page of the API's answer is "
-		 "one\n"
-		 "line. With --ids it prints IDs alone, to be used like this:\n"
+	.about = "Lists evaluations, newest first. With --json each page of the API's answer\n"
+		 "is one line. With --ids it prints IDs alone, to be used like this:\n"
 		 "\n"
 		 "    quell ls --all --ids --status queued | xargs quell cancel\n",
 	.options = options,

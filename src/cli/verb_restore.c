@@ -17,8 +17,8 @@ const struct ql_verb ql_verb_restore = {
 	.name = "restore",
 	.operands = "ID...",
 	.brief = "undo the cancel of evaluations that never started",
-	.about = "Queues a cancelled evaluation that never started once more, as its next "
-		 "attempt.\\n",
+	.about = "Queues a cancelled evaluation that never started once more, as its next\n"
+		 "attempt.\n",
 	.min_operands = 1,
 	.max_operands = -1,
 	.operand = QL_OPERAND_ID,

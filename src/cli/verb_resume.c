@@ -17,9 +17,8 @@ const struct ql_verb ql_verb_resume = {
 	.name = "resume",
 	.operands = "ID...",
 	.brief = "run stopped evaluations again from their checkpoints",
-	.about = "Runs a stopped evaluation again, as its next attempt. It finds in "
-		 "QUELL_CHECKPOINT what\\n"
-		 "the attempt before it had saved.\\n",
+	.about = "Runs a stopped evaluation again, as its next attempt. It finds in\n"
+		 "QUELL_CHECKPOINT what the attempt before it had saved.\n",
 	.min_operands = 1,
 	.max_operands = -1,
 	.operand = QL_OPERAND_ID,

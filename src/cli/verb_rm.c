@@ -26,9 +26,8 @@ const struct ql_verb ql_verb_rm = {
 	.name = "rm",
 	.operands = "ID...",
 	.brief = "forget settled evaluations with their output",
-	.about = "Deletes settled evaluations, their output and their checkpoints. One that still "
-		 "lives\n"
-		 "is refused: stop it first. A forgotten ID is never used again.\n",
+	.about = "Deletes settled evaluations, their output and their checkpoints. One that\n"
+		 "still lives is refused: stop it first. A forgotten ID is never used again.\n",
 	.min_operands = 1,
 	.max_operands = -1,
 	.operand = QL_OPERAND_ID,

@@ -41,14 +41,15 @@ say_end(const json_t *evaluation)
 	const char *cause = ql_member_text(evaluation, "cause", NULL);
 	const char *error = error_of(evaluation, ended);
 	int64_t started = ql_member_time(evaluation, "started_at");
+	int64_t finished = ql_member_time(evaluation, "finished_at");
 	ql_buf_addf(&line, "%s %s", ql_member_text(evaluation, "eval_id", "?"),
 		ql_member_text(evaluation, "status", "?"));
 	if (cause && !is_exit(cause))
 		ql_buf_addf(&line, " (%s)", cause);
 	if (ended)
 		ql_buf_addf(&line, ": %s", ended);
-	if (started) {
-		ql_print_exact(ql_member_time(evaluation, "finished_at") - started, took);
+	if (started && finished) {
+		ql_print_exact(finished - started, took);
 		ql_buf_addf(&line, " after %s", took);
 	}
 	if (error)
@@ -116,24 +117,20 @@ const struct ql_verb ql_verb_run = {
 	.name = "run",
 	.operands = "FILE | - | -- CMD...",
 	.brief = "run a program in the sandbox and show its output",
-	.about =
-		"Submits FILE (or with - what comes on stdin) as code, or the command after --, "
-		"and\n"
-		"shows its output as it comes, stdout on stdout and stderr on stderr.\n"
-		"\n"
-		"    quell run train.py\n"
-		"    quell run --memory 1G -- sh -c 'echo hello'\n"
-		"\n"
-		"Ctrl-C cancels it: the program is asked to stop. A second Ctrl-C forces it, a "
-		"third one\n"
-		"kills it, and a fourth one leaves it to the server. SIGTERM forces it.\n"
-		"\n"
-		"It exits with the program's status, with 128+N after signal N, and with 125 when "
-		"Quell\n"
-		"failed or the program never ran. When the server goes away it is waited for; the\n"
-		"evaluation goes on meanwhile. With --json the output isn't shown: the evaluation "
-		"as it\n"
-		"ended is printed.\n",
+	.about = "Submits FILE (or with - what comes on stdin) as code, or the command after\n"
+		 "--, and shows its output as it comes, stdout on stdout and stderr on stderr.\n"
+		 "\n"
+		 "    quell run train.py\n"
+		 "    quell run --memory 1G -- sh -c 'echo hello'\n"
+		 "\n"
+		 "Ctrl-C cancels it: the program is asked to stop. A second Ctrl-C forces it,\n"
+		 "a third one kills it, and a fourth one leaves it to the server. SIGTERM\n"
+		 "forces it.\n"
+		 "\n"
+		 "It exits with the program's status, with 128+N after signal N, and with 125\n"
+		 "when Quell failed or the program never ran. When the server goes away it is\n"
+		 "waited for; the evaluation goes on meanwhile. With --json the output isn't\n"
+		 "shown: the evaluation as it ended is printed.\n",
 	.options = options,
 	.max_operands = -1,
 	.operand = QL_OPERAND_FILE,

@@ -35,11 +35,9 @@ const struct ql_verb ql_verb_show = {
 	.name = "show",
 	.operands = "ID...",
 	.brief = "show all that is known of an evaluation",
-	.about = "Shows an evaluation: what it is, where it stands, how it ended, and its stop "
-		 "with\n"
-		 "each step and the evidence. With --wait it shows it once it is settled, or when "
-		 "the\n"
-		 "time has passed.\n",
+	.about = "Shows an evaluation: what it is, where it stands, how it ended, and its stop\n"
+		 "with each step and the evidence. With --wait it shows it once it is settled,\n"
+		 "or when the time has passed.\n",
 	.options = options,
 	.min_operands = 1,
 	.max_operands = -1,

@@ -72,11 +72,9 @@ const struct ql_verb ql_verb_submit = {
 	.name = "submit",
 	.operands = "FILE | - | -- CMD...",
 	.brief = "queue an evaluation and print its ID",
-	.about = "Submits FILE (or with - what comes on stdin) as code, or the command after --, "
-		 "and\n"
-		 "prints the ID. With --wait the status follows it once it is settled, and the "
-		 "exit\n"
-		 "status is 0 only for succeeded.\n",
+	.about = "Submits FILE (or with - what comes on stdin) as code, or the command after\n"
+		 "--, and prints the ID. With --wait the status follows it once it is settled,\n"
+		 "and the exit status is 0 only for succeeded.\n",
 	.options = options,
 	.max_operands = -1,
 	.operand = QL_OPERAND_FILE,

@@ -17,9 +17,9 @@ const struct ql_verb ql_verb_timeline = {
 	.name = "timeline",
 	.operands = "ID",
 	.brief = "show every decision about an evaluation",
-	.about = "Shows every decision about an evaluation, oldest first: when, in which attempt, "
-		 "the\n"
-		 "status after it, and in one sentence why it was taken and what it does.\n",
+	.about = "Shows every decision about an evaluation, oldest first: when, in which\n"
+		 "attempt, the status after it, and in one sentence why it was taken and what\n"
+		 "it does.\n",
 	.min_operands = 1,
 	.max_operands = 1,
 	.operand = QL_OPERAND_ID,

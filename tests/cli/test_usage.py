@@ -25,7 +25,8 @@ def test_each_verb_explains_itself(quell, verb):
     assert (status, complaint) == (0, "")
     assert said == quell("help", verb)[1]
     assert said.startswith(f"Usage: quell {verb} ")
-    assert "--help" in said
+    assert "--help" in said and "\\" not in said
+    assert max(map(len, said.splitlines())) <= 100
 
 
 def test_no_verb_is_wrong_usage(quell):
@@ -108,6 +109,15 @@ def test_completions_have_every_verb_and_option(quell, shell):
             wanted = (rf"seen_subcommand_from {verb}' -l {option}\b" if shell == "fish"
                       else rf"--{option}\b")
             assert re.search(wanted, script), f"{verb} --{option}"
+
+
+def test_zsh_gets_each_option_as_one_word(quell):
+    """Outside of quotes a [ is a pattern, and the whole list of options is lost."""
+    specs = [line for line in quell("completion", "zsh")[1].splitlines()
+             if re.match(r"\t{3}\S*-", line)]
+    assert len(specs) > 50
+    for line in specs:
+        assert re.fullmatch(r"\t{3}('\*')?(\{-\w,--[\w-]+\})?'([^']|'\\'')*'( \\)?", line), line
 
 
 def complete(quell, environment, *words, path=""):
