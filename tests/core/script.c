@@ -22,10 +22,10 @@ static const struct flag {
 #define WORDS(name, count, word_of) \
 	static int name(const char *word) \
 	{ \
-		for (int i = 0; i < (count); i++) { \
+		for (unsigned i = 0; i < (count); i++) { \
 			const char *other = word_of(i); \
 			if (other && !strcmp(other, word)) \
-				return i; \
+				return (int)i; \
 		} \
 		return -1; \
 	}

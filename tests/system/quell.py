@@ -336,7 +336,8 @@ class Server(Client):
             if self.process is not None and self.process.poll() is None:
                 self.end(signal.SIGKILL)
             if self.own_data:
-                shutil.rmtree(self.data, ignore_errors=True)
+                for folder in (os.path.realpath(os.path.join(self.data, "run")), self.data):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def stop_everything(self):
         live = "status=queued,running,cancelling,unconfirmed&limit=1000"
