@@ -15,11 +15,13 @@
 #define CHECKPOINT_FILE "checkpoint.tar"
 #define CHECKPOINT_TEMP "checkpoint.tar.new"
 
+/* Once it is being killed it is as good as dead: nothing that comes later may say that it ran. */
 static bool
 is_alive(const struct ql_supervisor *sup)
 {
 	int phase = sup->status.truth.phase;
-	return (phase == QL_RUNNER_HELD || phase == QL_RUNNER_RUNNING) && !sup->failing;
+	return (phase == QL_RUNNER_HELD || phase == QL_RUNNER_RUNNING) && !sup->ending &&
+	       !sup->failing;
 }
 
 static int

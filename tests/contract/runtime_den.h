@@ -23,6 +23,9 @@ void den_cast(struct suite_place *place, enum suite_program program, struct ql_l
 void den_lose(struct suite_place *place, uint64_t incarnation);
 void den_teardown(struct suite_place *place);
 
+/* Open descriptors of this process. */
+int den_descriptors(void);
+
 /* The run's supervisor, or 0. */
 pid_t den_supervisor(const struct den *den, uint64_t incarnation);
 

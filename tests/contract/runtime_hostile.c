@@ -70,22 +70,6 @@ static struct suite_place place = {
 	.teardown = teardown,
 };
 
-static int
-set_stage(void **state)
-{
-	static struct stage stage;
-	stage_open(&stage, &place);
-	*state = &stage;
-	return 0;
-}
-
-static int
-clear_stage(void **state)
-{
-	stage_done(*state);
-	return 0;
-}
-
 static uint64_t
 meet(struct stage *stage, const char *way)
 {
@@ -181,7 +165,7 @@ hanging_up_for_ever_is_told(void **state)
 	stage_await(stage, run, QL_EVENT_FAILED_START);
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, set_stage, clear_stage)
+#define TEST(test) cmocka_unit_test_prestate_setup_teardown(test, stage_set, stage_clear, &place)
 
 int
 main(int argc, char **argv)

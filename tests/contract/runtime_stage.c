@@ -27,8 +27,9 @@ stage_until(struct stage *stage, bool (*is)(struct stage *stage, void *arg), voi
 	uv_timer_stop(&stage->patience);
 	if (is(stage, arg))
 		return;
-	for (size_t i = 0; i < stage->seen_count; i++)
-		print_message("seen: %016llx %s %s\n",
+	size_t from = stage->seen_count > 20 ? stage->seen_count - 20 : 0;
+	for (size_t i = from; i < stage->seen_count; i++)
+		print_message("# seen: %016llx %s %s\n",
 			(unsigned long long)stage->seen[i].event.incarnation,
 			ql_event_word(stage->seen[i].event.kind), stage->seen[i].text);
 	fail_msg("waited for %d ms in vain", SUITE_PATIENCE_MS);
@@ -59,9 +60,12 @@ stage_open_driver(struct stage *stage)
 	stage->closed = false;
 }
 
-void
-stage_open(struct stage *stage, struct suite_place *place)
+int
+stage_set(void **state)
 {
+	static struct stage the_stage;
+	struct stage *stage = &the_stage;
+	struct suite_place *place = *state;
 	*stage = (struct stage){.place = place, .keep_dir = "/tmp/quell-contract-XXXXXX"};
 	assert_non_null(mkdtemp(stage->keep_dir));
 	assert_int_equal(uv_loop_init(&stage->loop), 0);
@@ -70,6 +74,8 @@ stage_open(struct stage *stage, struct suite_place *place)
 	stage->patience.data = stage;
 	place->setup(place, &stage->loop);
 	stage_open_driver(stage);
+	*state = stage;
+	return 0;
 }
 
 static void
@@ -158,11 +164,10 @@ remove_folder(const char *path)
 	assert_int_equal(system(command), 0);
 }
 
-void
-stage_done(struct stage *stage)
+static void
+purge_all(struct stage *stage)
 {
 	struct listing listing;
-	stage->on_sight = NULL;
 	list(stage, &listing);
 	for (size_t i = 0; i < listing.op.count; i++)
 		assert_int_equal(stage_purge(stage, listing.op.incarnations[i]), 0);
@@ -170,6 +175,27 @@ stage_done(struct stage *stage)
 	list(stage, &listing);
 	assert_int_equal(listing.op.count, 0);
 	free(listing.op.incarnations);
+}
+
+static void
+free_cues(struct stage *stage)
+{
+	struct cue *next;
+	for (struct cue *cue = stage->cues; cue; cue = next) {
+		next = cue->next;
+		assert_int_equal(cue->done, 1);
+		free(cue);
+	}
+}
+
+/* Whatever a play left running is purged, so that the place can look whether nothing is left. */
+int
+stage_clear(void **state)
+{
+	struct stage *stage = *state;
+	*state = stage->place;
+	stage->on_sight = NULL;
+	purge_all(stage);
 	stage_close_driver(stage);
 	stage->place->teardown(stage->place);
 	uv_close((uv_handle_t *)&stage->patience, timer_closed);
@@ -178,12 +204,8 @@ stage_done(struct stage *stage)
 	assert_int_equal(uv_loop_close(&stage->loop), 0);
 	remove_folder(stage->keep_dir);
 	free(stage->seen);
-	struct cue *next;
-	for (struct cue *cue = stage->cues; cue; cue = next) {
-		next = cue->next;
-		assert_int_equal(cue->done, 1);
-		free(cue);
-	}
+	free_cues(stage);
+	return 0;
 }
 
 static void
@@ -334,10 +356,16 @@ stage_kept(const struct stage *stage, uint64_t incarnation)
 	return stat(path, &st) ? 0 : st.st_size;
 }
 
+struct output {
+	uint64_t incarnation;
+	int64_t bytes;
+};
+
 static bool
-has_spoken(struct stage *stage, void *arg)
+is_kept(struct stage *stage, void *arg)
 {
-	return stage_kept(stage, *(const uint64_t *)arg) > 0;
+	const struct output *wanted = arg;
+	return stage_kept(stage, wanted->incarnation) >= wanted->bytes;
 }
 
 static void
@@ -346,12 +374,19 @@ beat(uv_timer_t *timer)
 	(void)timer;
 }
 
-static void
-await_output(struct stage *stage, uint64_t incarnation)
+void
+stage_await_pulse(struct stage *stage, bool (*is)(struct stage *stage, void *arg), void *arg)
 {
 	uv_timer_start(&stage->pulse, beat, 1, 1);
-	stage_until(stage, has_spoken, &incarnation);
+	stage_until(stage, is, arg);
 	uv_timer_stop(&stage->pulse);
+}
+
+void
+stage_await_output(struct stage *stage, uint64_t incarnation, int64_t bytes)
+{
+	struct output wanted = {incarnation, bytes};
+	stage_await_pulse(stage, is_kept, &wanted);
 }
 
 uint64_t
@@ -361,7 +396,7 @@ stage_run(struct stage *stage, enum suite_program program)
 	assert_int_equal(stage_act(stage, QL_ACT_RELEASE, incarnation), 0);
 	stage_await(stage, incarnation, QL_EVENT_RUNNING);
 	if (program >= PROGRAM_STAYS && program <= PROGRAM_NOTICED)
-		await_output(stage, incarnation);
+		stage_await_output(stage, incarnation, 1);
 	return incarnation;
 }
 
@@ -402,7 +437,11 @@ static bool
 is_seen(struct stage *stage, void *arg)
 {
 	const struct wanted *wanted = arg;
-	return stage_place(stage, wanted->incarnation, wanted->kind) >= 0;
+	bool seen = stage_place(stage, wanted->incarnation, wanted->kind) >= 0;
+	if (!seen && stage->impatient)
+		print_message("# never seen: %016llx %s\n", (unsigned long long)wanted->incarnation,
+			ql_event_word(wanted->kind));
+	return seen;
 }
 
 const struct seen *

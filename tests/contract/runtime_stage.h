@@ -45,11 +45,12 @@ struct stage {
 	void (*on_sight)(struct stage *stage, const struct ql_event *event);
 };
 
-void stage_open(struct stage *stage, struct suite_place *place);
+/* Setup and teardown of a play: *state is its place, and the stage while it is played. */
+int stage_set(void **state);
+int stage_clear(void **state);
+
 void stage_close_driver(struct stage *stage);
 void stage_open_driver(struct stage *stage);
-/* Purges every run that is left, closes all, and checks that nothing of the loop stays. */
-void stage_done(struct stage *stage);
 
 /* Submits and returns at once. Every act of a play has an epoch of its own. */
 struct cue *stage_submit(struct stage *stage, enum ql_act_kind kind, uint64_t incarnation);
@@ -77,6 +78,8 @@ uint64_t stage_run(struct stage *stage, enum suite_program program);
 /* Runs the loop until that was seen of the run, since stage_forget_seen. */
 const struct seen *stage_await(struct stage *stage, uint64_t incarnation, enum ql_event_kind kind);
 void stage_until(struct stage *stage, bool (*is)(struct stage *stage, void *arg), void *arg);
+/* The same for what the loop doesn't tell: it is looked at every millisecond. */
+void stage_await_pulse(struct stage *stage, bool (*is)(struct stage *stage, void *arg), void *arg);
 void stage_forget_seen(struct stage *stage);
 
 /* How often that was seen of the run, since stage_forget_seen. */
@@ -85,8 +88,9 @@ int stage_count(const struct stage *stage, uint64_t incarnation, enum ql_event_k
 /* Where in all that was seen; -1 when it was not. */
 int stage_place(const struct stage *stage, uint64_t incarnation, enum ql_event_kind kind);
 
-/* How much output of it is kept so far. */
+/* How much output of it is kept so far; and waits until it is that much. */
 int64_t stage_kept(const struct stage *stage, uint64_t incarnation);
+void stage_await_output(struct stage *stage, uint64_t incarnation, int64_t bytes);
 
 /* Whether list names it now. */
 bool stage_listed(struct stage *stage, uint64_t incarnation);

@@ -4,24 +4,6 @@
 #include "base/rand.h"
 #include "runtime_stage.h"
 
-static int
-set_stage(void **state)
-{
-	static struct stage stage;
-	stage_open(&stage, *state);
-	*state = &stage;
-	return 0;
-}
-
-static int
-clear_stage(void **state)
-{
-	struct stage *stage = *state;
-	*state = stage->place;
-	stage_done(stage);
-	return 0;
-}
-
 static void
 assert_killed(struct stage *stage, uint64_t run)
 {
@@ -429,7 +411,7 @@ many_at_once(void **state)
 	}
 }
 
-#define PLAY(play) cmocka_unit_test_prestate_setup_teardown(play, set_stage, clear_stage, place)
+#define PLAY(play) cmocka_unit_test_prestate_setup_teardown(play, stage_set, stage_clear, place)
 
 int
 runtime_suite_run(struct suite_place *place)
