@@ -155,7 +155,7 @@ read_line(int fd, char ret_line[static QL_PROBE_TEXT], struct ql_err *e)
 	}
 	ret_line[len] = 0;
 	ret_line[strcspn(ret_line, "\n")] = 0;
-	return 0;
+	return len ? 0 : ql_fail(e, QL_E_UNAVAILABLE, "it ended without an answer");
 }
 
 static int
