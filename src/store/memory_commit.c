@@ -39,6 +39,16 @@ entry_free(struct ql_memory_entry *entry)
 }
 
 static void
+entries_free(struct ql_memory_entry **entries)
+{
+	struct ql_memory_entry *entry, *next;
+	HASH_ITER (hh, *entries, entry, next) {
+		HASH_DEL(*entries, entry);
+		entry_free(entry);
+	}
+}
+
+static void
 note_free(struct ql_memory_note *note)
 {
 	free(note->name);
@@ -461,13 +471,9 @@ stage_keep(struct stage *stage)
 static void
 stage_drop(struct stage *stage)
 {
-	struct ql_memory_entry *entry, *next;
-	HASH_ITER (hh, stage->entries, entry, next) {
-		HASH_DEL(stage->entries, entry);
-		entry_free(entry);
-	}
-	struct ql_memory_note *note, *later;
-	DL_FOREACH_SAFE (stage->notes, note, later)
+	entries_free(&stage->entries);
+	struct ql_memory_note *note, *next;
+	DL_FOREACH_SAFE (stage->notes, note, next)
 		note_free(note);
 }
 
@@ -493,13 +499,9 @@ ql_memory_commit(struct ql_memory *memory, struct ql_store_commit *op)
 void
 ql_memory_done(struct ql_memory *memory)
 {
-	struct ql_memory_entry *entry, *next;
-	HASH_ITER (hh, memory->entries, entry, next) {
-		HASH_DEL(memory->entries, entry);
-		entry_free(entry);
-	}
-	struct ql_memory_tomb *tomb, *after;
-	HASH_ITER (hh, memory->tombs, tomb, after) {
+	entries_free(&memory->entries);
+	struct ql_memory_tomb *tomb, *next;
+	HASH_ITER (hh, memory->tombs, tomb, next) {
 		HASH_DEL(memory->tombs, tomb);
 		free(tomb);
 	}

@@ -131,6 +131,16 @@ refuses_an_id_that_exists_and_drops_the_whole_commit(void **state)
 /* ---- states ---- */
 
 static void
+keeps_the_state_of(struct kit *kit, struct ql_change *change)
+{
+	struct ql_state sent = change->record.state;
+	kit_ok(kit, change);
+	struct ql_record kept = kit_get(kit, "one");
+	assert_memory_equal(&kept.state, &sent, sizeof(sent));
+	ql_record_done(&kept);
+}
+
+static void
 keeps_each_field_of_a_state(void **state)
 {
 	struct kit *kit = *state;
@@ -138,11 +148,7 @@ keeps_each_field_of_a_state(void **state)
 	for (int round = 1; round <= 3; round++) {
 		struct ql_change *change = kit_state(kit, "one", 1000 + round);
 		kit_fill_state(&change->record.state, round);
-		struct ql_state sent = change->record.state;
-		kit_ok(kit, change);
-		struct ql_record kept = kit_get(kit, "one");
-		assert_memory_equal(&kept.state, &sent, sizeof(sent));
-		ql_record_done(&kept);
+		keeps_the_state_of(kit, change);
 	}
 }
 
@@ -156,11 +162,7 @@ frees_the_place_of_a_run_that_went(void **state)
 	kit_ok(kit, change);
 	change = kit_state(kit, "one", 1002);
 	memset(&change->record.state.runs[0], 0, sizeof(struct ql_run));
-	struct ql_state sent = change->record.state;
-	kit_ok(kit, change);
-	struct ql_record kept = kit_get(kit, "one");
-	assert_memory_equal(&kept.state, &sent, sizeof(sent));
-	ql_record_done(&kept);
+	keeps_the_state_of(kit, change);
 }
 
 static void

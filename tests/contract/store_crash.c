@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,37 +85,25 @@ live_and_be_killed(const char *path, int from)
 	return answered;
 }
 
-static int64_t
-number_of(const char *path, const char *text)
-{
-	sqlite3 *sql;
-	sqlite3_stmt *stmt;
-	assert_int_equal(sqlite3_open_v2(path, &sql, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(sql, text, -1, &stmt, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-	int64_t number = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	sqlite3_close(sql);
-	return number;
-}
-
 /* The whole of commits 1 to n and nothing else, as each can be told from the others. */
 static void
-holds_all_of(const char *path, int64_t n)
+holds_all_of(struct kit *kit, int64_t n)
 {
-	assert_int_equal(number_of(path, "SELECT max(created_at) - 1000 FROM evaluations"), n);
+	assert_int_equal(kit_raw_number(kit, "SELECT max(created_at) - 1000 FROM evaluations"), n);
 	int64_t forgotten = n > 2 ? n - 2 : 0;
-	assert_int_equal(number_of(path, "SELECT count(*) FROM evaluations"), 2 * n - forgotten);
-	assert_int_equal(number_of(path, "SELECT count(*) FROM tombstones"), forgotten);
-	assert_int_equal(number_of(path, "SELECT count(*) FROM evaluations WHERE status = 0"), 2);
-	assert_int_equal(number_of(path, "SELECT queued FROM meta"), 2);
-	assert_int_equal(number_of(path, "SELECT last_ms FROM meta"), 1000 + n);
+	assert_int_equal(
+		kit_raw_number(kit, "SELECT count(*) FROM evaluations"), 2 * n - forgotten);
+	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM tombstones"), forgotten);
+	assert_int_equal(
+		kit_raw_number(kit, "SELECT count(*) FROM evaluations WHERE status = 0"), 2);
+	assert_int_equal(kit_raw_number(kit, "SELECT queued FROM meta"), 2);
+	assert_int_equal(kit_raw_number(kit, "SELECT last_ms FROM meta"), 1000 + n);
 	int64_t stopped = 2 * (n - 1) - forgotten;
-	assert_int_equal(number_of(path, "SELECT count(*) FROM cancellations"), stopped);
-	assert_int_equal(number_of(path, "SELECT count(*) FROM timeline"), 2 + 2 * stopped);
-	assert_int_equal(number_of(path, "SELECT count(*) FROM payloads"), 2 * n - forgotten);
-	assert_int_equal(number_of(path, "SELECT count(*) FROM pragma_integrity_check"
-					 " WHERE integrity_check <> 'ok'"),
+	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM cancellations"), stopped);
+	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM timeline"), 2 + 2 * stopped);
+	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM payloads"), 2 * n - forgotten);
+	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM pragma_integrity_check"
+					     " WHERE integrity_check <> 'ok'"),
 		0);
 }
 
@@ -128,11 +115,11 @@ keeps_what_it_answered_when_it_is_killed(void **state)
 	int last = 0, ahead = 0;
 	for (int crash = 0; crash < CRASHES; crash++) {
 		int answered = live_and_be_killed(kit->path, last + 1);
-		last = (int)number_of(kit->path, "SELECT max(created_at) - 1000 FROM evaluations");
+		last = (int)kit_raw_number(kit, "SELECT max(created_at) - 1000 FROM evaluations");
 		/* the commit that was under way may be there too, and then as a whole */
 		assert_in_range(last, answered, answered + 1);
 		ahead += last > answered;
-		holds_all_of(kit->path, last);
+		holds_all_of(kit, last);
 	}
 	print_message("# %d commits, %d crashes, %d between the commit and its answer\n", last,
 		CRASHES, ahead);

@@ -148,7 +148,6 @@ fails_when_nothing_can_be_made_durable(void **state)
 #define DISK (2 << 20)
 #define PAYLOAD 40000
 
-/* A small disk of this process alone, in the kit's folder. */
 static int
 mount_small(const char *dir)
 {
@@ -159,6 +158,28 @@ mount_small(const char *dir)
 	char options[32];
 	snprintf(options, sizeof(options), "size=%d", DISK);
 	return mount("none", dir, "tmpfs", 0, options);
+}
+
+/* A small disk of this process alone, in the kit's folder, with a store still to be made on it. */
+static void
+move_to_a_small_disk(struct kit *kit)
+{
+	kit_shut(kit);
+	if (mount_small(kit->dir) == 0)
+		return;
+	print_message("# skipped: a small disk can't be mounted here: %s\n", strerror(errno));
+	skip();
+}
+
+/* Takes up room. */
+static void
+lay_ballast(struct kit *kit, off_t bytes, char ret_path[static 128])
+{
+	snprintf(ret_path, 128, "%s/ballast", kit->dir);
+	int fd = open(ret_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(posix_fallocate(fd, 0, bytes), 0);
+	close(fd);
 }
 
 static struct ql_change *
@@ -185,13 +206,12 @@ fill_up(struct kit *kit)
 }
 
 static void
-use_the_small_disk(struct kit *kit)
+goes_on_when_a_full_disk_has_room_again(void **state)
 {
+	struct kit *kit = *state;
 	char ballast[128];
-	snprintf(ballast, sizeof(ballast), "%s/ballast", kit->dir);
-	int fd = open(ballast, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	assert_int_equal(posix_fallocate(fd, 0, DISK / 4), 0);
-	close(fd);
+	move_to_a_small_disk(kit);
+	lay_ballast(kit, DISK / 4, ballast);
 	if (kit_reopen(kit))
 		fail_msg("%s", kit->err.text);
 	size_t held = (size_t)fill_up(kit);
@@ -205,39 +225,18 @@ use_the_small_disk(struct kit *kit)
 	assert_int_equal(kit_reopen(kit), 0);
 	assert_int_equal(count(kit), 2 * held + 2);
 	kit_shut(kit);
-}
-
-static void
-goes_on_when_a_full_disk_has_room_again(void **state)
-{
-	struct kit *kit = *state;
-	kit_shut(kit);
-	if (mount_small(kit->dir)) {
-		print_message(
-			"# skipped: a small disk can't be mounted here: %s\n", strerror(errno));
-		skip();
-	}
-	use_the_small_disk(kit);
 	assert_int_equal(umount(kit->dir), 0);
 }
 
-/* Not even the file can be made: nothing is left of it that a later start would stumble over. */
+/* What an open that failed half-way leaves is taken up by the next one. */
 static void
 opens_once_a_full_disk_has_room_again(void **state)
 {
 	struct kit *kit = *state;
-	kit_shut(kit);
-	if (mount_small(kit->dir)) {
-		print_message(
-			"# skipped: a small disk can't be mounted here: %s\n", strerror(errno));
-		skip();
-	}
 	char ballast[128];
-	snprintf(ballast, sizeof(ballast), "%s/ballast", kit->dir);
+	move_to_a_small_disk(kit);
 	for (int left = 0; left < 40; left += 4) {
-		int fd = open(ballast, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-		assert_int_equal(posix_fallocate(fd, 0, DISK - (left << 10) - 8192), 0);
-		close(fd);
+		lay_ballast(kit, DISK - (left << 10) - 8192, ballast);
 		assert_int_equal(kit_reopen(kit), -1);
 		assert_int_equal(kit->err.code, QL_E_DISK_FULL);
 		assert_int_equal(uv_run(&kit->loop, UV_RUN_DEFAULT), 0);

@@ -34,20 +34,6 @@ raw_do(const char *path, const char *text)
 	sqlite3_close(sql);
 }
 
-static int64_t
-raw_number(const char *path, const char *text)
-{
-	sqlite3 *sql = raw_open(path);
-	sqlite3_stmt *stmt;
-	if (sqlite3_prepare_v2(sql, text, -1, &stmt, NULL) != SQLITE_OK)
-		fail_msg("%s: %s", text, sqlite3_errmsg(sql));
-	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-	int64_t number = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	sqlite3_close(sql);
-	return number;
-}
-
 static void
 raw_refused(const char *path, const char *text, const char *why)
 {
@@ -193,7 +179,7 @@ refuses_by_itself_what_must_not_be(void **state)
 		" UPDATE t SET eval_id = 'gone', seq = 99; INSERT INTO evaluations SELECT * FROM t",
 		"used before");
 	assert_int_equal(
-		raw_number(kit->path, "SELECT sum(status) FROM evaluations"), QL_STATUS_CANCELLED);
+		kit_raw_number(kit, "SELECT sum(status) FROM evaluations"), QL_STATUS_CANCELLED);
 	raw_do(kit->path, "UPDATE evaluations SET status = 1, attempt = 2 WHERE eval_id = 'done'");
 }
 
@@ -214,8 +200,8 @@ keeps_its_counters(void **state)
 	kit_ok(kit, change);
 	kit_ok(kit, kit_new("d", 1003));
 	kit_shut(kit);
-	assert_int_equal(raw_number(kit->path, "SELECT kept_bytes FROM meta"), 507);
-	assert_int_equal(raw_number(kit->path, "SELECT queued FROM meta"), 1);
+	assert_int_equal(kit_raw_number(kit, "SELECT kept_bytes FROM meta"), 507);
+	assert_int_equal(kit_raw_number(kit, "SELECT queued FROM meta"), 1);
 }
 
 static void
@@ -233,14 +219,14 @@ keeps_the_newest_refusals_only(void **state)
 		change->at = 1000 + i;
 		kit_ok(kit, change);
 	}
-	assert_int_equal(raw_number(kit->path, "SELECT count(*) FROM refusals"), 3);
+	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM refusals"), 3);
 	raw_do(kit->path, "DELETE FROM refusals WHERE eval_id = 'one';"
 			  "UPDATE refusals SET id = 1 WHERE at = 1001");
 	change = kit_change(QL_CHANGE_REFUSAL, "three");
 	change->at = 1003;
 	kit_ok(kit, change);
-	assert_int_equal(raw_number(kit->path, "SELECT count(*) FROM refusals"), 2);
-	assert_int_equal(raw_number(kit->path, "SELECT min(at) FROM refusals"), 1002);
+	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM refusals"), 2);
+	assert_int_equal(kit_raw_number(kit, "SELECT min(at) FROM refusals"), 1002);
 }
 
 /* ---- others on the same file ---- */
@@ -403,17 +389,17 @@ brings_an_older_one_forward(void **state)
 	struct kit *kit = *state;
 	kit_ok(kit, kit_new("one", 1000));
 	kit_shut(kit);
-	assert_int_equal(raw_number(kit->path, "PRAGMA user_version"), 1);
+	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), 1);
 	raw_do(kit->path, "DELETE FROM words WHERE kind = 'phase' AND value = 6");
 	if (open_with(kit, (const char *const[]){second, third, NULL}))
 		fail_msg("%s", kit->err.text);
 	struct ql_store_read op = {.kind = QL_READ_LIST};
 	assert_string_equal(kit_ids(kit, &op), "one");
 	kit_shut(kit);
-	assert_int_equal(raw_number(kit->path, "PRAGMA user_version"), 3);
-	assert_int_equal(raw_number(kit->path, "SELECT later FROM evaluations"), 2);
-	assert_int_equal(raw_number(kit->path, "SELECT count(*) FROM more"), 0);
-	assert_int_equal(raw_number(kit->path, "SELECT count(*) FROM words WHERE kind = 'phase'"),
+	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), 3);
+	assert_int_equal(kit_raw_number(kit, "SELECT later FROM evaluations"), 2);
+	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM more"), 0);
+	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM words WHERE kind = 'phase'"),
 		QL_PHASE_COUNT);
 	stays_untouched(kit, "its version is 3");
 	assert_int_equal(open_with(kit, (const char *const[]){second, third, NULL}), 0);
@@ -427,7 +413,7 @@ makes_a_new_one_at_the_newest_version(void **state)
 	assert_int_equal(unlink(kit->path), 0);
 	assert_int_equal(open_with(kit, (const char *const[]){"no SQL at all", NULL}), 0);
 	kit_shut(kit);
-	assert_int_equal(raw_number(kit->path, "PRAGMA user_version"), 2);
+	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), 2);
 }
 
 static void
@@ -439,9 +425,9 @@ stays_what_it_was_when_a_step_fails(void **state)
 	assert_int_equal(open_with(kit, (const char *const[]){second, "UPDATE nothing", NULL}), -1);
 	assert_non_null(strstr(kit->err.text, "version 2 to 3"));
 	assert_int_equal(uv_run(&kit->loop, UV_RUN_DEFAULT), 0);
-	assert_int_equal(raw_number(kit->path, "PRAGMA user_version"), 1);
+	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), 1);
 	assert_int_equal(
-		raw_number(kit->path, "SELECT count(*) FROM sqlite_schema WHERE name = 'more'"), 0);
+		kit_raw_number(kit, "SELECT count(*) FROM sqlite_schema WHERE name = 'more'"), 0);
 	assert_int_equal(kit_reopen(kit), 0);
 	struct ql_store_read op = {.kind = QL_READ_LIST};
 	assert_string_equal(kit_ids(kit, &op), "one");

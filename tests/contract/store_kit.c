@@ -1,6 +1,7 @@
 #include "store_kit.h"
 
 #include <dirent.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -296,6 +297,21 @@ kit_ids(struct kit *kit, struct ql_store_read *op)
 	op->next_cursor = next_cursor;
 	op->next_at = next_at;
 	return text;
+}
+
+int64_t
+kit_raw_number(struct kit *kit, const char *sql)
+{
+	sqlite3 *raw;
+	sqlite3_stmt *stmt;
+	assert_int_equal(sqlite3_open_v2(kit->path, &raw, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	if (sqlite3_prepare_v2(raw, sql, -1, &stmt, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(raw));
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	int64_t number = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	sqlite3_close(raw);
+	return number;
 }
 
 /* ---- states ---- */

@@ -78,6 +78,9 @@ struct ql_record kit_get(struct kit *kit, const char *eval_id);
 /* The eval_ids of a read, with blanks between, to be compared; the static text of the last call. */
 const char *kit_ids(struct kit *kit, struct ql_store_read *op);
 
+/* The first number that the database itself answers, by a connection of the test's own. */
+int64_t kit_raw_number(struct kit *kit, const char *sql);
+
 /* Fills every field with a number of its own, within its words. */
 void kit_fill_state(struct ql_state *ret_state, int seed);
 
