@@ -27,7 +27,6 @@ ql_db_open(struct ql_db *db, const char *path, int flags, struct ql_err *e)
 		return -1;
 	}
 	sqlite3_busy_timeout(db->sql, QL_STORE_BUSY_MS);
-	sqlite3_db_config(db->sql, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_db_config(db->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	return 0;
 }

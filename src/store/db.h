@@ -23,7 +23,7 @@ struct ql_db {
 	sqlite3_stmt *statements[QL_SQL_COUNT]; /* prepared at their first use */
 };
 
-/* flags: SQLITE_OPEN_READONLY or _READWRITE. Never makes a file, never checkpoints at its close. */
+/* flags: SQLITE_OPEN_READONLY or _READWRITE. Never makes a file. */
 int ql_db_open(struct ql_db *db, const char *path, int flags, struct ql_err *e);
 
 /* Safe on a zeroed struct. */

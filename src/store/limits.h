@@ -19,7 +19,7 @@
 
 /*
  * The write-ahead log is copied into the database by a thread of its own once it has so many
- * pages; the writer itself does it, and waits, only when the log has outgrown the second bound.
+ * pages; where that one can't keep up, the writer does it too once it has the second number.
  */
 #define QL_STORE_WAL_PAGES 4000
 #define QL_STORE_WAL_PAGES_MAX 32000

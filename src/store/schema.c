@@ -165,9 +165,5 @@ ql_schema_apply(struct ql_db *db, int version, const char *const *steps, struct 
 		return 0;
 	if (ql_db_do(db, QL_SQL_BEGIN_WRITE, e))
 		return -1;
-	if (climb(db, version, steps, e) == 0)
-		return 0;
-	if (!sqlite3_get_autocommit(db->sql))
-		ql_db_do(db, QL_SQL_ROLLBACK, NULL);
-	return -1;
+	return climb(db, version, steps, e);
 }

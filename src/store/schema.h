@@ -19,7 +19,7 @@ extern const char *const ql_schema_steps[];
 /* Looks at the file without writing: 0 = there is none or it is empty, else its version. */
 int ql_schema_probe(const char *path, const char *const *steps, int *ret_version, struct ql_err *e);
 
-/* Brings it from that version to the newest. */
+/* Brings it from that version to the newest; on -1 the caller closes the connection. */
 int ql_schema_apply(struct ql_db *db, int version, const char *const *steps, struct ql_err *e);
 
 #endif

@@ -25,7 +25,7 @@ CREATE TABLE words (
 -- each of a commit's changes would write one more page, somewhere.
 CREATE TABLE evaluations (
 	seq INTEGER PRIMARY KEY,
-	eval_id TEXT NOT NULL UNIQUE,
+	eval_id TEXT NOT NULL UNIQUE CHECK (length(eval_id) BETWEEN 1 AND {last id}),
 	owner TEXT,
 	language TEXT,
 	queue TEXT,

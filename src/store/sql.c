@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "core/state.h"
+#include "core/record.h"
 #include "store/limits.h"
 
 const char ql_sql_schema[] =
@@ -91,6 +91,8 @@ fill_last(struct ql_buf *buf, const char *kind, size_t len)
 {
 	if (after(kind, "run}"))
 		return ql_buf_addf(buf, "%d", QL_RUNS - 1);
+	if (after(kind, "id}"))
+		return ql_buf_addf(buf, "%d", QL_EVAL_ID - 1);
 	if (after(kind, "priority}"))
 		return ql_buf_addf(buf, "%d", QL_STORE_PRIORITY_MAX);
 	for (const struct ql_sql_words *words = ql_sql_words; words->kind; words++) {

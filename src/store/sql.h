@@ -2,7 +2,7 @@
  * SQL text, with the columns and numbers that come from the tables of src/core filled in:
  *	{eval:…} {cancel:…} {run:…}	the text once for each field of field_*.def, $ being its name
  *	{last WORDS}			the highest number of enum ql_WORDS, of a run's place, of a
- *					priority
+ *					priority, of an eval_id's characters
  *	{settled}			the set of the settled statuses: 1 << each
  *	{queued}			the number of the status queued
  */

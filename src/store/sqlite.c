@@ -39,20 +39,23 @@ saw_log(void *arg, sqlite3 *sql, const char *name, int pages)
 	return SQLITE_OK;
 }
 
-/* Waits until the log can begin anew, at most QL_STORE_BUSY_MS; the commit is made either way. */
+/*
+ * Between two commits nothing is added to the log, so that all of it can be copied and the next
+ * commit begins it anew, unless someone reads from its older part: nobody is waited for.
+ */
 static void
-restart_log(struct sqlite *sqlite)
+catch_up(struct sqlite *sqlite)
 {
 	if (sqlite->log_pages > QL_STORE_WAL_PAGES_MAX)
 		sqlite3_wal_checkpoint_v2(
-			sqlite->writer.sql, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+			sqlite->writer.sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
 static int
 commit(struct ql_driver *driver, struct ql_store_commit *op)
 {
 	struct sqlite *sqlite = (struct sqlite *)driver;
-	restart_log(sqlite);
+	catch_up(sqlite);
 	int rc = ql_sqlite_commit(&sqlite->writer, op);
 	if (sqlite->log_pages > QL_STORE_WAL_PAGES)
 		ql_copier_wake(&sqlite->copier);
@@ -80,7 +83,7 @@ keep_clock(struct ql_store *store, const struct ql_clock *clock, struct ql_err *
 	return 0;
 }
 
-/* A clean end leaves one file: the log is copied and goes with the last connection. */
+/* A clean end leaves one file: the log is copied and goes with the last connection, the writer's. */
 static void
 close_store(struct ql_store *store)
 {
@@ -89,8 +92,6 @@ close_store(struct ql_store *store)
 	ql_copier_stop(&sqlite->copier);
 	for (int i = 0; i < QL_STORE_READERS; i++)
 		ql_db_close(&sqlite->readers[i]);
-	if (sqlite->writer.sql)
-		sqlite3_db_config(sqlite->writer.sql, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	ql_db_close(&sqlite->writer);
 	free(sqlite->path);
 	free(sqlite);

@@ -25,7 +25,9 @@ read_columns(sqlite3_stmt *stmt, struct ql_record *ret_record, int32_t *ret_canc
 		&record->actor, &record->reason};
 	int failed = 0;
 	const char *eval_id = (const char *)sqlite3_column_text(stmt, 0);
-	failed |= !eval_id || ql_str_copy(record->eval_id, sizeof(record->eval_id), eval_id);
+	if (!eval_id)
+		return -1;
+	ql_str_copy(record->eval_id, sizeof(record->eval_id), eval_id);
 	for (int i = 0; i < 6; i++)
 		failed |= ql_field_read_text(stmt, 1 + i, texts[i]);
 	record->priority = sqlite3_column_int(stmt, 7);

@@ -21,6 +21,8 @@
 static atomic_int syncs;
 static atomic_int writes;
 static atomic_int fail_write_at; /* this one of `writes` fails with EIO; 0 = none */
+static atomic_int reads;
+static atomic_int fail_read_at;
 static atomic_int fail_syncs; /* each one fails with EIO */
 
 static bool
@@ -60,9 +62,20 @@ fdatasync(int fd)
 	return sync_by(SYS_fdatasync, fd);
 }
 
+ssize_t
+pread64(int fd, void *ret_bytes, size_t len, off64_t at)
+{
+	if (atomic_fetch_add(&reads, 1) + 1 != atomic_load(&fail_read_at))
+		return syscall(SYS_pread64, fd, ret_bytes, len, at);
+	errno = EIO;
+	return -1;
+}
+
 static void
 reset_calls(void)
 {
+	atomic_store(&fail_read_at, 0);
+	atomic_store(&reads, 0);
 	atomic_store(&fail_write_at, 0);
 	atomic_store(&fail_syncs, 0);
 	atomic_store(&writes, 0);
@@ -143,10 +156,47 @@ fails_when_nothing_can_be_made_durable(void **state)
 	assert_int_equal(count(kit), 4);
 }
 
+#define PAYLOAD 40000
+
+static struct ql_change *
+large(int n)
+{
+	struct ql_change *changes = two_of(n);
+	for (struct ql_change *change = changes; change; change = change->next) {
+		free(change->record.payload);
+		change->record.payload = calloc(1, PAYLOAD);
+		memset(change->record.payload, 'x', PAYLOAD - 1);
+	}
+	return changes;
+}
+
+/* More than a reader keeps in its cache, so that each read asks the disk. */
+static void
+reads_all_or_nothing(void **state)
+{
+	struct kit *kit = *state;
+	for (int n = 0; n < 100; n++)
+		kit_ok(kit, large(n));
+	int failed = 0;
+	for (int at = 1; at < 2000; at += 37) {
+		struct ql_store_read op = {.kind = QL_READ_LIST, .filter = {.with_payload = true}};
+		reset_calls();
+		atomic_store(&fail_read_at, at);
+		int status = kit_read(kit, &op); /* which looks for results after a failure */
+		assert_int_equal(
+			status ? kit->err.code : QL_E_OK, status ? QL_E_UNAVAILABLE : QL_E_OK);
+		assert_int_equal(op.record_count, status ? 0 : 200);
+		failed += status != 0;
+		ql_store_read_done(&op);
+	}
+	reset_calls();
+	assert_true(failed > 20);
+	assert_int_equal(count(kit), 200);
+}
+
 /* ---- a full disk ---- */
 
 #define DISK (2 << 20)
-#define PAYLOAD 40000
 
 static int
 mount_small(const char *dir)
@@ -180,18 +230,6 @@ lay_ballast(struct kit *kit, off_t bytes, char ret_path[static 128])
 	assert_true(fd >= 0);
 	assert_int_equal(posix_fallocate(fd, 0, bytes), 0);
 	close(fd);
-}
-
-static struct ql_change *
-large(int n)
-{
-	struct ql_change *changes = two_of(n);
-	for (struct ql_change *change = changes; change; change = change->next) {
-		free(change->record.payload);
-		change->record.payload = calloc(1, PAYLOAD);
-		memset(change->record.payload, 'x', PAYLOAD - 1);
-	}
-	return changes;
 }
 
 static int
@@ -255,6 +293,7 @@ main(int argc, char **argv)
 		KIT_CASE(answers_after_the_disk_said_yes),
 		KIT_CASE(fails_as_a_whole_at_each_write),
 		KIT_CASE(fails_when_nothing_can_be_made_durable),
+		KIT_CASE(reads_all_or_nothing),
 		KIT_CASE(goes_on_when_a_full_disk_has_room_again),
 		KIT_CASE(opens_once_a_full_disk_has_room_again),
 	};
