@@ -47,13 +47,15 @@ CREATE TABLE evaluations (
 ) STRICT;
 
 -- Each place has indexes of its own, so that a change of status writes few pages. A list is merged
--- from them: the live ones, those waiting with each priority, those done with each status.
-CREATE INDEX evaluations_waiting ON evaluations (priority DESC, seq, owner) WHERE place = 0;
+-- from them: the live ones, those waiting with each priority, those done with each status. They
+-- end with all that is asked of them, place too, so that no row is looked at.
+CREATE INDEX evaluations_waiting ON evaluations (priority DESC, seq, owner, place)
+	WHERE place = 0;
 CREATE INDEX evaluations_overdue ON evaluations (queue_until) WHERE place = 0 AND queue_until > 0;
 CREATE INDEX evaluations_live ON evaluations (place) WHERE place = 1;
-CREATE INDEX evaluations_done ON evaluations (status, seq, owner) WHERE place = 2;
-CREATE INDEX evaluations_finished ON evaluations (finished_at, seq, past_bytes, output_bytes, checkpoint_bytes)
-	WHERE place = 2;
+CREATE INDEX evaluations_done ON evaluations (status, seq, owner, place) WHERE place = 2;
+CREATE INDEX evaluations_finished ON evaluations (finished_at, seq, past_bytes, output_bytes,
+	checkpoint_bytes, place) WHERE place = 2;
 CREATE INDEX evaluations_owner ON evaluations (owner, seq);
 CREATE INDEX evaluations_supersedes ON evaluations (owner, supersedes, seq)
 	WHERE supersedes IS NOT NULL AND place <> 2;

@@ -150,8 +150,11 @@ fails_when_nothing_can_be_made_durable(void **state)
 	atomic_store(&fail_syncs, 1);
 	for (int i = 0; i < 3; i++)
 		kit_refused(kit, two_of(2), QL_E_UNAVAILABLE);
+	kit_refused(kit, NULL, QL_E_UNAVAILABLE); /* no change asks whether it works again */
 	assert_int_equal(count(kit), 2);
 	reset_calls();
+	kit_ok(kit, NULL);
+	assert_true(atomic_load(&syncs) >= 1);
 	kit_ok(kit, two_of(2));
 	assert_int_equal(count(kit), 4);
 }

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "store/limits.h"
 #include "store/schema.h"
+#include "store/sql.h"
 #include "store/sqlite.h"
 #include "store_kit.h"
 
@@ -228,6 +229,59 @@ keeps_the_newest_refusals_only(void **state)
 	kit_ok(kit, change);
 	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM refusals"), 2);
 	assert_int_equal(kit_raw_number(kit, "SELECT min(at) FROM refusals"), 1002);
+}
+
+/* ---- how it is asked ---- */
+
+/* What may be gone through from end to end: one row, one evaluation's own, or an index alone. */
+static bool
+scans_little(const char *plan)
+{
+	static const char *const small[] = {"meta", "json_each", "j VIRTUAL", "chain", "CONSTANT",
+		"(subquery", "evaluations USING COVERING INDEX"};
+	if (strncmp(plan, "SCAN ", 5) != 0)
+		return true;
+	for (size_t i = 0; i < sizeof(small) / sizeof(small[0]); i++) {
+		if (!strncmp(plan + 5, small[i], strlen(small[i])))
+			return true;
+	}
+	return false;
+}
+
+static void
+check_plan(sqlite3 *sql, const char *text)
+{
+	struct ql_err e;
+	struct ql_buf filled = {0};
+	sqlite3_stmt *stmt;
+	ql_buf_adds(&filled, "EXPLAIN QUERY PLAN ");
+	if (ql_sql_fill(&filled, text, &e))
+		fail_msg("%s", e.text);
+	if (sqlite3_prepare_v2(sql, filled.data, -1, &stmt, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", filled.data, sqlite3_errmsg(sql));
+	while (sqlite3_step(stmt) == SQLITE_ROW) {
+		const char *plan = (const char *)sqlite3_column_text(stmt, 3);
+		bool sorts = strstr(plan, "TEMP B-TREE") && !strstr(text, "FROM refusals");
+		if (sorts || !scans_little(plan))
+			fail_msg("%s: %s", text, plan);
+	}
+	sqlite3_finalize(stmt);
+	ql_buf_done(&filled);
+}
+
+static void
+finds_everything_by_an_index(void **state)
+{
+	static const char *const texts[] = {
+#define X(name, text) text,
+#include "store/statement.def"
+#undef X
+	};
+	struct kit *kit = *state;
+	sqlite3 *sql = raw_open(kit->path);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		check_plan(sql, texts[i]);
+	sqlite3_close(sql);
 }
 
 /* ---- others on the same file ---- */
@@ -451,6 +505,7 @@ main(int argc, char **argv)
 		KIT_CASE(refuses_by_itself_what_must_not_be),
 		KIT_CASE(keeps_its_counters),
 		KIT_CASE(keeps_the_newest_refusals_only),
+		KIT_CASE(finds_everything_by_an_index),
 		KIT_CASE(waits_for_another_process_but_not_for_ever),
 		KIT_CASE(copies_its_log_while_it_runs),
 		KIT_CASE(leaves_a_newer_one_alone),
