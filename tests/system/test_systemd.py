@@ -19,7 +19,7 @@ After=basic.target
 
 [Service]
 Type=oneshot
-ExecStart=/usr/bin/python3 {HERE}/systemd_inside.py /result.json
+ExecStart=/usr/bin/python3 {HERE}/systemd_inside.py /result.json {TOP}
 ExecStopPost=/usr/bin/systemctl exit 0
 """
 
@@ -105,3 +105,11 @@ def test_nothing_is_left(seen):
 
 def test_the_server_has_a_scope_whose_cgroups_are_its_own(seen):
     assert ".scope" in seen["cgroup"]
+
+
+@pytest.mark.parametrize("user", ["root", "walker"])
+def test_make_run_is_lent_a_scope(seen, user):
+    assert seen[user]["status"] == "succeeded" and seen[user]["exit"] == 0
+    assert ".scope" in seen[user]["cgroup"]
+    if user != "root":
+        assert "user@" in seen[user]["cgroup"]
