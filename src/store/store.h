@@ -43,7 +43,8 @@ enum ql_change_kind {
 			      above the stored one) clears them all first */
 	QL_CHANGE_FORGET, /* delete a settled evaluation, its timeline, cancellations and payload;
 			      its tombstone stays, so that the id is never used again */
-	QL_CHANGE_REFUSAL, /* a stop that was refused: record.eval_id, actor, reason, and the row */
+	QL_CHANGE_REFUSAL, /* a stop that was refused: record.eval_id, actor, reason, and the row,
+			      which the timeline of that evaluation shows too; `at` is never 0 */
 	QL_CHANGE_REPLAY, /* an Idempotency-Key: key, fingerprint, record.owner and eval_ids */
 	QL_CHANGE_REPORT, /* the storage service's view of it: record.eval_id and report */
 };
@@ -102,8 +103,9 @@ enum ql_read_kind {
 				  keep_bytes of output and checkpoint; up to limit */
 	QL_READ_TIMELINE, /* filter.eval_id, oldest first: rows (of filter.attempt when not 0) */
 	QL_READ_CANCELLATIONS, /* filter (eval_id and attempt, or owner, mode, actor, statuses, since);
-				  newest first; next_cursor. Each record shows that attempt's
-				  cancellation, its actor and reason */
+				  newest first; next_cursor. Each record shows that attempt: its
+				  number, its cancellation, its actor and reason, and no runs
+				  where it isn't the current one; all else is as of now */
 	QL_READ_REPLAY, /* filter.owner, replay_key: fingerprint and ids */
 	QL_READ_TAKEN, /* ids: which of these exist or have a tombstone -> taken */
 	QL_READ_REPORT, /* filter.eval_id: text */
