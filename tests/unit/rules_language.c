@@ -1,10 +1,14 @@
 /* The languages: each in the table is either found with all it needs, or refused by name. */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -47,6 +51,35 @@ test_unknown_is_refused(void **state)
 	}
 }
 
+/* In a mount namespace in which bash can't be run. 0 = refused as it should be, 77 = no namespace. */
+static int
+look_without_bash(void)
+{
+	struct ql_err e = {0};
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) ||
+		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+		mount("/dev/null", "/usr/bin/bash", NULL, MS_BIND, NULL))
+		return 77;
+	if (ql_language_find("bash", &e))
+		return 1;
+	return strstr(e.text, "language bash needs the program 'bash'") ? 0 : 2;
+}
+
+static void
+test_a_missing_interpreter_is_named(void **state)
+{
+	(void)state;
+	int status;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(look_without_bash());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void
 test_a_file_tells_its_language(void **state)
 {
@@ -67,6 +100,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_is_found),
 		cmocka_unit_test(test_unknown_is_refused),
+		cmocka_unit_test(test_a_missing_interpreter_is_named),
 		cmocka_unit_test(test_a_file_tells_its_language),
 	};
 	return cmocka_run_group_tests_name("language", tests, NULL, NULL);
