@@ -16,6 +16,7 @@ lose(struct ql_supervisor *sup)
 {
 	ql_loop_remove(&sup->loop, &sup->conn);
 	sup->linger_at = ql_sys_now_ms() + QL_RUNNER_LINGER_MS;
+	ql_conn_listen(sup);
 }
 
 static void
@@ -43,19 +44,29 @@ listener_ready(void *arg, struct ql_source *source, uint32_t events)
 }
 
 /* Bound by a relative name: a socket's path has 108 bytes, a data folder's may have more. */
-int
-ql_conn_listen(struct ql_supervisor *sup, struct ql_err *e)
+static int
+open_listener(const struct ql_supervisor *sup)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = QL_RUNNER_SOCK};
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	unlinkat(sup->dir, QL_RUNNER_SOCK, 0);
 	if (fd < 0 || fchdir(sup->dir) || bind(fd, (struct sockaddr *)&address, sizeof(address)) ||
-		listen(fd, 4) || chdir("/")) {
-		ql_fail_sys(e, "listen in the run folder");
+		listen(fd, 4) || chdir("/"))
 		ql_fd_done(&fd);
-		return -1;
-	}
-	return ql_loop_add(&sup->loop, &sup->listener, fd, EPOLLIN, listener_ready, sup, e);
+	return fd;
+}
+
+/* Where there is no room for the socket now, there may be later. */
+void
+ql_conn_listen(struct ql_supervisor *sup)
+{
+	sup->listen_at = 0;
+	if (sup->listener.fd >= 0)
+		return;
+	int fd = open_listener(sup);
+	if (fd < 0 ||
+		ql_loop_add(&sup->loop, &sup->listener, fd, EPOLLIN, listener_ready, sup, NULL))
+		sup->listen_at = ql_sys_now_ms() + QL_RUNNER_WATCH_MS;
 }
 
 /* A server that doesn't read loses the connection; the next one gets the whole truth again. */

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -64,20 +63,7 @@ ql_file_write(int fd, const void *data, size_t len)
 }
 
 int
-ql_file_replace(int dir, const char *name, const void *data, size_t len, struct ql_err *e)
+ql_file_overwrite(int fd, const void *data, size_t len)
 {
-	char temp[64];
-	snprintf(temp, sizeof(temp), "%s.new", name);
-	QL_CLEAN_FD int fd =
-		openat(dir, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return ql_fail_sys(e, "make %s", temp);
-	if (ql_file_write(fd, data, len)) {
-		ql_fail_sys(e, "write %s", temp);
-		unlinkat(dir, temp, 0);
-		return -1;
-	}
-	if (renameat(dir, temp, dir, name))
-		return ql_fail_sys(e, "rename %s", temp);
-	return 0;
+	return pwrite(fd, data, len, 0) == (ssize_t)len ? 0 : -1;
 }

@@ -22,7 +22,7 @@ int ql_file_poke_at(int dir, const char *name, const char *text);
 /* All of the bytes. -1 with errno. */
 int ql_file_write(int fd, const void *data, size_t len);
 
-/* Makes or replaces a file by rename, so that a reader sees the old one or the new one. */
-int ql_file_replace(int dir, const char *name, const void *data, size_t len, struct ql_err *e);
+/* In one write, from the start of the file. */
+int ql_file_overwrite(int fd, const void *data, size_t len);
 
 #endif

@@ -3,7 +3,6 @@
  *	quell-runner start|recover <run folder>
  *	quell-runner --probe [<cgroup v2 folder>]	what this host enforces, in one line
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -27,10 +26,10 @@ init(struct ql_supervisor *sup, const char *folder)
 {
 	struct ql_source *sources[] = {&sup->listener, &sup->conn, &sup->report, &sup->builder,
 		&sup->init, &sup->program, &sup->events, &sup->streams[0], &sup->streams[1]};
-	int *fds[] = {&sup->dir, &sup->keep, &sup->checkpoint, &sup->pidns, &sup->life,
-		&sup->output.data, &sup->output.index, &sup->notice.dir, &sup->notice.file,
-		&sup->plan.life, &sup->plan.report, &sup->plan.output[0], &sup->plan.output[1],
-		&sup->plan.code, &sup->plan.checkpoint, &sup->plan.doors[0]};
+	int *fds[] = {&sup->dir, &sup->keep, &sup->status_fd, &sup->checkpoint, &sup->pidns,
+		&sup->life, &sup->output.data, &sup->output.index, &sup->notice.dir,
+		&sup->notice.file, &sup->plan.life, &sup->plan.report, &sup->plan.output[0],
+		&sup->plan.output[1], &sup->plan.code, &sup->plan.checkpoint, &sup->plan.doors[0]};
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
 		sources[i]->fd = -1;
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
@@ -91,12 +90,9 @@ static int
 begin(struct ql_supervisor *sup, bool recover, struct ql_err *e)
 {
 	struct ql_err why = {0};
-	if (take_descriptors(e) || take_name(sup, e) || ql_loop_init(&sup->loop, e) ||
-		ql_conn_listen(sup, e))
+	if (take_descriptors(e) || take_name(sup, e) || ql_loop_init(&sup->loop, e))
 		return -1;
 	int unread = read_spec(sup, &why);
-	if (recover && ql_status_read(sup->dir, &sup->status, &why) && why.sys != ENOENT)
-		return ql_fail(e, why.code, "%s", why.text);
 	if (recover)
 		ql_recover(sup);
 	ql_conn_take(sup, QL_RUNNER_CONN_FD);
@@ -110,7 +106,7 @@ begin(struct ql_supervisor *sup, bool recover, struct ql_err *e)
 static int64_t
 next_deadline(const struct ql_supervisor *sup)
 {
-	const int64_t deadlines[] = {sup->stuck_at, sup->hint_at, sup->linger_at};
+	const int64_t deadlines[] = {sup->stuck_at, sup->hint_at, sup->linger_at, sup->listen_at};
 	int64_t next = 0;
 	for (size_t i = 0; i < sizeof(deadlines) / sizeof(deadlines[0]); i++) {
 		if (deadlines[i] && (!next || deadlines[i] < next))
@@ -130,6 +126,8 @@ meet_deadlines(struct ql_supervisor *sup)
 		sup->status.truth.output_bytes = sup->output.bytes;
 		ql_conn_tell(sup, QL_TELL_OUTPUT, NULL);
 	}
+	if (sup->listen_at && now >= sup->listen_at)
+		ql_conn_listen(sup);
 	if (!sup->linger_at || now < sup->linger_at)
 		return;
 	sup->linger_at = 0;

@@ -5,10 +5,10 @@
  *	lock	flock'ed by whoever answers for the run; see below
  *	spec	what to run: NUL-terminated "key=value" strings, see the keys below
  *	code	the program's text, when the spec has a code_name
- *	status	struct ql_runner_status, replaced by rename at each change: what happened is known
- *		even when the supervisor died after it. Not synced: after a host crash the boot id says
- *		that nothing of the run can be alive
- *	sock	a listening SOCK_SEQPACKET socket, there while a supervisor answers
+ *	status	struct ql_runner_status, from before anything is made of the run; overwritten at
+ *		each change: what happened is known even when the supervisor died after it. Not
+ *		synced: after a host crash the boot id says that nothing of the run can be alive
+ *	sock	a listening SOCK_SEQPACKET socket, from when the first connection was lost on
  *
  * Starting. The server opens `lock`, takes flock(LOCK_EX | LOCK_NB), and spawns, in a new session,
  *	quell-runner start <run folder>
@@ -19,7 +19,8 @@
  * and has started nothing.
  *
  * Coming back. A server that finds a run folder tries the lock. Taken: it connects to `sock` (a
- * refusal or no file: the supervisor is just starting or ending; try again, lock first). Free: the
+ * refusal or no file: the supervisor is just starting or ending, or has not seen yet that it lost
+ * the connection before; try again, lock first). Free: the
  * supervisor is dead, or ended after its linger; the server then spawns, with the same descriptors,
  *	quell-runner recover <run folder>
  * which never starts the program: it kills what is left of the run, proves it, and then answers
@@ -203,6 +204,7 @@ struct ql_runner_status {
 	int32_t uid;
 	uint64_t init_start;
 	char cgroups[QL_RUNNER_CGROUPS][QL_RUNNER_CGROUP_PATH]; /* absolute; empty = none */
+	uint64_t end; /* the magic again: all of it is there */
 };
 
 #endif

@@ -49,10 +49,29 @@ watch_what_is_left(struct ql_supervisor *sup)
 		watch(sup, &sup->init, status->init_pid, status->init_start);
 }
 
+/*
+ * Without a status that can be read it is not known whether the program ran; what is left of it can
+ * be found by the names that its spec leads to.
+ */
+static void
+read_status(struct ql_supervisor *sup)
+{
+	struct ql_runner_status *status = &sup->status;
+	uint64_t incarnation = status->incarnation;
+	if (ql_status_read(sup->dir, status) != QL_STATUS_DAMAGED)
+		return;
+	*status = (struct ql_runner_status){.incarnation = incarnation};
+	status->truth.phase = QL_RUNNER_RUNNING;
+	status->uid = (int32_t)(sup->spec.uid ? (uid_t)sup->spec.uid : geteuid());
+	if (sup->spec.instance)
+		ql_start_name_cgroups(sup);
+}
+
 void
 ql_recover(struct ql_supervisor *sup)
 {
 	struct ql_runner_truth *truth = &sup->status.truth;
+	read_status(sup);
 	sup->keep = sup->spec.keep ? open(sup->spec.keep, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	ql_cgroup_load(&sup->group, sup->status.cgroups);
 	if (ql_end_is_final(sup))

@@ -55,22 +55,29 @@ open_files(struct ql_supervisor *sup, struct ql_err *e)
 		&sup->plan.checkpoint, e);
 }
 
+void
+ql_start_name_cgroups(struct ql_supervisor *sup)
+{
+	char name[64];
+	struct ql_cgroup_host host;
+	snprintf(name, sizeof(name), "quell-%s-%016" PRIx64, sup->spec.instance,
+		sup->spec.incarnation);
+	ql_cgroup_find(sup->spec.cgroup, &host);
+	ql_cgroup_name(&host, name, &sup->group);
+	memcpy(sup->status.cgroups, sup->group.paths, sizeof(sup->status.cgroups));
+}
+
 /* The names are durable before there is anything to be found by them. */
 static int
 make_cgroups(struct ql_supervisor *sup, struct ql_err *e)
 {
-	char name[64];
-	struct ql_cgroup_host host;
 	const struct ql_spec *spec = &sup->spec;
 	const struct ql_cgroup_limits limits = {
 		.memory_bytes = spec->memory_mb << 20,
 		.pids = spec->pids + 2, /* the builder and PID 1 */
 		.cpu_milli = spec->cpu_milli,
 	};
-	snprintf(name, sizeof(name), "quell-%s-%016" PRIx64, spec->instance, spec->incarnation);
-	ql_cgroup_find(spec->cgroup, &host);
-	ql_cgroup_name(&host, name, &sup->group);
-	memcpy(sup->status.cgroups, sup->group.paths, sizeof(sup->status.cgroups));
+	ql_start_name_cgroups(sup);
 	if (ql_status_write(sup, e))
 		return -1;
 	ql_cgroup_make(&sup->group, &limits);

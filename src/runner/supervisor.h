@@ -28,11 +28,18 @@
 
 #define QL_ASK_COUNT (QL_ASK_FORGET + 1)
 
+enum ql_status_found {
+	QL_STATUS_NONE, /* nothing was ever made */
+	QL_STATUS_READ,
+	QL_STATUS_DAMAGED, /* the host went down while it was on its way to the disk */
+};
+
 struct ql_supervisor {
 	const char *folder; /* absolute path of the run folder */
 	int dir; /* that folder */
 	char mark[32]; /* as it stands in the program's environment */
 	int keep; /* the keep folder, or -1 */
+	int status_fd; /* the status file, or -1 */
 	struct ql_loop loop;
 	struct ql_runner_status status;
 	struct ql_spec spec;
@@ -64,9 +71,11 @@ struct ql_supervisor {
 	int64_t stuck_at; /* deadlines; 0 = none */
 	int64_t hint_at;
 	int64_t linger_at;
+	int64_t listen_at;
 };
 
 /* start.c. Its failures become FAILED_START. */
+void ql_start_name_cgroups(struct ql_supervisor *sup);
 void ql_start(struct ql_supervisor *sup);
 void ql_start_fail(struct ql_supervisor *sup, const struct ql_err *e);
 void ql_start_take_reports(struct ql_supervisor *sup); /* of the run's processes; never waits */
@@ -83,7 +92,7 @@ void ql_end_process_ready(void *arg, struct ql_source *source, uint32_t events);
 void ql_end_events_ready(void *arg, struct ql_source *source, uint32_t events);
 void ql_end_stream_ready(void *arg, struct ql_source *source, uint32_t events);
 
-/* recover.c: what an earlier supervisor left; status was read. */
+/* recover.c: what an earlier supervisor left. */
 void ql_recover(struct ql_supervisor *sup);
 
 /* ask.c */
@@ -91,15 +100,15 @@ void ql_ask_handle(struct ql_supervisor *sup, const struct ql_runner_ask *ask);
 int ql_ask_salvage(struct ql_supervisor *sup, struct ql_err *e);
 
 /* conn.c */
-int ql_conn_listen(struct ql_supervisor *sup, struct ql_err *e);
+void ql_conn_listen(struct ql_supervisor *sup); /* for the next server */
 void ql_conn_take(struct ql_supervisor *sup, int fd); /* the newest; tells it the truth so far */
 void ql_conn_tell(struct ql_supervisor *sup, enum ql_runner_tell_kind kind, const char *text);
 void ql_conn_answer(struct ql_supervisor *sup, const struct ql_runner_ask *ask,
 	enum ql_runner_tell_kind kind, const char *text);
 void ql_conn_tell_truth(struct ql_supervisor *sup);
 
-/* status.c. A write that fails leaves the old one. */
+/* status.c */
 int ql_status_write(struct ql_supervisor *sup, struct ql_err *e);
-int ql_status_read(int dir, struct ql_runner_status *ret_status, struct ql_err *e);
+enum ql_status_found ql_status_read(int dir, struct ql_runner_status *ret_status);
 
 #endif

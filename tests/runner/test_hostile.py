@@ -69,7 +69,6 @@ def test_killed(place, code):
     assert run.do(KILL).kind == ACK
     truth = run.end().truth
     assert (truth.exit_signal, truth.unasked) == (signal.SIGKILL, 0)
-    assert run.cgroups() == []
     assert run.forget() == 0
     assert run.processes() == [] and run.cgroups() == []
 

@@ -9,7 +9,7 @@ import pytest
 from test_hostile import BOMB, DAEMONS
 from test_stop import wait_output
 from wire import (ACK, EXITED, FAILED_START, FORGET, GONE, HELD, INSPECT, KILL, LOST, OUTPUT,
-                  REFUSED, RELEASE, RUNNING, SALVAGE, SALVAGED, TERMINATE, UNSTARTED, Closed, read)
+                  REFUSED, RELEASE, RUNNING, SALVAGE, SALVAGED, TERMINATE, UNSTARTED, read)
 
 
 def is_locked(run):
@@ -47,7 +47,7 @@ def test_what_ended_meanwhile_is_told(place):
 
 def test_the_newest_connection_counts(place):
     run = place.make("sleep", "100").run()
-    run.until(RUNNING)
+    run.connect().until(RUNNING)
     first, run.conn = run.conn, None
     run.connect().until(RUNNING)
     assert first.recv(1) == b""
@@ -240,13 +240,16 @@ def test_recover_after_a_restart_of_the_host(place):
     assert run.forget() == 0
 
 
-def test_recover_refuses_another_versions_status(place):
-    run = place.make("true")
-    run.write("status", b"something else")
-    run.spawn("recover")
-    with pytest.raises(Closed):
-        run.receive()
-    assert run.wait_process() == 1
+@pytest.mark.parametrize("keep", [0, 100, 1600])
+def test_recover_of_a_damaged_status(place, keep):
+    """What the host's crash left of it: it may have run, and is found by its name."""
+    run = place.make("sleep", "100").run()
+    group = run.cgroups()
+    run.kill_supervisor()
+    assert run.wait_nothing() == [] and len(group) == len(run.cgroups())
+    run.write("status", read(f"{run.folder}/status")[:keep])
+    assert run.spawn("recover").end().truth.flags == LOST
+    assert run.forget() == 0 and run.cgroups() == []
 
 
 def test_without_the_lock_nothing_is_started(place):

@@ -128,21 +128,21 @@ class Run:
         theirs.close()
         self.process = pid
         self.pidfd = os.pidfd_open(pid)
-        self.attach(ours)
-        return self
-
-    def attach(self, conn):
         if self.conn:
             self.conn.close()
-        self.conn = conn
+        self.conn = ours
+        return self
 
     def connect(self):
         """As another server would."""
-        conn = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if self.conn:
+            self.conn.close()
+        self.conn = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         folder = os.open(self.folder, os.O_PATH)
-        conn.connect(f"/proc/self/fd/{folder}/sock")
+        deadline = time.monotonic() + 5
+        while self.conn.connect_ex(f"/proc/self/fd/{folder}/sock"):
+            assert time.monotonic() < deadline, "the supervisor doesn't listen"
         os.close(folder)
-        self.attach(conn)
         return self
 
     def ask(self, kind, text=b"", epoch=None, incarnation=None):
