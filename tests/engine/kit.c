@@ -241,6 +241,44 @@ kit_restart(struct kit *kit)
 	kit_start(kit);
 }
 
+static void
+stray_acted(struct ql_runtime_op *op, int status)
+{
+	(void)op;
+	(void)status;
+}
+
+static void
+stray_sighted(void *arg, const struct ql_sighting *sighting)
+{
+	bool *held = arg;
+	*held |= sighting->event.kind == QL_EVENT_HELD;
+}
+
+void
+kit_start_stray(struct kit *kit, uint64_t incarnation, const char *program)
+{
+	struct ql_runtime *runtime;
+	struct ql_err err;
+	bool held = false;
+	const char *const argv[] = {program, NULL};
+	const char *const env[] = {NULL};
+	struct ql_launch launch = {.eval_id = "stray", .attempt = 1, .argv = argv, .env = env};
+	struct ql_runtime_op op = {.kind = QL_ACT_START,
+		.incarnation = incarnation,
+		.timeout_ms = 1000,
+		.launch = &launch,
+		.done = stray_acted};
+	if (ql_runtime_fake_open(kit->world, &runtime, &err))
+		kit_fail(kit, "runtime: %s", err.text);
+	runtime->sink = (struct ql_runtime_sink){.sighted = stray_sighted, .arg = &held};
+	runtime->ops->act(runtime, &op);
+	drain(kit, &held, "the stray run is held");
+	kit->closed = false;
+	runtime->ops->close(runtime, on_closed, kit);
+	drain(kit, &kit->closed, "the stray run's driver closes");
+}
+
 static int
 remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -335,7 +373,7 @@ is_quiet(struct kit *kit, void *arg)
 {
 	(void)arg;
 	struct ql_health health = kit_health(kit);
-	return kit->ready && !health.live && !health.slots_used && !ql_fake_world_alive(kit->world);
+	return kit->ready && health.ready && !health.live && !health.slots_used && !ql_fake_world_alive(kit->world);
 }
 
 void

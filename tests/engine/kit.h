@@ -66,6 +66,9 @@ void kit_restart(struct kit *kit);
 /* The engine is thrown away as it stands, and a new one starts. */
 void kit_crash(struct kit *kit);
 
+/* A run that the store never heard of is started by a driver of its own; while there is no engine. */
+void kit_start_stray(struct kit *kit, uint64_t incarnation, const char *program);
+
 /* Stops what is still there, checks the book, and takes everything down. */
 void kit_close(struct kit *kit);
 

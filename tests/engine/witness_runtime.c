@@ -57,9 +57,10 @@ check(struct book *book, const struct ql_runtime_op *op)
 	const struct ql_state *state;
 	const struct ql_run *run = durable_run(book, op->incarnation, &state);
 	book->acts[op->kind]++;
-	/* A run that was killed though it had no place, and one of an attempt before, have no more
-	 * to be held against. */
-	bool known = run || op->kind == QL_ACT_KILL || op->kind == QL_ACT_FORGET;
+	/* To look needs no decision. A run that has no place in the state can be killed and
+	 * forgotten, and one of an attempt before. */
+	bool known = run || op->kind == QL_ACT_INSPECT || op->kind == QL_ACT_KILL ||
+		     op->kind == QL_ACT_FORGET;
 	if (!known || (run && !is_decided(state, run, op->kind)))
 		book_complain(book,
 			"'%s' of run %016llx was released, and its decision isn't "

@@ -1,0 +1,109 @@
+/*
+ * One commit of a life fails, before or after it became durable, for each commit that there is;
+ * so do several in a row, and reads. The end is the same each time.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/story.h"
+
+struct how {
+	const char *store;
+	bool after; /* durable, and answered as failed */
+	int in_a_row;
+	int commits; /* of the life without faults */
+};
+
+static void
+open_world(struct kit *kit, const struct how *how)
+{
+	struct kit_options options = {.store = how->store, .log = getenv("KIT_LOG") != NULL};
+	kit_open(kit, &options);
+	kit_start(kit);
+}
+
+static int
+count_commits(const char *store)
+{
+	struct kit kit = {0};
+	open_world(&kit, &(struct how){.store = store});
+	story_tell(&kit);
+	int commits = kit.book.asked;
+	kit_close(&kit);
+	return commits;
+}
+
+static void
+fails_at(int number, void *arg)
+{
+	const struct how *how = arg;
+	struct kit kit = {.forked = true};
+	open_world(&kit, how);
+	kit.faults.fail_count = how->in_a_row;
+	if (how->after)
+		kit.faults.fail_after = number;
+	else
+		kit.faults.fail_before = number;
+	story_tell(&kit);
+	if (kit.book.asked < number)
+		fprintf(stderr, "# commit %d never came\n", number);
+	kit_close(&kit);
+}
+
+static void
+sweep(struct how *how)
+{
+	how->commits = count_commits(how->store);
+	assert_true(how->commits > 40);
+	int failed = kit_cases(how->commits, fails_at, how);
+	print_message("# %d commits of the life, each failed once%s: %d went wrong\n", how->commits,
+		how->after ? " after it was durable" : "", failed);
+	assert_int_equal(failed, 0);
+}
+
+static void
+before_it_is_durable(void **state)
+{
+	(void)state;
+	sweep(&(struct how){.store = "memory", .in_a_row = 1});
+}
+
+static void
+after_it_is_durable(void **state)
+{
+	(void)state;
+	sweep(&(struct how){.store = "memory", .in_a_row = 1, .after = true});
+}
+
+static void
+three_in_a_row(void **state)
+{
+	(void)state;
+	sweep(&(struct how){.store = "memory", .in_a_row = 3});
+}
+
+static void
+in_sqlite_too(void **state)
+{
+	(void)state;
+	sweep(&(struct how){.store = "sqlite", .in_a_row = 1, .after = true});
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc > 2) { /* one case alone: faults before|after N */
+		struct how how = {
+			.store = "memory", .in_a_row = 1, .after = !strcmp(argv[1], "after")};
+		fails_at(atoi(argv[2]), &how);
+		return 0;
+	}
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(before_it_is_durable),
+		cmocka_unit_test(after_it_is_durable),
+		cmocka_unit_test(three_in_a_row),
+		cmocka_unit_test(in_sqlite_too),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
