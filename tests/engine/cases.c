@@ -23,6 +23,21 @@ begin(int number, void (*run)(int number, void *arg), void *arg)
 }
 
 int
+kit_ask_case(int (*run)(void *arg), void *arg)
+{
+	fflush(NULL);
+	pid_t pid = fork();
+	if (!pid) {
+		alarm(CASE_SECONDS);
+		exit(run(arg));
+	}
+	int status;
+	if (pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
+		abort();
+	return WEXITSTATUS(status);
+}
+
+int
 kit_cases(int count, void (*run)(int number, void *arg), void *arg)
 {
 	int failed = 0;

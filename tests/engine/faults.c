@@ -24,10 +24,10 @@ open_world(struct kit *kit, const struct how *how)
 }
 
 static int
-count_commits(const char *store)
+count_commits(void *arg)
 {
-	struct kit kit = {0};
-	open_world(&kit, &(struct how){.store = store});
+	struct kit kit = {.forked = true};
+	open_world(&kit, arg);
 	story_tell(&kit);
 	int commits = kit.book.asked;
 	kit_close(&kit);
@@ -54,7 +54,7 @@ fails_at(int number, void *arg)
 static void
 sweep(struct how *how)
 {
-	how->commits = count_commits(how->store);
+	how->commits = kit_ask_case(count_commits, how);
 	assert_true(how->commits > 40);
 	int failed = kit_cases(how->commits, fails_at, how);
 	print_message("# %d commits of the life, each failed once%s: %d went wrong\n", how->commits,

@@ -150,7 +150,7 @@ kit_start_engine(struct kit *kit)
 		.data_dir = kit->dir,
 		.workers = workers > 0 ? workers : 0,
 		.max_queued = kit->options.max_queued ? kit->options.max_queued : 1000000,
-		.keep_ms = 3600 * 1000,
+		.keep_ms = kit->options.keep_ms ? kit->options.keep_ms : 3600 * 1000,
 		.keep_bytes = -1,
 		.policy = quick_policy(),
 		.log = kit->options.log ? to_stderr : NULL,
@@ -373,7 +373,8 @@ is_quiet(struct kit *kit, void *arg)
 {
 	(void)arg;
 	struct ql_health health = kit_health(kit);
-	return kit->ready && health.ready && !health.live && !health.slots_used && !ql_fake_world_alive(kit->world);
+	return kit->ready && health.ready && !health.live && !health.slots_used &&
+	       !ql_fake_world_alive(kit->world);
 }
 
 void

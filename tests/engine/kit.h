@@ -26,6 +26,7 @@ struct kit_options {
 	const char *store; /* "memory" or "sqlite"; NULL = memory */
 	int32_t workers; /* -1 = none and no runtime at all; 0 = two */
 	int64_t max_queued; /* 0 = a million */
+	int64_t keep_ms; /* 0 = an hour; -1 = none */
 	bool log;
 	struct ql_runtime_faults *hurt; /* NULL = the runtime is sound */
 };
@@ -101,6 +102,9 @@ kit_fail(struct kit *kit, const char *fmt, ...) __attribute__((format(printf, 2,
 		if (!(cond)) \
 			kit_fail(kit, "%s:%d: %s", __FILE__, __LINE__, #cond); \
 	} while (0)
+
+/* What `run` returns (0 .. 255) in a process of its own, so that this one stays without threads. */
+int kit_ask_case(int (*run)(void *arg), void *arg);
 
 /* Runs `run` for each case 1 .. count in a process of its own, several at once; -> failures. */
 int kit_cases(int count, void (*run)(int number, void *arg), void *arg);

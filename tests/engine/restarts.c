@@ -44,14 +44,21 @@ ends_at(int number, void *arg)
 		_exit(0); /* what the dead one held is nobody's to free */
 }
 
-static void
-sweep(struct how *how, const char *what)
+static int
+count_commits(void *arg)
 {
-	struct kit kit = {0};
-	open_world(&kit, how);
+	struct kit kit = {.forked = true};
+	open_world(&kit, arg);
 	story_tell(&kit);
 	int commits = kit.book.asked;
 	kit_close(&kit);
+	return commits;
+}
+
+static void
+sweep(struct how *how, const char *what)
+{
+	int commits = kit_ask_case(count_commits, how);
 	assert_true(commits > 40);
 	int failed = kit_cases(commits, ends_at, how);
 	print_message("# %s at each of %d commits: %d went wrong\n", what, commits, failed);

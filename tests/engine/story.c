@@ -60,8 +60,7 @@ again(struct kit *kit, const char *eval_id, enum ql_revise_kind kind)
 	}
 }
 
-static void
-delete(struct kit *kit, const char *eval_id)
+static void delete (struct kit *kit, const char *eval_id)
 {
 	enum ql_code code;
 	while ((code = ask_revise(kit, eval_id, QL_REVISE_DELETE)) != QL_E_NOT_FOUND) {
@@ -196,8 +195,8 @@ third_act(struct kit *kit)
 	runs(kit, "plain");
 	stop(kit, "plain", &kills);
 	kit_until_status(kit, "plain", QL_STATUS_CANCELLED);
-	delete(kit, "bad");
-	delete(kit, "old");
+	delete (kit, "bad");
+	delete (kit, "old");
 }
 
 static void
@@ -224,8 +223,8 @@ story_tell(struct kit *kit)
 	check_end(kit, "ok", 1, QL_STATUS_SUCCEEDED, QL_OUTCOME_NONE);
 	check_end(kit, "bad", 1, QL_STATUS_FAILED, QL_OUTCOME_NONE);
 	check_end(kit, "plain", 2, QL_STATUS_CANCELLED, QL_OUTCOME_KILLED);
-	kit_check(kit, book_find(&kit->book, "plain")->at_end[1].cancel.outcome ==
-			       QL_OUTCOME_TERMINATED);
+	kit_check(kit,
+		book_find(&kit->book, "plain")->at_end[1].cancel.outcome == QL_OUTCOME_TERMINATED);
 	check_end(kit, "polite", 1, QL_STATUS_CANCELLED, QL_OUTCOME_STOPPED);
 	check_end(kit, "hog1", 1, QL_STATUS_CANCELLED, QL_OUTCOME_KILLED);
 	check_end(kit, "hog2", 1, QL_STATUS_CANCELLED, QL_OUTCOME_KILLED);
