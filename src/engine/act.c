@@ -1,6 +1,7 @@
 /*
  * Performs what was decided, on the runtime, and feeds the answers back. An answer is a promise: it
  * becomes DELIVERED or UNREACHABLE and carries the act's epoch, so that a late one changes nothing.
+ * But for a start, closing doesn't wait for them: the runtime answers what is open when it closes.
  */
 #include "engine/private.h"
 
@@ -61,8 +62,10 @@ on_acted(struct ql_runtime_op *op, int status)
 		ql_engine_log(engine, "%s of run %016llx: %s", ql_act_word(op->kind),
 			(unsigned long long)op->incarnation, op->err.text);
 	feed_answer(engine, op, status);
+	bool started = op->kind == QL_ACT_START;
 	act_free(act);
-	ql_engine_op_end(engine);
+	if (started)
+		ql_engine_op_end(engine);
 }
 
 static void
@@ -202,6 +205,7 @@ start(struct act *act, struct ql_live *live, int32_t slot)
 		.attempt = live->durable.attempt,
 		.slot = slot,
 	};
+	ql_engine_op_begin(engine);
 	DL_APPEND(engine->starting, act);
 	act->read = (struct ql_store_read){.kind = QL_READ_GET,
 		.filter = {.eval_id = act->eval_id, .with_payload = true},
@@ -243,7 +247,6 @@ ql_act(struct ql_live *live, const struct ql_act *decided)
 	act->op.kind = decided->kind;
 	act->op.incarnation = decided->incarnation;
 	act->op.epoch = decided->epoch;
-	ql_engine_op_begin(engine);
 	if (decided->kind == QL_ACT_NOTICE) {
 		act->reason = ql_str_dup(live->record.reason);
 		act->op.notice.reason = act->reason;
@@ -264,9 +267,7 @@ on_purged(struct ql_runtime_op *op, int status)
 	ql_engine_log(act->engine, "run %016llx has no record: %s",
 		(unsigned long long)op->incarnation,
 		status ? op->err.text : "nothing of it is left");
-	struct ql_engine *engine = act->engine;
 	act_free(act);
-	ql_engine_op_end(engine);
 }
 
 void
@@ -282,6 +283,5 @@ ql_purge(struct ql_engine *engine, uint64_t incarnation)
 	act->op.incarnation = incarnation;
 	act->op.timeout_ms = QL_ENGINE_ACT_MS;
 	act->op.done = on_purged;
-	ql_engine_op_begin(engine);
 	runtime->ops->purge(runtime, &act->op);
 }

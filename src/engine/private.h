@@ -170,7 +170,7 @@ struct ql_engine {
 	size_t submitting; /* evaluations of submissions that are not yet durable */
 	struct submission *superseding; /* the one that holds the door, and those behind it */
 
-	int open_ops; /* reads, acts and requests under way: the engine can't be freed before */
+	int open_ops; /* reads, starts and requests under way: the runtime can't be closed before */
 	bool accepting;
 	bool stopping; /* it never accepts again */
 	bool closing;

@@ -5,7 +5,7 @@
 
 #include "engine/kit.h"
 
-#define AT_ONCE 8
+#define AT_ONCE 24 /* they wait for time most of the time */
 #define CASE_SECONDS 60
 
 static void

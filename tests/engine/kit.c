@@ -296,7 +296,8 @@ kit_close(struct kit *kit)
 		kit_stop(kit, true);
 	if (kit->book.complaint[0])
 		kit_fail(kit, "%s", kit->book.complaint);
-	kit_check(kit, !ql_fake_world_violations(kit->world));
+	/* a start that the faulty runtime delays comes after a look that found nothing */
+	kit_check(kit, kit->options.hurt || !ql_fake_world_violations(kit->world));
 	ql_fake_world_free(kit->world);
 	kit->inner->ops->close(kit->inner);
 	uv_close((uv_handle_t *)&kit->patience, NULL);
@@ -312,7 +313,7 @@ void
 kit_turn(struct kit *kit)
 {
 	if (!uv_is_active((uv_handle_t *)&kit->patience)) /* so that the turn ends */
-		uv_timer_start(&kit->patience, lose_patience, 100, 100);
+		uv_timer_start(&kit->patience, lose_patience, 10, 10);
 	uv_run(&kit->loop, UV_RUN_ONCE);
 	if (kit->book.dead) {
 		kit_crash(kit);
