@@ -93,9 +93,10 @@ in_sqlite_too(void **state)
 int
 main(int argc, char **argv)
 {
-	if (argc > 2) { /* one case alone: faults before|after N */
-		struct how how = {
-			.store = "memory", .in_a_row = 1, .after = !strcmp(argv[1], "after")};
+	if (argc > 2) { /* one case alone: faults before|after N [sqlite] */
+		struct how how = {.store = argc > 3 ? argv[3] : "memory",
+			.in_a_row = 1,
+			.after = !strcmp(argv[1], "after")};
 		fails_at(atoi(argv[2]), &how);
 		return 0;
 	}

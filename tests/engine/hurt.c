@@ -109,8 +109,10 @@ world(int number, void *arg)
 		.double_sighting = roll(&dice, 300),
 		.delay_sighting = roll(&dice, 300),
 		.delay_ms = 60};
-	struct kit_options options = {
-		.hurt = &hurt, .workers = 1 + roll(&dice, 4), .log = getenv("KIT_LOG") != NULL};
+	struct kit_options options = {.hurt = &hurt,
+		.hasty = true,
+		.workers = 1 + roll(&dice, 4),
+		.log = getenv("KIT_LOG") != NULL};
 	struct kit kit = {.forked = true};
 	kit_open(&kit, &options);
 	kit_start(&kit);

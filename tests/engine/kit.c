@@ -26,6 +26,32 @@ kit_fail(struct kit *kit, const char *fmt, ...)
 	abort();
 }
 
+/* What is durable and what is true, for whoever has to find out why they differ. */
+static void
+tell_all(struct kit *kit)
+{
+	for (struct witnessed *eval = kit->book.evals; eval; eval = eval->hh.next) {
+		const struct ql_state *state = &eval->state;
+		const char *cause = ql_cause_word((enum ql_cause)state->cause);
+		int64_t wake = ql_state_wake(state);
+		fprintf(stderr, "# %s: attempt %d is %s %s, rung %d; wakes in %lld ms\n",
+			eval->eval_id, state->attempt,
+			ql_status_word((enum ql_status)state->status), cause ? cause : "",
+			state->cancel.rung,
+			wake ? (long long)(wake - ql_engine_now(kit->engine)) : 0);
+		for (int i = 0; i < QL_RUNS && state->runs[i].incarnation; i++)
+			fprintf(stderr, "#   run %016llx: %s, flags %x\n",
+				(unsigned long long)state->runs[i].incarnation,
+				ql_phase_word((enum ql_phase)state->runs[i].phase),
+				(unsigned)state->runs[i].flags);
+	}
+	for (const struct ql_fake_run *run = ql_fake_world_runs(kit->world); run;
+		run = run->hh.next)
+		fprintf(stderr, "# world: run %016llx of %s: phase %d%s\n",
+			(unsigned long long)run->incarnation, run->eval_id, run->phase,
+			run->forgotten ? ", forgotten" : "");
+}
+
 /* ---- the world ---- */
 
 static void
@@ -120,14 +146,16 @@ to_stderr(const char *line)
 	fprintf(stderr, "# %s\n", line);
 }
 
+/* Acts are asked again soon; what ends in giving up is given time on a busy machine, or none. */
 static struct ql_policy
-quick_policy(void)
+policy_of(const struct kit *kit)
 {
 	struct ql_policy policy = ql_policy_default;
+	bool hasty = kit->options.hasty;
 	policy.retry_ms = 40;
-	policy.start_ms = 400;
-	policy.prove_ms = 300;
-	policy.salvage_ms = 200;
+	policy.start_ms = hasty ? 400 : 15000;
+	policy.prove_ms = hasty ? 300 : 15000;
+	policy.salvage_ms = hasty ? 200 : 15000;
 	policy.watch_ms = 80;
 	return policy;
 }
@@ -152,7 +180,7 @@ kit_start_engine(struct kit *kit)
 		.max_queued = kit->options.max_queued ? kit->options.max_queued : 1000000,
 		.keep_ms = kit->options.keep_ms ? kit->options.keep_ms : 3600 * 1000,
 		.keep_bytes = -1,
-		.policy = quick_policy(),
+		.policy = policy_of(kit),
 		.log = kit->options.log ? to_stderr : NULL,
 	};
 	ql_clock_init(&config.clock, &kit->inner->facts.clock, kit->inner->facts.last_ms);
@@ -328,8 +356,10 @@ kit_until(struct kit *kit, bool (*is)(struct kit *kit, void *arg), void *arg, co
 {
 	int64_t start = ql_alarm_ms();
 	while (!is(kit, arg)) {
-		if (ql_alarm_ms() - start > KIT_PATIENCE_MS)
+		if (ql_alarm_ms() - start > KIT_PATIENCE_MS) {
+			tell_all(kit);
 			kit_fail(kit, "waited for %d ms in vain: %s", KIT_PATIENCE_MS, what);
+		}
 		kit_turn(kit);
 	}
 }

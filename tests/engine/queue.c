@@ -10,8 +10,10 @@ static const char *store_kind;
 static void
 open_world(struct kit *kit, int32_t workers)
 {
-	struct kit_options options = {
-		.store = store_kind, .workers = workers, .log = getenv("KIT_LOG") != NULL};
+	struct kit_options options = {.store = store_kind,
+		.workers = workers,
+		.hasty = true,
+		.log = getenv("KIT_LOG") != NULL};
 	kit_open(kit, &options);
 	kit_start(kit);
 	ask_as("alice");

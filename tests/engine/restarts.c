@@ -117,8 +117,8 @@ what_has_no_record_is_purged(void **state)
 int
 main(int argc, char **argv)
 {
-	if (argc > 2) { /* one case alone: restarts restart|before|after N */
-		struct how how = {.store = "memory",
+	if (argc > 2) { /* one case alone: restarts restart|before|after N [sqlite] */
+		struct how how = {.store = argc > 3 ? argv[3] : "memory",
 			.end = !strcmp(argv[1], "restart")  ? RESTART
 			       : !strcmp(argv[1], "before") ? CRASH_BEFORE
 							    : CRASH_AFTER};

@@ -7,7 +7,7 @@
 static void
 open_world(struct kit *kit)
 {
-	struct kit_options options = {.log = getenv("KIT_LOG") != NULL};
+	struct kit_options options = {.hasty = true, .log = getenv("KIT_LOG") != NULL};
 	kit_open(kit, &options);
 	kit_start(kit);
 	ask_as("alice");
