@@ -164,6 +164,8 @@ sighting_of(const struct ql_news *news, enum ql_event_kind kind, struct ql_sight
 {
 	const struct ql_event *facts = &news->facts;
 	struct ql_event event = {.kind = kind, .incarnation = facts->incarnation, .exit_code = -1};
+	if (kind == QL_EVENT_HELD)
+		event.epoch = facts->epoch;
 	bool exited = kind == QL_EVENT_EXITED;
 	bool salvaged = kind == QL_EVENT_SALVAGED;
 	if (exited) {

@@ -137,6 +137,7 @@ inspect(struct fake *fake, struct ql_runtime_op *op)
 		return ql_fail(&op->err, QL_E_UNAVAILABLE, "It is still starting: ask again");
 	if (is_there(run)) {
 		tell_truth(fake, run);
+		run->news.facts.epoch = op->epoch;
 		return 0;
 	}
 	run->denied = true;

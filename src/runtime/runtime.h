@@ -78,7 +78,8 @@ struct ql_runtime_op {
 
 /*
  * What was seen of a run: HELD RUNNING EXITED GONE STUCK LOST ABSENT FAILED_START SALVAGED.
- * event.now and event.epoch are not filled: the engine does the first; sightings have no second.
+ * event.now is not filled: the engine does that. event.epoch is that of the INSPECT which found a run
+ * HELD, so that a late sighting can't pass for a look; 0 in all others.
  */
 struct ql_sighting {
 	struct ql_event event;

@@ -382,6 +382,17 @@ take_refusal(struct ql_sandbox_run *run, struct ql_sandbox_ask *ask, const char 
 		answer(whole, -1, &e);
 }
 
+/* The answer to a look carries the truth as it was then. */
+static void
+take_look(struct ql_sandbox_run *run, const struct ql_runner_tell *tell)
+{
+	if (run->is_purging || tell->truth.phase != QL_RUNNER_HELD)
+		return;
+	ql_wire_facts(run->incarnation, &tell->truth, &run->news.facts);
+	run->news.facts.epoch = tell->epoch;
+	sight(run, QL_EVENT_HELD);
+}
+
 void
 ql_sandbox_told(struct ql_sandbox_run *run, const struct ql_runner_tell *tell)
 {
@@ -395,6 +406,8 @@ ql_sandbox_told(struct ql_sandbox_run *run, const struct ql_runner_tell *tell)
 		return;
 	run->tries = 0;
 	struct ql_sandbox_ask *ask = find_sent(run, tell);
+	if (tell->kind == QL_TELL_ACK && tell->answers == QL_ASK_INSPECT)
+		take_look(run, tell);
 	if (tell->kind == QL_TELL_ACK && tell->answers == QL_ASK_FORGET)
 		end_as_absent(run);
 	else if (ask && tell->kind == QL_TELL_ACK)

@@ -47,6 +47,33 @@ held_runs_do_nothing(void **state)
 	assert_int_equal(stage_count(stage, run, QL_EVENT_EXITED), 0);
 }
 
+static bool
+look_is_told(struct stage *stage, void *arg)
+{
+	const struct ql_runtime_op *op = arg;
+	for (size_t i = 0; i < stage->seen_count; i++) {
+		const struct ql_event *event = &stage->seen[i].event;
+		if (event->kind == QL_EVENT_HELD && event->incarnation == op->incarnation &&
+			event->epoch == op->epoch)
+			return true;
+	}
+	return false;
+}
+
+/* So that a late sighting can't pass for a look at what is true now. */
+static void
+held_says_which_look_found_it(void **state)
+{
+	struct stage *stage = *state;
+	uint64_t run = stage_hold(stage, PROGRAM_EXIT_3);
+	assert_int_equal(stage_await(stage, run, QL_EVENT_HELD)->event.epoch, 0);
+	stage_forget_seen(stage);
+	struct cue *look = stage_submit(stage, QL_ACT_INSPECT, run);
+	assert_int_not_equal(look->op.epoch, 0);
+	stage_until(stage, look_is_told, &look->op);
+	assert_int_equal(stage_finish(stage, look), 0);
+}
+
 static void
 kill_before_release(void **state)
 {
@@ -419,6 +446,7 @@ runtime_suite_run(struct suite_place *place)
 	const struct CMUnitTest plays[] = {
 		PLAY(runs_a_whole_life),
 		PLAY(held_runs_do_nothing),
+		PLAY(held_says_which_look_found_it),
 		PLAY(kill_before_release),
 		PLAY(kill_while_running),
 		PLAY(terminate_ends_what_lets_it),

@@ -153,6 +153,33 @@ hurt_worlds_with_ends(void **state)
 	assert_int_equal(failed, 0);
 }
 
+static bool
+was_released(struct kit *kit, void *arg)
+{
+	return ql_fake_world_runs(kit->world) && kit_state(kit, arg)->started_at;
+}
+
+/* Its release was decided and never came: only a look can tell that it is still held. */
+static void
+cancel_of_one_whose_release_was_lost(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct ql_runtime_faults hurt = {
+		.seed = 1, .acts = 1u << QL_ACT_RELEASE, .refuse = 1000};
+	kit_open(&kit, &(struct kit_options){.hurt = &hurt});
+	kit_start(&kit);
+	ask_as("alice");
+	ask_submit(&kit, "{\"eval_id\":\"a\",\"command\":[\"after=never\"]}");
+	kit_until(&kit, was_released, "a", "its release is decided");
+	assert_int_equal(ask_stop(&kit, "a", &(struct ask_stop){0}, NULL, NULL), 0);
+	kit_until_status(&kit, "a", QL_STATUS_CANCELLED);
+	assert_int_equal(kit_state(&kit, "a")->cancel.outcome, QL_OUTCOME_DISCARDED);
+	assert_false(kit_run(&kit, "a")->ran);
+	kit_until_quiet(&kit);
+	kit_close(&kit);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -162,6 +189,7 @@ main(int argc, char **argv)
 		return 0;
 	}
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cancel_of_one_whose_release_was_lost),
 		cmocka_unit_test(hurt_worlds),
 		cmocka_unit_test(hurt_worlds_with_ends),
 	};
