@@ -181,18 +181,6 @@ apply(struct ql_engine *engine, const struct decided *decided, struct ql_change 
 	}
 }
 
-/* One of them may begin the next attempt: the others then wait for that one's end. */
-static void
-wake_rests(struct ql_live *live)
-{
-	while (live->rests && !live->uncommitted && ql_live_ready(live) && !ql_live_ends(live)) {
-		struct want *want = live->rests;
-		DL_DELETE(live->rests, want);
-		want->ready(want, live, NULL);
-		ql_live_release(live);
-	}
-}
-
 static void
 decided_end(struct decided *decided, const struct ql_err *err)
 {
@@ -207,7 +195,7 @@ decided_end(struct decided *decided, const struct ql_err *err)
 	ql_live_refresh(live);
 	if (live->wants)
 		ql_live_reload(live);
-	wake_rests(live);
+	ql_live_wake_rests(live);
 	ql_live_release(live);
 }
 

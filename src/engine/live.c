@@ -81,7 +81,10 @@ uses_slot(const struct ql_state *state, int32_t slot)
 	return false;
 }
 
-/* A slot is taken from its decision on, and free only when its evidence is durable. */
+/*
+ * A slot is taken from its decision on, and free only when its evidence is durable. So it stays
+ * taken when the commit of either fails, until it was read what became of it.
+ */
 static void
 refresh_slots(struct ql_live *live)
 {
@@ -99,15 +102,9 @@ refresh_slots(struct ql_live *live)
 	}
 }
 
-/*
- * While it is stale nothing is let go: a decision whose commit was answered as failed may yet be
- * durable, and with it the slot and the run that it named.
- */
 void
 ql_live_refresh(struct ql_live *live)
 {
-	if (live->stale)
-		return;
 	ref_runs(live);
 	refresh_slots(live);
 	ql_wake_set(live->engine, &live->wake,
@@ -164,6 +161,21 @@ ql_live_unrest(struct ql_live *live, struct want *want)
 	ql_live_release(live);
 }
 
+/* One of them may begin the next attempt: the others then wait for that one's end. */
+void
+ql_live_wake_rests(struct ql_live *live)
+{
+	struct ql_err err;
+	ql_fail(&err, QL_E_NOT_FOUND, "there is no evaluation %s", live->record.eval_id);
+	while (live->rests && (live->gone || (!live->uncommitted && ql_live_ready(live) &&
+						     !ql_live_ends(live)))) {
+		struct want *want = live->rests;
+		DL_DELETE(live->rests, want);
+		want->ready(want, live->gone ? NULL : live, live->gone ? &err : NULL);
+		ql_live_release(live);
+	}
+}
+
 void
 ql_live_release(struct ql_live *live)
 {
@@ -217,6 +229,7 @@ hand_out(struct ql_live *live, const struct ql_err *err)
 		DL_DELETE(live->wants, want);
 		want->ready(want, err ? NULL : live, err);
 	}
+	ql_live_wake_rests(live);
 	ql_live_release(live);
 }
 

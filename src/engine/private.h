@@ -207,6 +207,7 @@ bool ql_live_owned(const struct ql_live *live, const struct ql_caller *caller);
 bool ql_live_ends(const struct ql_live *live);
 void ql_live_rest(struct ql_live *live, struct want *want);
 void ql_live_unrest(struct ql_live *live, struct want *want);
+void ql_live_wake_rests(struct ql_live *live);
 
 /* scan.c */
 void ql_scan(struct ql_engine *engine, struct scan *scan);

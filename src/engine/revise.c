@@ -128,9 +128,13 @@ on_rested(struct want *want, struct ql_live *live, const struct ql_err *err)
 {
 	struct revision *revision =
 		(struct revision *)((char *)want - offsetof(struct revision, want));
-	(void)err;
 	ql_wake_clear(revision->engine, &revision->patience);
-	decide(revision, live);
+	if (!err) {
+		decide(revision, live);
+		return;
+	}
+	revision->err = *err;
+	fail_later(revision);
 }
 
 static void

@@ -124,6 +124,49 @@ on_revised(struct ql_revise *op, int status)
 	revising->status = status;
 }
 
+static void
+revise_soon(
+	struct kit *kit, struct revising *revising, const char *eval_id, enum ql_revise_kind kind)
+{
+	*revising = (struct revising){.op = {
+					      .caller = {.actor = "user:a", .owner = "alice"},
+					      .eval_id = eval_id,
+					      .kind = kind,
+					      .done = on_revised,
+				      }};
+	ql_engine_revise(kit->engine, &revising->op);
+}
+
+/* A kill is answered before its salvage is over: whoever comes then waits for it. */
+static void
+right_after_the_settlement(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct revising resume, second, gone;
+	open_world(&kit);
+	run(&kit, "a", "\"after=never\",\"checkpoint=9\"");
+	ask_stop(&kit, "a", &by_kill, NULL, NULL);
+	revise_soon(&kit, &resume, "a", QL_REVISE_RESUME);
+	revise_soon(&kit, &second, "a", QL_REVISE_RESUME);
+	kit_until_set(&kit, &resume.answered, "resumed");
+	kit_until_set(&kit, &second.answered, "refused");
+	assert_int_equal(resume.status, 0);
+	assert_int_equal(second.op.err.code, QL_E_CONFLICT);
+	assert_int_equal(resume.op.record.state.attempt, 2);
+	kit_until_status(&kit, "a", QL_STATUS_RUNNING);
+	ask_stop(&kit, "a", &by_kill, NULL, NULL);
+	revise_soon(&kit, &gone, "a", QL_REVISE_DELETE);
+	revise_soon(&kit, &second, "a", QL_REVISE_RESUME);
+	kit_until_set(&kit, &gone.answered, "deleted");
+	kit_until_set(&kit, &second.answered, "refused");
+	assert_int_equal(gone.status, 0);
+	assert_int_equal(second.op.err.code, QL_E_NOT_FOUND);
+	ql_revise_done(&resume.op);
+	kit_until_quiet(&kit);
+	kit_close(&kit);
+}
+
 /* Both wait for the same load: the second must not be handed what the first has given up. */
 static void
 delete_and_stop_at_once(void **state)
@@ -134,13 +177,8 @@ delete_and_stop_at_once(void **state)
 	ask_submit(&kit, "{\"eval_id\":\"a\",\"command\":[\"after=1\"]}");
 	kit_until_status(&kit, "a", QL_STATUS_SUCCEEDED);
 	kit_until_quiet(&kit);
-	struct revising revising = {.op = {
-					    .caller = {.actor = "user:a", .owner = "alice"},
-					    .eval_id = "a",
-					    .kind = QL_REVISE_DELETE,
-					    .done = on_revised,
-				    }};
-	ql_engine_revise(kit.engine, &revising.op);
+	struct revising revising;
+	revise_soon(&kit, &revising, "a", QL_REVISE_DELETE);
 	struct asking_stop *asking = ask_stop_soon(&kit, "a", &by_cancel);
 	struct asking_stop *second = ask_stop_soon(&kit, "a", &by_cancel);
 	kit_until_set(&kit, &revising.answered, "deleted");
@@ -331,6 +369,7 @@ main(void)
 		cmocka_unit_test(restore_queues_again),
 		cmocka_unit_test(resume_goes_on_from_the_checkpoint),
 		cmocka_unit_test(delete_leaves_nothing_but_the_id),
+		cmocka_unit_test(right_after_the_settlement),
 		cmocka_unit_test(delete_and_stop_at_once),
 		cmocka_unit_test(report_is_a_hint),
 		cmocka_unit_test(the_same_key_is_answered_once),

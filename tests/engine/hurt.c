@@ -165,8 +165,7 @@ cancel_of_one_whose_release_was_lost(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	struct ql_runtime_faults hurt = {
-		.seed = 1, .acts = 1u << QL_ACT_RELEASE, .refuse = 1000};
+	struct ql_runtime_faults hurt = {.seed = 1, .acts = 1u << QL_ACT_RELEASE, .refuse = 1000};
 	kit_open(&kit, &(struct kit_options){.hurt = &hurt});
 	kit_start(&kit);
 	ask_as("alice");

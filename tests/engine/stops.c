@@ -89,6 +89,57 @@ held_is_discarded(void **state)
 	kit_close(&kit);
 }
 
+#define POOL 4 /* threads of libuv's own pool */
+
+static uv_sem_t may_go;
+
+static void
+hold_thread(uv_work_t *work)
+{
+	(void)work;
+	uv_sem_wait(&may_go);
+}
+
+static void
+let_go(uv_work_t *work, int status)
+{
+	bool *gone = work->data;
+	*gone = !status;
+}
+
+/* Its folder is still being made when it is killed: the kill waits behind the start. */
+static void
+no_act_overtakes_a_start(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	uv_work_t work[POOL];
+	bool gone[POOL] = {false};
+	open_world(&kit);
+	uv_sem_init(&may_go, 0);
+	for (int i = 0; i < POOL; i++) {
+		work[i].data = &gone[i];
+		uv_queue_work(&kit.loop, &work[i], hold_thread, let_go);
+	}
+	start(&kit, "a", "\"after=never\"");
+	while (!ql_state_slots(kit_state(&kit, "a")))
+		kit_turn(&kit);
+	assert_int_equal(
+		ask_stop(&kit, "a", &(struct ask_stop){.mode = QL_MODE_KILL}, NULL, NULL), 0);
+	for (int i = 0; i < 10; i++)
+		kit_turn(&kit);
+	assert_null(kit_run(&kit, "a"));
+	for (int i = 0; i < POOL; i++)
+		uv_sem_post(&may_go);
+	ends(&kit, "a", QL_STATUS_CANCELLED, QL_OUTCOME_DISCARDED);
+	assert_false(kit_run(&kit, "a")->ran);
+	for (int i = 0; i < POOL; i++)
+		kit_until_set(&kit, &gone[i], "the thread is free");
+	uv_sem_destroy(&may_go);
+	kit_until_quiet(&kit);
+	kit_close(&kit);
+}
+
 static void
 each_mode_stops_what_runs(void **state)
 {
@@ -315,6 +366,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(queued_is_removed),
 		cmocka_unit_test(held_is_discarded),
+		cmocka_unit_test(no_act_overtakes_a_start),
 		cmocka_unit_test(each_mode_stops_what_runs),
 		cmocka_unit_test(joined_then_raised),
 		cmocka_unit_test(finished_is_refused_with_a_row),

@@ -25,6 +25,12 @@ struct witnessed {
 	UT_hash_handle hh;
 };
 
+/* A run that some act named. */
+struct named_run {
+	uint64_t incarnation;
+	UT_hash_handle hh;
+};
+
 /* Outlives engines, drivers and crashes. */
 struct book {
 	struct witnessed *evals;
@@ -35,6 +41,7 @@ struct book {
 	bool dead; /* the crash came */
 	int open; /* operations that the inner store has not answered */
 	int acts[QL_ACT_COUNT];
+	struct named_run *runs;
 	char complaint[400]; /* the first thing that must not happen */
 };
 

@@ -51,6 +51,24 @@ is_decided(const struct ql_state *state, const struct ql_run *run, enum ql_act_k
 	}
 }
 
+/* A start comes first: nothing that was decided later overtakes it. */
+static void
+check_order(struct book *book, const struct ql_runtime_op *op)
+{
+	struct named_run *named;
+	HASH_FIND(hh, book->runs, &op->incarnation, sizeof(op->incarnation), named);
+	if (named && op->kind == QL_ACT_START)
+		book_complain(book, "the start of run %016llx was overtaken",
+			(unsigned long long)op->incarnation);
+	if (named)
+		return;
+	named = calloc(1, sizeof(*named));
+	if (!named)
+		abort();
+	named->incarnation = op->incarnation;
+	HASH_ADD(hh, book->runs, incarnation, sizeof(named->incarnation), named);
+}
+
 static void
 check(struct book *book, const struct ql_runtime_op *op)
 {
@@ -103,6 +121,7 @@ witness_act(struct ql_runtime *runtime, struct ql_runtime_op *op)
 	if (witness->dead)
 		return;
 	check(witness->book, op);
+	check_order(witness->book, op);
 	witness->inner->ops->act(witness->inner, &see(witness, op)->op);
 }
 

@@ -54,6 +54,11 @@ book_done(struct book *book)
 		HASH_DEL(book->evals, eval);
 		free(eval);
 	}
+	struct named_run *run, *next_run;
+	HASH_ITER (hh, book->runs, run, next_run) {
+		HASH_DEL(book->runs, run);
+		free(run);
+	}
 }
 
 static struct witnessed *
