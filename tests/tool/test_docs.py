@@ -40,6 +40,12 @@ def test_readme_is_short_and_shows_the_commands():
     assert "make run" in text and "make test" in text
 
 
+def test_operations_lists_every_flag():
+    flags = re.findall(r'^X\(\w+, "([\w-]+)"', source.read("src/daemon/setting.def"), re.M)
+    listed = re.findall(r"^\| `--([\w-]+)` \|", source.read("docs/operations.md"), re.M)
+    assert flags and sorted(flags) == sorted(listed)
+
+
 def test_each_file_that_documents_name_is_there():
     """`src/…`, `tools/…` and the like in backquotes are paths of this tree."""
     missing = []
