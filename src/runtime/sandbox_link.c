@@ -65,12 +65,30 @@ read_some(struct ql_sandbox_link *link)
 	}
 }
 
+/*
+ * libuv watches no more after an error. What was not read by then is not lost: the next connection
+ * is told everything again.
+ */
+static void
+broke(struct ql_sandbox_link *link)
+{
+	struct ql_sandbox_run *run = link->run;
+	struct ql_err e;
+	if (!run)
+		return;
+	ql_fail(&e, QL_E_UNAVAILABLE, "The supervisor's connection broke");
+	ql_sandbox_unlink(run);
+	ql_sandbox_hung_up(run, &e);
+}
+
 static void
 ready(uv_poll_t *poll, int status, int events)
 {
 	struct ql_sandbox_link *link = poll->data;
 	if (status || events & UV_READABLE)
 		read_some(link);
+	if (status)
+		broke(link);
 	if (!link->run || !(events & UV_WRITABLE))
 		return;
 	link->wants_room = false;

@@ -37,6 +37,8 @@ check_launch(const struct ql_launch *launch, struct ql_err *e)
 {
 	if (!launch->argv || !launch->argv[0])
 		return ql_fail(e, QL_E_INVALID, "A run needs a command");
+	if (launch->code && !launch->code_name)
+		return ql_fail(e, QL_E_INVALID, "The program's text needs a name");
 	if (!launch->keep_dir || launch->keep_dir[0] != '/')
 		return ql_fail(e, QL_E_INVALID, "A run needs an absolute folder for its output");
 	if (launch->checkpoint && launch->checkpoint[0] != '/')

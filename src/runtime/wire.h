@@ -19,8 +19,8 @@ struct ql_wire_place {
 };
 
 /*
- * Appends the spec file's content. QL_E_INVALID when the launch can't be told: no argv, a relative
- * path, or more than QL_SPEC_MAX bytes.
+ * Appends the spec file's content. QL_E_INVALID when the launch can't be told: no argv, code without
+ * a name, a relative path, or more than QL_SPEC_MAX bytes.
  */
 int ql_wire_spec(const struct ql_wire_place *place, const struct ql_launch *launch,
 	struct ql_buf *ret_spec, struct ql_err *e);

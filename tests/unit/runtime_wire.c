@@ -98,6 +98,9 @@ spec_refuses_what_cannot_run(void **state)
 	it.argv = nothing;
 	assert_unsaid(&it);
 	it = launch();
+	it.code_name = NULL;
+	assert_unsaid(&it);
+	it = launch();
 	it.keep_dir = "keep";
 	assert_unsaid(&it);
 	it = launch();
