@@ -5,7 +5,7 @@ MESON = meson
 .PHONY: all run test test-asan mutants bench fmt clean bootstrap bootstrap-test
 
 all: $(BUILD)/build.ninja
-	@ninja -C $(BUILD) --quiet
+	@ninja -C $(BUILD)
 
 $(BUILD)/build.ninja: | bootstrap
 	@said=$$($(MESON) setup $(BUILD) 2>&1) || { echo "$$said"; exit 1; }
