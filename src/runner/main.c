@@ -152,15 +152,16 @@ supervise(const char *folder, bool recover)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	if (begin(sup, recover, &e)) {
+	int failed = begin(sup, recover, &e);
+	if (failed)
 		fprintf(stderr, "quell-runner: %s\n", e.text);
-		return EXIT_FAILURE;
-	}
-	while (!sup->leaving) {
+	while (!failed && !sup->leaving) {
 		ql_loop_turn(&sup->loop, next_deadline(sup));
 		meet_deadlines(sup);
 	}
-	return EXIT_SUCCESS;
+	ql_spec_done(&sup->spec);
+	free(sup);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int

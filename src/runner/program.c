@@ -117,11 +117,11 @@ prepare(const struct ql_plan *plan, struct ql_err *e)
 {
 	setsid();
 	umask(022);
-	if (set_streams(plan, e) || set_rlimits(plan, e) || ql_drop_rights(plan, e))
+	if (set_streams(plan, e) || ql_drop_rights(plan, e))
 		return -1;
 	if (chdir(QL_SANDBOX_WORK))
 		return ql_fail_sys(e, "enter " QL_SANDBOX_WORK);
-	if (unpack_checkpoint(plan, e) || ql_filter_load(e))
+	if (unpack_checkpoint(plan, e) || ql_filter_load(e) || set_rlimits(plan, e))
 		return -1;
 	reset_signals();
 	return 0;

@@ -3,6 +3,7 @@ import fcntl
 import os
 import random
 import stat
+import subprocess
 import time
 
 import pytest
@@ -85,10 +86,12 @@ def test_the_lock_is_held_while_it_lives(place):
 
 
 def test_the_program_has_no_hold_on_the_lock(place):
-    run = place.make("sh", "-c", "sleep 100 & wait").run()
+    run = place.make("sh", "-c", "sleep 100 & echo ready; wait").run()
+    wait_output(run, b"ready")
     for pid in read_members(run):
-        links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-        assert not [link for link in links if place.folder in link]
+        open_files = subprocess.run(["ls", "-l", f"/proc/{pid}/fd"], capture_output=True,
+                                    check=False).stdout
+        assert place.folder.encode() not in open_files
     run.do(KILL)
     run.end()
 
