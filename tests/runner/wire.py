@@ -78,6 +78,7 @@ class Run:
         self.epoch = 0
         self.conn = self.process = self.held = None
         self.killed = False
+        self.host = None  # shell commands that make the supervisor's view of the host
         self.tells = []
         for path in (self.folder, self.keep):
             os.mkdir(path, 0o700)
@@ -121,7 +122,10 @@ class Run:
                     os.setgroups([])
                     os.setresgid(self.uid, self.uid, self.uid)
                     os.setresuid(self.uid, self.uid, self.uid)
-                os.execv(RUNNER, [RUNNER, mode, self.folder])
+                argv = [RUNNER, mode, self.folder]
+                if self.host:
+                    argv = ["unshare", "-m", "sh", "-c", f'{self.host} && exec "$@"', "sh", *argv]
+                os.execvp(argv[0], argv)
             finally:
                 os._exit(99)
         os.close(lock)
