@@ -246,6 +246,15 @@ stopped_supervisor_is_waited_for(void **state)
 	assert_int_equal(stage_await(stage, run, QL_EVENT_EXITED)->event.exit_signal, SIGKILL);
 }
 
+/* Ctrl-C, a hang-up of the terminal, a kill of the server's group: none of it reaches a run. */
+static void
+supervisor_has_a_session_of_its_own(void **state)
+{
+	struct stage *stage = *state;
+	pid_t supervisor = den_supervisor(&den, stage_hold(stage, PROGRAM_STAYS));
+	assert_int_equal(getsid(supervisor), supervisor);
+}
+
 #define HELD 20
 
 static void
@@ -364,6 +373,7 @@ main(int argc, char **argv)
 		TEST(start_cut_short_is_absent),
 		TEST(foreign_files_are_left_alone),
 		TEST(stopped_supervisor_is_waited_for),
+		TEST(supervisor_has_a_session_of_its_own),
 		TEST(descriptors_are_few),
 		TEST(any_of_them_at_any_moment),
 	};

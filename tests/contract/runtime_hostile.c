@@ -136,6 +136,16 @@ silence_has_a_deadline(void **state)
 	stage_open_driver(stage);
 }
 
+/* What was asked and not answered is asked of the next one. */
+static void
+death_does_not_swallow_an_act(void **state)
+{
+	struct stage *stage = *state;
+	uint64_t run = meet(stage, "deaf");
+	assert_int_equal(stage_act(stage, QL_ACT_KILL, run), 0);
+	stage_await(stage, run, QL_EVENT_GONE);
+}
+
 static void
 flood_holds_nothing_up(void **state)
 {
@@ -175,6 +185,7 @@ main(int argc, char **argv)
 		TEST(nonsense_is_not_believed),
 		TEST(death_is_noticed_at_once),
 		TEST(silence_has_a_deadline),
+		TEST(death_does_not_swallow_an_act),
 		TEST(flood_holds_nothing_up),
 		TEST(hanging_up_for_ever_is_told),
 	};
