@@ -93,22 +93,26 @@ fail(struct ql_errand *errand, const char *what)
 	return ql_fail_sys(&errand->err, "%s of the run %s", what, name);
 }
 
-static int
-remove_file(const struct place *place, const char *name)
-{
-	return unlinkat(place->dir, name, 0) && errno != ENOENT ? -1 : 0;
-}
-
 /*
  * Only what the server itself put there, and a status that was cut short before it was one:
  * whatever else there is makes rmdir refuse.
  */
-static void
-remove_folder(struct ql_errand *errand, struct place *place)
+static int
+remove_files(const struct place *place)
 {
-	if (remove_file(place, QL_RUNNER_STATUS ".new") || remove_file(place, QL_RUNNER_SPEC) ||
-		remove_file(place, QL_RUNNER_CODE) || remove_file(place, QL_RUNNER_SOCK) ||
-		remove_file(place, QL_RUNNER_LOCK) ||
+	const char *const names[] = {QL_RUNNER_STATUS ".new", QL_RUNNER_SPEC, QL_RUNNER_CODE,
+		QL_RUNNER_SOCK, QL_RUNNER_LOCK};
+	for (size_t i = 0; place->dir >= 0 && i < sizeof(names) / sizeof(*names); i++) {
+		if (unlinkat(place->dir, names[i], 0) && errno != ENOENT)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+remove_folder(struct ql_errand *errand, const struct place *place)
+{
+	if (remove_files(place) ||
 		(unlinkat(errand->runs, place->name, AT_REMOVEDIR) && errno != ENOENT))
 		fail(errand, "Can't remove the folder");
 	else
@@ -237,7 +241,7 @@ make(struct ql_errand *errand, struct place *place)
 	if (fill(errand, place) == 0)
 		spawn(errand, place, "start");
 	errand->made = errand->end == QL_ERRAND_CONNECTED;
-	if (errand->end != QL_ERRAND_FAILED || place->lock < 0)
+	if (errand->made)
 		return;
 	struct ql_err why = errand->err;
 	remove_folder(errand, place);

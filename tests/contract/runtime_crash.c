@@ -3,7 +3,7 @@
  * one opened on the same folder), supervisors, and both, at any moment. No run, no status and no
  * byte may be lost that anybody could have known.
  */
-#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -246,6 +247,41 @@ stopped_supervisor_is_waited_for(void **state)
 	assert_int_equal(stage_await(stage, run, QL_EVENT_EXITED)->event.exit_signal, SIGKILL);
 }
 
+static void
+limit_descriptors(rlim_t most)
+{
+	struct rlimit limit;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = most;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* A shortage is refused, not told as the run's failure; and the same start works later. */
+static void
+start_without_descriptors_is_refused(void **state)
+{
+	struct stage *stage = *state;
+	struct rlimit before;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	int lowest = dup(0);
+	close(lowest);
+	for (int spare = 0; spare < 8; spare++) {
+		uint64_t run = ql_rand_u64();
+		limit_descriptors((rlim_t)(lowest + spare));
+		struct cue *start = stage_start(stage, run, PROGRAM_STAYS, 0, SUITE_PATIENCE_MS);
+		int status = stage_finish(stage, start);
+		limit_descriptors(before.rlim_cur);
+		assert_true(spare > 0 || status == -1);
+		if (!status)
+			continue;
+		assert_int_equal(start->op.err.sys, EMFILE);
+		assert_false(stage_listed(stage, run));
+		stage_start(stage, run, PROGRAM_STAYS, 0, SUITE_PATIENCE_MS);
+		stage_await(stage, run, QL_EVENT_HELD);
+		assert_int_equal(stage_count(stage, run, QL_EVENT_FAILED_START), 0);
+	}
+}
+
 /* Ctrl-C, a hang-up of the terminal, a kill of the server's group: none of it reaches a run. */
 static void
 supervisor_has_a_session_of_its_own(void **state)
@@ -373,6 +409,7 @@ main(int argc, char **argv)
 		TEST(start_cut_short_is_absent),
 		TEST(foreign_files_are_left_alone),
 		TEST(stopped_supervisor_is_waited_for),
+		TEST(start_without_descriptors_is_refused),
 		TEST(supervisor_has_a_session_of_its_own),
 		TEST(descriptors_are_few),
 		TEST(any_of_them_at_any_moment),
