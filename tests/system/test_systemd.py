@@ -11,15 +11,13 @@ import subprocess
 import pytest
 from quell import BUILD, SANITIZED, TOP
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-
-DRIVER = f"""[Unit]
+DRIVER = """[Unit]
 Requires=basic.target
 After=basic.target
 
 [Service]
 Type=oneshot
-ExecStart=/usr/bin/python3 {HERE}/systemd_inside.py /result.json {TOP}
+ExecStart=/usr/bin/python3 /opt/quell/tests/system/systemd_inside.py /result.json /opt/quell
 ExecStopPost=/usr/bin/systemctl exit 0
 """
 
@@ -60,8 +58,8 @@ def seen(machine, request):
                                 if request.param == "v2" else {})}
     ran = subprocess.run(
         ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network",
-         f"--machine=quell-test-{os.getpid()}", "--link-journal=no", "-D", str(machine), "-b",
-         "systemd.unit=drive.service"], env=environ, text=True, capture_output=True,
+         f"--machine=quell-test-{os.getpid()}", "--link-journal=no", f"--bind-ro={TOP}:/opt/quell",
+         "-D", str(machine), "-b", "systemd.unit=drive.service"], env=environ, text=True, capture_output=True,
         stdin=subprocess.DEVNULL, check=False, timeout=150)
     if not result.exists():
         words = ran.stdout + ran.stderr
