@@ -239,7 +239,10 @@ purge(struct ql_sandbox_run *run)
 	purge_ask(run, over ? QL_ACT_FORGET : QL_ACT_KILL);
 }
 
-/* A new connection is told the whole truth: that answers every start and every look. */
+/*
+ * A new connection is told the whole truth: that answers every start. A look is sent all the same, as
+ * its answer says which one it was.
+ */
 static void
 linked(struct ql_sandbox_run *run)
 {
@@ -247,7 +250,7 @@ linked(struct ql_sandbox_run *run)
 	run->state = QL_SANDBOX_LINKED;
 	DL_FOREACH_SAFE (run->asks, ask, next) {
 		ask->sent = false;
-		if (ask->kind == QL_ACT_START || ask->kind == QL_ACT_INSPECT)
+		if (ask->kind == QL_ACT_START)
 			answer(ask, 0, NULL);
 	}
 	ql_sandbox_go_on(run);

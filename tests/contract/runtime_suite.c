@@ -376,10 +376,10 @@ runs_outlive_the_driver(void **state)
 	stage_open_driver(stage);
 	stage_forget_seen(stage);
 	assert_true(stage_listed(stage, held));
-	assert_int_equal(stage_act(stage, QL_ACT_INSPECT, held), 0);
+	struct cue *look = stage_submit(stage, QL_ACT_INSPECT, held);
+	stage_until(stage, look_is_told, &look->op);
 	assert_int_equal(stage_act(stage, QL_ACT_INSPECT, running), 0);
 	assert_int_equal(stage_act(stage, QL_ACT_INSPECT, ends), 0);
-	stage_await(stage, held, QL_EVENT_HELD);
 	stage_await(stage, running, QL_EVENT_RUNNING);
 	stage_await(stage, ends, QL_EVENT_GONE);
 	assert_int_equal(stage_await(stage, ends, QL_EVENT_EXITED)->event.exit_code, 3);
