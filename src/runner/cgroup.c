@@ -76,24 +76,6 @@ set_limits(int leaf, bool v2, const struct ql_cgroup_limits *limits)
 	return enforced;
 }
 
-/* A v2 leaf has the controllers that its parent hands down. */
-static void
-hand_down(const char *folder)
-{
-	static const char *const wanted[] = {"memory", "pids", "cpu"};
-	QL_CLEAN_FD int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	QL_CLEAN_BUF struct ql_buf has = {.limit = 4096};
-	if (dir < 0 || ql_file_read(dir, "cgroup.subtree_control", &has, NULL))
-		return;
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		char text[16];
-		snprintf(text, sizeof(text), "+%s", wanted[i]);
-		/* Refused where the controller is absent, or where processes stand in the folder. */
-		if (!has.data || !strstr(has.data, wanted[i]))
-			ql_file_poke_at(dir, "cgroup.subtree_control", text);
-	}
-}
-
 void
 ql_cgroup_name(const struct ql_cgroup_host *host, const char *name, struct ql_cgroup *ret_group)
 {
@@ -125,7 +107,7 @@ ql_cgroup_make(struct ql_cgroup *group, const struct ql_cgroup_limits *limits)
 		ql_str_copy(parent, sizeof(parent), path);
 		*strrchr(parent, '/') = 0;
 		if (group->v2[i])
-			hand_down(parent);
+			ql_cgroup_hand_down(parent);
 		QL_CLEAN_FD int leaf = -1;
 		if (mkdir(path, 0700) == 0)
 			leaf = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);

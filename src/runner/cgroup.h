@@ -13,6 +13,8 @@
 #include "base/err.h"
 #include "runner/proto.h"
 
+#define QL_CGROUP_SERVER "quell-server" /* where the server stands once it handed its folder down */
+
 enum ql_limit { QL_LIMIT_MEMORY, QL_LIMIT_PIDS, QL_LIMIT_CPU, QL_LIMIT_COUNT };
 
 /* A hierarchy and, in it, the folder that runs are put into: our own, or the given one. */
@@ -45,6 +47,9 @@ struct ql_cgroup_limits {
  * (or NULL) replaces our own folder in the v2 one. Finds nothing rather than fail.
  */
 void ql_cgroup_find(const char *v2_folder, struct ql_cgroup_host *ret_host);
+
+/* Enables the controllers for what is below the v2 folder, as far as that is allowed. */
+void ql_cgroup_hand_down(const char *folder);
 
 /* What the leaves will be called; touches nothing, so that the names can be kept first. */
 void

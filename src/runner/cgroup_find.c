@@ -75,6 +75,15 @@ own_path(const char *cgroups, const char *controller, char *ret_path, size_t siz
 	return false;
 }
 
+/* The server may have moved down to make room: runs are beside it, not below. */
+static void
+step_out(char *folder)
+{
+	char *last = strrchr(folder, '/');
+	if (!strcmp(last + 1, QL_CGROUP_SERVER))
+		*last = 0;
+}
+
 static void
 add_tree(struct ql_cgroup_host *host, const struct mount *mount, const char *path, bool v2)
 {
@@ -87,6 +96,7 @@ add_tree(struct ql_cgroup_host *host, const struct mount *mount, const char *pat
 		strcmp(path, "/") ? path : "");
 	if (n < 0 || n >= (int)sizeof(tree.folder) || host->count >= QL_RUNNER_CGROUPS)
 		return;
+	step_out(tree.folder);
 	for (int i = 0; i < host->count; i++) {
 		if (!strcmp(host->trees[i].folder, tree.folder))
 			return;

@@ -50,6 +50,9 @@
  * After the run's end a supervisor without a connection for QL_RUNNER_LINGER_MS salvages by itself,
  * writes its status and exits; `recover` answers for it from there.
  *
+ * `quell-runner --probe` says in one line what this host lets runs be bounded by; a server asks once,
+ * at its start, before its first run.
+ *
  * Byte order and alignment are the host's: both ends are one build on one host, and a message
  * of another version or size is refused by closing the connection.
  */
@@ -87,8 +90,13 @@
 #define QL_SPEC_MEMORY_MB "memory_mb"
 #define QL_SPEC_PIDS "pids"
 #define QL_SPEC_CPU_MILLI "cpu_milli" /* 1000 = one processor */
-#define QL_SPEC_UID "uid" /* as root: uid and gid to run as; 0 or absent = the server's own */
-#define QL_SPEC_CGROUP "cgroup" /* v2 folder to put the run's cgroup in; absent = our own */
+/*
+ * As root: uid and gid to run as; without one the start fails, as nothing is run as root. Ordinary users
+ * leave it out: runs have their uid.
+ */
+#define QL_SPEC_UID "uid"
+/* v2 folder to put the run's cgroup in; absent = the server's own, see cgroup_down.c */
+#define QL_SPEC_CGROUP "cgroup"
 
 #define QL_SPEC_MAX (8 << 20) /* bytes of a spec */
 #define QL_RUNNER_TEXT 512
