@@ -9,7 +9,7 @@
  *	claim.c	 fills free slots from the queue; ends what waited for too long
  *	wake.c	 one heap of wake times, one timer
  *	recover.c  takes up after a start;  sweep.c  forgets old ones
- *	submit.c stop.c revise.c wait.c	 the operations
+ *	submit.c supersede.c stop.c revise.c wait.c  the operations
  */
 #ifndef QL_ENGINE_PRIVATE_H
 #define QL_ENGINE_PRIVATE_H

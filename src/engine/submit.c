@@ -2,7 +2,7 @@
  * Submissions: all of one request in one commit, or none; whom they supersede is cancelled in that
  * commit too. On the way: has its Idempotency-Key been used, is there room, is an id taken.
  */
-#include "engine/private.h"
+#include "engine/submission.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -12,35 +12,10 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-/* An id, a supersedes key or an Idempotency-Key that a submission under way has taken. */
+/* An id or an Idempotency-Key that a submission under way has taken. */
 struct pending {
 	UT_hash_handle hh;
 	char name[];
-};
-
-struct submission {
-	struct submission *prev, *next; /* behind the door */
-	struct ql_engine *engine;
-	struct ql_submit *op;
-	struct later later;
-	struct ql_store_read read;
-	const char **ids;
-	char *key_name; /* the pending name of its Idempotency-Key */
-	size_t reserved; /* ids that are in the pending set */
-	size_t counted; /* of the engine's submitting */
-	bool key_reserved;
-	bool at_door;
-	size_t superseding; /* index of the record whose older ones are scanned */
-	struct scan scan;
-	struct older *older; /* whom it supersedes, in the order in which they were found */
-	struct ql_err err;
-};
-
-/* One that is cancelled when its successors are queued. */
-struct older {
-	struct older *prev, *next;
-	struct ql_live *live; /* pinned */
-	const char *by; /* the eval_id that supersedes it: the submission's record's */
 };
 
 static struct pending *
@@ -74,29 +49,6 @@ unreserve(struct ql_engine *engine, const char *name)
 	free(pending);
 }
 
-static void next_at_door(struct ql_engine *engine);
-
-static void
-drop_older(struct submission *submission)
-{
-	struct older *older, *next;
-	DL_FOREACH_SAFE (submission->older, older, next) {
-		ql_live_release(older->live);
-		free(older);
-	}
-	submission->older = NULL;
-}
-
-static void
-leave_door(struct submission *submission)
-{
-	struct ql_engine *engine = submission->engine;
-	if (!submission->at_door)
-		return;
-	DL_DELETE(engine->superseding, submission);
-	next_at_door(engine);
-}
-
 static void
 submission_free(struct submission *submission)
 {
@@ -106,17 +58,15 @@ submission_free(struct submission *submission)
 	if (submission->key_reserved)
 		unreserve(engine, submission->key_name);
 	engine->submitting -= submission->counted;
-	drop_older(submission);
-	leave_door(submission);
+	ql_supersede_leave(submission);
 	ql_store_read_done(&submission->read);
 	free(submission->key_name);
 	free(submission->ids);
 	free(submission);
 }
 
-/* err NULL: all of it is durable. */
-static void
-finish(struct submission *submission, const struct ql_err *err)
+void
+ql_submission_finish(struct submission *submission, const struct ql_err *err)
 {
 	struct ql_engine *engine = submission->engine;
 	struct ql_submit *op = submission->op;
@@ -132,11 +82,11 @@ on_later(struct later *later)
 {
 	struct submission *submission =
 		(struct submission *)((char *)later - offsetof(struct submission, later));
-	finish(submission, submission->err.code ? &submission->err : NULL);
+	ql_submission_finish(submission, submission->err.code ? &submission->err : NULL);
 }
 
-static void
-finish_later(struct submission *submission)
+void
+ql_submission_finish_later(struct submission *submission)
 {
 	submission->later.fn = on_later;
 	ql_later(submission->engine, &submission->later);
@@ -153,7 +103,7 @@ on_committed(struct decided *decided, const struct ql_err *err)
 		op->records[i] = change->record;
 		change->record = (struct ql_record){0};
 	}
-	finish(submission, err);
+	ql_submission_finish(submission, err);
 }
 
 static struct ql_change *
@@ -238,173 +188,21 @@ all_changes(struct submission *submission)
 	return first;
 }
 
-static void
-cancel_older(struct submission *submission, const struct older *older)
-{
-	char reason[QL_EVAL_ID + 32];
-	snprintf(reason, sizeof(reason), "superseded by %s", older->by);
-	struct ql_decision decision;
-	struct feeding feeding = {
-		.event = {.kind = QL_EVENT_CANCEL,
-			.mode = QL_MODE_CANCEL,
-			.cause = QL_CAUSE_SUPERSEDED,
-			.grace_ms = -1},
-		.actor = submission->op->caller.actor,
-		.reason = reason,
-	};
-	ql_feed(older->live, &feeding, &decision);
-}
-
 /* Nothing waits between here and the end: what is decided goes into one commit. */
-static void
-decide(struct submission *submission)
+void
+ql_submission_decide(struct submission *submission)
 {
 	struct ql_change *changes = all_changes(submission);
 	struct decided *decided = changes ? ql_batch_add(submission->engine, changes) : NULL;
 	if (!decided) {
 		abandon(changes);
 		ql_fail(&submission->err, QL_E_UNAVAILABLE, "out of memory: try again later");
-		finish_later(submission);
+		ql_submission_finish_later(submission);
 		return;
 	}
 	decided->done = on_committed;
 	decided->arg = submission;
-	struct older *older;
-	DL_FOREACH (submission->older, older)
-		cancel_older(submission, older);
-	drop_older(submission);
-}
-
-/* ---- whom it supersedes ---- */
-
-static void scan_older(struct submission *submission);
-
-static void
-add_older(struct scan *scan, struct ql_live *live, const struct ql_err *err)
-{
-	struct submission *submission =
-		(struct submission *)((char *)scan - offsetof(struct submission, scan));
-	if (err && err->code != QL_E_NOT_FOUND)
-		submission->err = *err;
-	if (err || ql_status_settled((enum ql_status)live->record.state.status))
-		return;
-	struct older *older = calloc(1, sizeof(*older));
-	if (!older) {
-		ql_fail(&submission->err, QL_E_UNAVAILABLE, "out of memory: try again later");
-		return;
-	}
-	older->by = submission->op->records[submission->superseding].eval_id;
-	older->live = live;
-	live->pins++;
-	DL_APPEND(submission->older, older);
-}
-
-/* One that was found may have been read again, or forgotten, since it was pinned. */
-static void
-check_older(struct submission *submission)
-{
-	struct older *older;
-	DL_FOREACH (submission->older, older) {
-		if (!ql_live_ready(older->live))
-			ql_fail(&submission->err, QL_E_UNAVAILABLE,
-				"%s, which this replaces, is being changed: try again",
-				older->live->record.eval_id);
-	}
-}
-
-static void
-on_scanned(struct scan *scan, const struct ql_err *err)
-{
-	struct submission *submission =
-		(struct submission *)((char *)scan - offsetof(struct submission, scan));
-	if (err)
-		submission->err = *err;
-	submission->superseding++;
-	if (submission->err.code)
-		finish(submission, &submission->err);
-	else
-		scan_older(submission);
-}
-
-/* Scans for the next key's older ones; decides when there is no further key. */
-static void
-scan_older(struct submission *submission)
-{
-	struct ql_submit *op = submission->op;
-	size_t i = submission->superseding;
-	while (i < op->count && !op->records[i].supersedes)
-		i++;
-	submission->superseding = i;
-	if (i < op->count) {
-		submission->scan.each = add_older;
-		submission->scan.over = on_scanned;
-		submission->scan.read = (struct ql_store_read){.kind = QL_READ_SUPERSEDED,
-			.filter = {.owner = op->caller.owner,
-				.supersedes = op->records[i].supersedes}};
-		ql_scan(submission->engine, &submission->scan);
-		return;
-	}
-	check_older(submission);
-	if (submission->err.code)
-		finish_later(submission);
-	else
-		decide(submission);
-}
-
-/* One at a time: a key's older ones must be durable before they can be found. */
-static void
-next_at_door(struct ql_engine *engine)
-{
-	if (engine->superseding)
-		scan_older(engine->superseding);
-}
-
-static int
-compare_names(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* How many records supersede others; -1 when two of them would supersede each other. */
-static int
-count_keys(struct submission *submission, struct ql_err *e)
-{
-	const struct ql_submit *op = submission->op;
-	const char **keys = submission->ids; /* which have been read */
-	size_t count = 0;
-	for (size_t i = 0; i < op->count; i++) {
-		if (op->records[i].supersedes)
-			keys[count++] = op->records[i].supersedes;
-	}
-	qsort(keys, count, sizeof(*keys), compare_names);
-	for (size_t i = 1; i < count; i++) {
-		if (!strcmp(keys[i - 1], keys[i]))
-			return ql_fail(e, QL_E_INVALID,
-				"supersedes: %s stands twice in one batch: each would replace the "
-				"other",
-				keys[i]);
-	}
-	return (int)count;
-}
-
-static void
-enter(struct submission *submission)
-{
-	struct ql_engine *engine = submission->engine;
-	int keys = count_keys(submission, &submission->err);
-	if (keys < 0) {
-		finish_later(submission);
-		return;
-	}
-	if (!keys) {
-		decide(submission);
-		return;
-	}
-	bool first = !engine->superseding;
-	submission->at_door = true;
-	DL_APPEND(engine->superseding, submission);
-	if (first)
-		scan_older(submission);
+	ql_supersede_cancel(submission);
 }
 
 /* ---- is there room, and is it new ---- */
@@ -439,9 +237,9 @@ on_taken(struct ql_store_read *read, int status)
 	}
 	ql_store_read_done(read);
 	if (status)
-		finish(submission, &submission->err);
+		ql_submission_finish(submission, &submission->err);
 	else
-		enter(submission);
+		ql_supersede(submission);
 }
 
 static void
@@ -450,7 +248,7 @@ read_taken(struct submission *submission)
 	struct ql_engine *engine = submission->engine;
 	struct ql_submit *op = submission->op;
 	if (check_room(engine, op->count, &submission->err)) {
-		finish_later(submission);
+		ql_submission_finish_later(submission);
 		return;
 	}
 	submission->counted = op->count;
@@ -483,7 +281,7 @@ on_replay(struct ql_store_read *read, int status)
 	}
 	ql_store_read_done(read);
 	if (status || known)
-		finish(submission, status ? &submission->err : NULL);
+		ql_submission_finish(submission, status ? &submission->err : NULL);
 	else
 		read_taken(submission);
 }
@@ -548,7 +346,7 @@ ql_engine_submit(struct ql_engine *engine, struct ql_submit *op)
 	ql_engine_op_begin(engine);
 	if (ql_engine_check_open(engine, &submission->err) || check_count(op, &submission->err) ||
 		reserve_names(submission))
-		finish_later(submission);
+		ql_submission_finish_later(submission);
 	else if (op->replay_key)
 		read_replay(submission);
 	else
