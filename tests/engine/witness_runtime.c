@@ -69,6 +69,23 @@ check_order(struct book *book, const struct ql_runtime_op *op)
 	HASH_ADD(hh, book->runs, incarnation, sizeof(named->incarnation), named);
 }
 
+/* Its slot, and with it its uid, is nobody else's. */
+static void
+check_slot(struct book *book, const struct ql_runtime_op *op)
+{
+	for (struct witnessed *eval = book->evals; eval; eval = eval->hh.next) {
+		const struct ql_run *runs = eval->state.runs;
+		for (int i = 0; i < QL_RUNS; i++) {
+			if (runs[i].incarnation != op->incarnation &&
+				runs[i].slot == op->launch->slot &&
+				ql_phase_takes_slot((enum ql_phase)runs[i].phase))
+				book_complain(book, "slot %d of %s is given to run %016llx too",
+					op->launch->slot, eval->eval_id,
+					(unsigned long long)op->incarnation);
+		}
+	}
+}
+
 static void
 check(struct book *book, const struct ql_runtime_op *op)
 {
@@ -122,6 +139,8 @@ witness_act(struct ql_runtime *runtime, struct ql_runtime_op *op)
 		return;
 	check(witness->book, op);
 	check_order(witness->book, op);
+	if (op->kind == QL_ACT_START)
+		check_slot(witness->book, op);
 	witness->inner->ops->act(witness->inner, &see(witness, op)->op);
 }
 
