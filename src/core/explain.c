@@ -49,10 +49,13 @@ ql_what(struct ql_move *move, const char *format, ...)
 const char *
 ql_explain_span(int64_t ms, char ret_span[static QL_SPAN])
 {
-	if (ms && ms % 1000 == 0)
-		snprintf(ret_span, QL_SPAN, "%" PRId64 " s", ms / 1000);
-	else
+	int64_t tenths = (ms + 50) / 100;
+	if (ms < 1000)
 		snprintf(ret_span, QL_SPAN, "%" PRId64 " ms", ms);
+	else if (tenths % 10)
+		snprintf(ret_span, QL_SPAN, "%" PRId64 ".%" PRId64 " s", tenths / 10, tenths % 10);
+	else
+		snprintf(ret_span, QL_SPAN, "%" PRId64 " s", tenths / 10);
 	return ret_span;
 }
 

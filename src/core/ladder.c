@@ -32,16 +32,6 @@ doom_all(struct ql_move *move)
 	}
 }
 
-static void
-doom_held(struct ql_move *move)
-{
-	for (int i = 0; i < QL_RUNS; i++) {
-		struct ql_run *run = &move->next->runs[i];
-		if (ql_run_is_open(run) && !run->released_at && run->phase != QL_PHASE_EXITED)
-			doom(move, run);
-	}
-}
-
 static int64_t
 rung_deadline(const struct ql_move *move, enum ql_rung rung)
 {
@@ -59,6 +49,8 @@ say_rung(struct ql_move *move, enum ql_rung rung)
 {
 	const struct ql_cancel *cancel = &move->next->cancel;
 	char span[QL_SPAN];
+	if (rung == QL_RUNG_SALVAGE)
+		return; /* said by whoever began it */
 	ql_what(move, "%s", ql_rung_word(rung));
 	if (rung == QL_RUNG_NOTICE && !cancel->next_at)
 		ql_say(move, ": waiting for its next checkpoint");
@@ -129,21 +121,18 @@ fill(struct ql_move *move, const struct ql_stop_request *request)
 void
 ql_ladder_begin(struct ql_move *move, const struct ql_stop_request *request)
 {
-	bool queued = ql_move_has_no_run(move) || !ql_state_open(move->next);
-	bool was_queued = move->next->status == QL_STATUS_QUEUED;
+	bool waits = move->next->status == QL_STATUS_QUEUED && !ql_state_open(move->next);
 	fill(move, request);
-	if (was_queued && queued && !move->policy->remote_broker) {
+	if (waits && !move->policy->remote_broker) {
 		move->next->cancel.rung = QL_RUNG_REMOVE;
 		move->next->cancel.rung_at = move->event->now;
 		ql_settle_cancelled(move, QL_OUTCOME_REMOVED);
 		return;
 	}
-	if (was_queued && queued) {
-		ql_ladder_go(move, QL_RUNG_REMOVE);
-		return;
-	}
-	doom_held(move);
-	ql_ladder_go(move, first_rung(move));
+	enum ql_rung rung = waits ? QL_RUNG_REMOVE : first_rung(move);
+	if (rung > QL_RUNG_KILL)
+		ql_what(move, "no signal: it has exited");
+	ql_ladder_go(move, rung);
 }
 
 /* The next rung comes a grace from now, if it may come and did not come sooner. */
@@ -171,12 +160,13 @@ strengthen(struct ql_move *move, const struct ql_stop_request *request)
 		cancel->top = (int32_t)top_of(request);
 	cancel->grace_ms = request->grace_ms < 0 ? move->next->grace_ms : request->grace_ms;
 	shorten(move, cancel->grace_ms);
-	ql_what(move, "raised to %s", ql_mode_word(request->mode));
 	if (over && first == QL_RUNG_KILL && ql_state_open(move->next))
 		ql_ladder_go(move, QL_RUNG_KILL);
 	else if (!over && cancel->rung != QL_RUNG_REMOVE && cancel->rung < (int32_t)first &&
 		 !ql_move_has_no_run(move))
 		ql_ladder_go(move, first);
+	else
+		ql_what(move, "raised to %s", ql_mode_word(request->mode));
 }
 
 /* The same strength, but a higher rung to climb to, or the next one sooner. */
@@ -322,6 +312,17 @@ asks_first(struct ql_move *move)
 	return true;
 }
 
+static bool
+someone_is_stuck(const struct ql_move *move)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		const struct ql_run *run = &move->next->runs[i];
+		if (ql_run_is_open(run) && run->flags & QL_RUN_STUCK)
+			return true;
+	}
+	return false;
+}
+
 void
 ql_ladder_climb(struct ql_move *move)
 {
@@ -349,7 +350,8 @@ ql_ladder_climb(struct ql_move *move)
 	case QL_RUNG_KILL:
 		if (asks_first(move))
 			return;
-		ql_say(move, "no proof %s after the kill", span);
+		ql_say(move, "no proof %s after the kill%s", span,
+			someone_is_stuck(move) ? ", the kernel keeps it" : "");
 		ql_settle_unconfirmed(move);
 		return;
 	default:

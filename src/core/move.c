@@ -64,6 +64,17 @@ ql_move_released(struct ql_move *move, struct ql_run *run)
 }
 
 void
+ql_move_unreleased(struct ql_move *move, struct ql_run *run)
+{
+	run->released_at = 0;
+	for (int i = 0; i < QL_RUNS; i++) {
+		if (move->next->runs[i].released_at)
+			return;
+	}
+	move->next->started_at = 0;
+}
+
+void
 ql_move_ended(struct ql_move *move, struct ql_run *run, enum ql_phase phase, int32_t flags)
 {
 	struct ql_cancel *cancel = &move->next->cancel;

@@ -37,6 +37,9 @@ struct ql_run *ql_move_take(struct ql_move *move, enum ql_phase phase, int32_t s
 /* Its program goes, or was seen to go, now. */
 void ql_move_released(struct ql_move *move, struct ql_run *run);
 
+/* Its release was decided, and it is known that its program never went. */
+void ql_move_unreleased(struct ql_move *move, struct ql_run *run);
+
 /* Its end is known now; flags are added to those it has. */
 void ql_move_ended(struct ql_move *move, struct ql_run *run, enum ql_phase phase, int32_t flags);
 
@@ -148,7 +151,7 @@ void ql_again_arm(struct ql_move *move);
 void ql_say(struct ql_move *move, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void ql_what(struct ql_move *move, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* "250 ms", "10 s" */
+/* "250 ms", "1.5 s", "10 s" */
 #define QL_SPAN 32
 const char *ql_explain_span(int64_t ms, char ret_span[static QL_SPAN]);
 

@@ -58,7 +58,9 @@ say_request(struct ql_move *move)
 		ql_say(move, "user asks to %s", mode);
 	else
 		ql_say(move, "%s: %s", ql_cause_sentence(move->event->cause), mode);
-	ql_say(move, "; it is %s", ql_status_word((enum ql_status)move->was->status));
+	bool claimed = move->was->status == QL_STATUS_QUEUED && ql_state_open(move->was);
+	ql_say(move, "; it is %s%s", ql_status_word((enum ql_status)move->was->status),
+		claimed ? ", claimed and not released" : "");
 }
 
 static enum ql_verdict
@@ -114,9 +116,8 @@ is_over(const struct ql_state *state)
 static bool
 never_started(const struct ql_state *state)
 {
-	return state->status == QL_STATUS_CANCELLED && !state->started_at &&
-	       (state->cancel.outcome == QL_OUTCOME_REMOVED ||
-		       state->cancel.outcome == QL_OUTCOME_DISCARDED);
+	return state->cancel.outcome == QL_OUTCOME_REMOVED ||
+	       state->cancel.outcome == QL_OUTCOME_DISCARDED;
 }
 
 static enum ql_verdict
@@ -133,10 +134,11 @@ ql_hear_restore(struct ql_move *move)
 	const struct ql_state *was = move->was;
 	const char *status = ql_status_word((enum ql_status)was->status);
 	ql_say(move, "user asks to restore; it is %s", status);
-	if (was->status == QL_STATUS_CANCELLED && was->started_at)
-		return refuse(move, "it had started; resume runs it again");
 	if (!never_started(was))
-		return refuse(move, "only what was cancelled before it started can be restored");
+		return refuse(move,
+			was->status == QL_STATUS_CANCELLED
+				? "it had started; resume runs it again"
+				: "only what was cancelled before it started can be restored");
 	if (!is_over(was))
 		return refuse(move, "its last run is not over yet; try again in a moment");
 	return next_attempt(move, "");

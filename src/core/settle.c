@@ -68,10 +68,10 @@ is_unresolved(const struct ql_run *run)
 }
 
 static bool
-has_unresolved(const struct ql_state *state)
+someone(const struct ql_state *state, bool (*is_so)(const struct ql_run *run))
 {
 	for (int i = 0; i < QL_RUNS; i++) {
-		if (is_unresolved(&state->runs[i]))
+		if (is_so(&state->runs[i]))
 			return true;
 	}
 	return false;
@@ -171,7 +171,7 @@ ql_settle_unconfirmed(struct ql_move *move)
 }
 
 static void
-settle_finish(struct ql_move *move, const struct ql_ruling *ruling)
+settle_finish(struct ql_move *move, const struct ql_run *result, const struct ql_ruling *ruling)
 {
 	struct ql_cancel *cancel = &move->next->cancel;
 	bool stopped = ql_state_stopping(move->next);
@@ -180,7 +180,9 @@ settle_finish(struct ql_move *move, const struct ql_ruling *ruling)
 	close_attempt(move, ruling->status, ruling->cause);
 	ql_what(move, "%s", ql_status_word(ruling->status));
 	if (ruling->cause)
-		ql_say(move, ": %s", ql_cause_sentence(ruling->cause));
+		ql_say(move, ": %s",
+			result->flags & QL_RUN_UNSTARTED ? ruling->sentence
+							 : ql_cause_sentence(ruling->cause));
 	if (stopped)
 		ql_say(move, "; the stop: %s", ql_outcome_sentence(QL_OUTCOME_FINISHED_FIRST));
 }
@@ -189,7 +191,7 @@ settle_finish(struct ql_move *move, const struct ql_ruling *ruling)
 static bool
 may_settle(const struct ql_state *state, const struct ql_run *result)
 {
-	if (!result || has_unresolved(state))
+	if (!result || someone(state, is_unresolved))
 		return false;
 	if (is_finish(result) && !(result->flags & QL_RUN_UNSTARTED))
 		return !state->salvage_until;
@@ -216,45 +218,50 @@ settle(struct ql_move *move)
 		ruling.status = QL_STATUS_FAILED;
 		ruling.cause = QL_CAUSE_LOST;
 	}
-	settle_finish(move, &ruling);
+	settle_finish(move, result, &ruling);
 }
 
 /* ---- what follows an exit ---- */
 
+/* It was never let go, and its kill is not proven. */
 static bool
-someone_may_run(const struct ql_state *state)
+is_held_back(const struct ql_run *run)
 {
-	for (int i = 0; i < QL_RUNS; i++) {
-		const struct ql_run *run = &state->runs[i];
-		if (ql_run_is_open(run) && run->phase != QL_PHASE_EXITED)
-			return true;
-	}
-	return false;
+	return ql_run_is_open(run) && run->phase != QL_PHASE_EXITED && !ql_run_is_asked(run);
 }
 
-/* The last one has exited: from asking it to stop, on to keeping what it left and to the proof. */
+/* Nobody is left to be asked: on to the kill of what is held, or to keeping what was left. */
+static void
+follow_asking(struct ql_move *move)
+{
+	struct ql_state *next = move->next;
+	if (someone(next, is_held_back))
+		ql_ladder_go(move, QL_RUNG_KILL);
+	else if (next->salvage_until)
+		ql_ladder_go(move, QL_RUNG_SALVAGE);
+	else if (ql_state_open(next))
+		ql_ladder_go(move, QL_RUNG_REAP);
+}
+
+/* A run has ended: from asking it to stop, on to keeping what it left and to the proof. */
 static void
 follow(struct ql_move *move)
 {
 	struct ql_state *next = move->next;
-	enum ql_rung rung = (enum ql_rung)next->cancel.rung;
+	struct ql_cancel *cancel = &next->cancel;
 	bool open = ql_state_open(next);
 	if (next->status != QL_STATUS_CANCELLING || ql_move_has_no_run(move) ||
-		someone_may_run(next))
+		someone(next, ql_run_is_asked))
 		return;
-	if (has_unresolved(next)) {
-		if (!open)
-			next->cancel.next_at = 0; /* all is gone; only how it ended is not told */
-		return;
-	}
-	if (rung == QL_RUNG_NOTICE || rung == QL_RUNG_TERMINATE) {
-		if (open || next->salvage_until)
-			ql_ladder_go(move, next->salvage_until ? QL_RUNG_SALVAGE : QL_RUNG_REAP);
-	} else if (rung == QL_RUNG_KILL && !open && next->salvage_until) {
-		next->cancel.rung = QL_RUNG_SALVAGE;
-		next->cancel.next_at = 0; /* the salvage has a deadline of its own */
-	} else if (rung == QL_RUNG_SALVAGE && !next->salvage_until) {
-		next->cancel.rung = QL_RUNG_REAP;
+	if (!open && someone(next, is_unresolved))
+		cancel->next_at = 0; /* all is gone; only how it ended is not told */
+	else if (cancel->rung == QL_RUNG_NOTICE || cancel->rung == QL_RUNG_TERMINATE)
+		follow_asking(move);
+	else if (cancel->rung == QL_RUNG_KILL && !open && next->salvage_until) {
+		cancel->rung = QL_RUNG_SALVAGE;
+		cancel->next_at = 0; /* the salvage has a deadline of its own */
+	} else if (cancel->rung == QL_RUNG_SALVAGE && !next->salvage_until) {
+		cancel->rung = QL_RUNG_REAP;
 	}
 }
 

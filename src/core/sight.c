@@ -41,12 +41,18 @@ kill_on_sight(struct ql_move *move, const char *why)
 	return QL_VERDICT_NOTED;
 }
 
+static bool
+is_stranger(const struct ql_move *move)
+{
+	return is_earlier_attempts(move) || ql_status_settled((enum ql_status)move->was->status);
+}
+
 /* Nothing is left of it, and nobody waits for it: only its record goes. */
 static enum ql_verdict
 drop_stranger(struct ql_move *move)
 {
 	char name[QL_RUN_NAME];
-	ql_say(move, "%s is over, and is none of this attempt's", ql_explain_run(move, name));
+	ql_say(move, "%s is over, and nobody waits for it", ql_explain_run(move, name));
 	ql_what(move, "forget it");
 	ql_move_act_on(move, QL_ACT_FORGET, move->event->incarnation);
 	return QL_VERDICT_NOTED;
@@ -62,7 +68,7 @@ meet(struct ql_move *move, enum ql_phase phase, enum ql_verdict *ret_verdict)
 	enum ql_status status = (enum ql_status)move->was->status;
 	*ret_verdict = QL_VERDICT_NOTED;
 	if (is_earlier_attempts(move)) {
-		*ret_verdict = kill_on_sight(move, "it is an earlier attempt's");
+		*ret_verdict = kill_on_sight(move, "and it is an earlier attempt's");
 		return NULL;
 	}
 	if (status == QL_STATUS_CANCELLED) {
@@ -75,7 +81,7 @@ meet(struct ql_move *move, enum ql_phase phase, enum ql_verdict *ret_verdict)
 	}
 	struct ql_run *run = ql_move_take(move, phase, -1);
 	if (!run)
-		*ret_verdict = kill_on_sight(move, "one more than an attempt may have");
+		*ret_verdict = kill_on_sight(move, "and it is one more than is watched");
 	return run;
 }
 
@@ -104,7 +110,9 @@ discard(struct ql_move *move, struct ql_run *run)
 	bool stopping = ql_state_stopping(move->next);
 	run->phase = QL_PHASE_HELD;
 	ql_say(move, "%s is held, and %s", ql_explain_run(move, name),
-		stopping ? "a stop is in force" : "another run of it was released");
+		stopping         ? "a stop is in force"
+		: run->killed_at ? "its start was given up"
+				 : "another run was released");
 	ql_ladder_discard(move, run);
 	return QL_VERDICT_DONE;
 }
@@ -118,12 +126,7 @@ held_though_released(struct ql_move *move, struct ql_run *run)
 {
 	if (run->killed_at || move->event->epoch != move->was->epoch)
 		return ignore(move, "held, as it was when its release was decided");
-	run->released_at = 0;
-	bool another = false;
-	for (int i = 0; i < QL_RUNS; i++)
-		another = another || move->next->runs[i].released_at;
-	if (!another)
-		move->next->started_at = 0;
+	ql_move_unreleased(move, run);
 	return discard(move, run);
 }
 
@@ -173,8 +176,9 @@ ql_hear_running(struct ql_move *move)
 		ql_what(move, "it runs");
 		return QL_VERDICT_DONE;
 	}
-	ql_say(move, "%s was seen to run: another delivery", ql_explain_run(move, name));
-	ql_what(move, "watch it too");
+	ql_say(move, "%s was seen to run", ql_explain_run(move, name));
+	ql_what(move, move->was->runs[0].incarnation ? "another delivery, watched too"
+						     : "a worker has it");
 	ql_ladder_restart(move, run);
 	return QL_VERDICT_DONE;
 }
@@ -205,6 +209,8 @@ record_exit(struct ql_move *move, struct ql_run *run)
 	run->sent = event->sent < QL_RUNG_NOTICE ? QL_RUNG_NONE
 		    : event->sent > QL_RUNG_KILL ? QL_RUNG_KILL
 						 : (int32_t)event->sent;
+	if (flags & QL_RUN_UNSTARTED)
+		ql_move_unreleased(move, run);
 	if (!run->released_at)
 		flags |= QL_RUN_UNSTARTED;
 	ql_move_ended(move, run, gone ? QL_PHASE_GONE : QL_PHASE_EXITED, flags | QL_RUN_REPORTED);
@@ -225,8 +231,10 @@ ql_hear_exited(struct ql_move *move)
 			return verdict;
 		ql_move_released(move, run);
 	}
+	if (run->flags & QL_RUN_LOST && ql_status_settled((enum ql_status)move->was->status))
+		return note(move, "its exit was told after it was taken as lost");
 	if (run->flags & QL_RUN_LOST)
-		return note(move, "an exit was told after it was taken as lost");
+		run->flags &= ~(QL_RUN_LOST | QL_RUN_REPORTED); /* known after all */
 	if (run->flags & QL_RUN_REPORTED)
 		return ignore(move, "an exit that was told before");
 	record_exit(move, run);
@@ -245,13 +253,28 @@ prove(struct ql_move *move)
 		cancel->evidence = cancel->unasked ? QL_EVIDENCE_EXITED : QL_EVIDENCE_VERIFIED;
 }
 
+/* It is over before it was known to run; how it ended counts. NULL as for meet. */
+static struct ql_run *
+meet_ended(struct ql_move *move, enum ql_verdict *ret_verdict)
+{
+	if (is_stranger(move) || move->was->runs[QL_RUNS - 1].incarnation) {
+		*ret_verdict = drop_stranger(move);
+		return NULL;
+	}
+	struct ql_run *run = meet(move, QL_PHASE_RUNNING, ret_verdict);
+	if (run)
+		ql_move_released(move, run);
+	return run;
+}
+
 enum ql_verdict
 ql_hear_gone(struct ql_move *move)
 {
+	enum ql_verdict verdict;
 	struct ql_run *run = ql_move_run(move);
 	char name[QL_RUN_NAME];
-	if (!run)
-		return drop_stranger(move);
+	if (!run && !(run = meet_ended(move, &verdict)))
+		return verdict;
 	if (!ql_run_is_open(run))
 		return ignore(move, "gone, as was known");
 	ql_say(move, "nothing of %s is left", ql_explain_run(move, name));
@@ -303,13 +326,14 @@ lose(struct ql_move *move, struct ql_run *run, enum ql_phase phase)
 enum ql_verdict
 ql_hear_lost(struct ql_move *move)
 {
+	enum ql_verdict verdict;
 	struct ql_run *run = ql_move_run(move);
 	char name[QL_RUN_NAME];
-	if (!run)
-		return drop_stranger(move);
+	if (!run && !(run = meet_ended(move, &verdict)))
+		return verdict;
 	if (!ql_run_is_open(run) && run->flags & QL_RUN_REPORTED)
 		return ignore(move, "lost, after it was known to be over");
-	ql_say(move, "the supervisor or host of %s died, and it is proven dead",
+	ql_say(move, "%s lost its supervisor or host, and is proven dead",
 		ql_explain_run(move, name));
 	return lose(move, run, QL_PHASE_GONE);
 }
@@ -338,14 +362,15 @@ ql_hear_failed_start(struct ql_move *move)
 	struct ql_run *run = ql_move_run(move);
 	char name[QL_RUN_NAME];
 	if (!run)
-		return drop_stranger(move);
+		return is_stranger(move) ? drop_stranger(move)
+					 : note(move, "could not be started, and was not known");
 	if (!ql_run_is_open(run))
 		return ignore(move, "not started, as was known");
 	if (run->phase != QL_PHASE_CLAIMED && run->phase != QL_PHASE_HELD)
 		return note(move, "said not to have started, and it did");
 	ql_say(move, "%s could not be started, and nothing of it is left",
 		ql_explain_run(move, name));
-	run->released_at = 0;
+	ql_move_unreleased(move, run);
 	ql_move_ended(move, run, QL_PHASE_GONE, QL_RUN_UNSTARTED | QL_RUN_REPORTED);
 	prove(move);
 	return QL_VERDICT_DONE;

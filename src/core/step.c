@@ -40,6 +40,10 @@ static hear_fn *const hearers[QL_EVENT_COUNT] = {
 static const char *
 waits_for(const struct ql_state *state)
 {
+	for (int i = 0; state->status == QL_STATUS_RUNNING && i < QL_RUNS; i++) {
+		if (ql_run_is_asked(&state->runs[i]))
+			return "the attempt goes on";
+	}
 	if (state->salvage_until)
 		return "waiting for its salvage";
 	if (ql_state_open(state))

@@ -154,6 +154,7 @@ struct world {
 	int messages; /* copies of the task's message in the queue */
 	int32_t message_of; /* the attempt whose message was sent */
 	int redeliveries;
+	int64_t channel_at; /* acts on the queue arrive in their order */
 
 	struct asked asked[WORLD_ATTEMPTS];
 	int64_t tallies[TALLY_COUNT]; /* one where it happened in this world */

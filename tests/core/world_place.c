@@ -309,7 +309,7 @@ terminate(struct world *world, struct place_run *run)
 	if (run->on_term != HABIT_DIES)
 		run->flags |= QL_RUN_CATCHES_TERM;
 	if (run->on_term == HABIT_DIES && !run->kill_waits)
-		end(world, run, 0, 15, 0);
+		end(world, run, 0, chance_is(chance, 5) ? 0 : 15, 0);
 	else if (first && run->on_term != HABIT_IGNORES)
 		plan_exit(world, run, 1 + chance_int(chance, 6000), (int32_t)chance_int(chance, 2),
 			0, 0);
@@ -334,6 +334,8 @@ kill_run(struct world *world, struct place_run *run)
 	} else if (run->phase == PLACE_EXITED) {
 		run->phase = PLACE_GONE;
 		sight(world, run, QL_EVENT_GONE, 0);
+	} else if (run->ran && chance_is(luck(world), 5)) {
+		end(world, run, 0, 0, 0); /* it was just about to */
 	} else {
 		run->stubborn_remains = false;
 		end(world, run, 0, 9, run->ran ? 0 : QL_RUN_UNSTARTED);
@@ -412,12 +414,13 @@ act_on_task(struct world *world, const struct ql_act *act)
 	struct ql_event event = {.kind = QL_EVENT_NOT_QUEUED, .epoch = act->epoch};
 	if (act->kind == QL_ACT_ENQUEUE) {
 		if (world->message_of < world->durable.attempt)
-			world->messages++;
+			world->messages = 1; /* what is left of the attempt before stays dead */
 		world->message_of = world->durable.attempt;
 		wake_worker(world);
 		answer(world, act, true);
 	} else if (act->kind == QL_ACT_REMOVE) {
-		if (world->messages)
+		bool ours = world->message_of == world->durable.attempt;
+		if (world->messages && ours)
 			event.kind = QL_EVENT_REMOVED;
 		world->messages = 0;
 		send_event(world, &event);
@@ -443,8 +446,11 @@ place_worker(struct world *world)
 	world->messages--;
 	struct place_run *run = new_run(world, script_run(world->claims++), attempt);
 	run->delivered = true;
-	let_go(world, run);
-	sight(world, run, QL_EVENT_RUNNING, 0);
+	if (chance_is(luck(world), 30))
+		run->phase = PLACE_HELD;
+	else
+		let_go(world, run);
+	tell(world, run, 0);
 	if (world->redeliveries < 6 && happens(world, 20 + 10 * world->redeliveries)) {
 		world->redeliveries++;
 		world->messages++;
@@ -473,13 +479,14 @@ place_send(struct world *world, const struct ql_act *act)
 		return;
 	}
 	int64_t at = world->now + network_ms(world);
+	int64_t *channel_at = run ? &run->channel_at : &world->channel_at;
+	if (at < *channel_at)
+		at = *channel_at;
+	*channel_at = at;
 	if (!run) {
 		arrive_at(world, act, -1, at);
 		return;
 	}
-	if (at < run->channel_at)
-		at = run->channel_at;
-	run->channel_at = at;
 	arrive_at(world, act, index_of(world, run), at);
 	if (happens(world, world->doubles))
 		arrive_at(world, act, index_of(world, run), at);

@@ -164,7 +164,8 @@ check_run(struct world *world, const struct ql_run *was, const struct ql_run *is
 		world_fault(world, "a run that was over takes a slot again");
 	if (open && !still && run && place_is_alive(run))
 		world_fault(world, "a slot is freed while its run is there");
-	if (was->flags & QL_RUN_REPORTED && is->incarnation == was->incarnation &&
+	if (was->flags & QL_RUN_REPORTED && !(was->flags & QL_RUN_LOST) &&
+		is->incarnation == was->incarnation &&
 		(was->exit_code != is->exit_code || was->exit_signal != is->exit_signal ||
 			was->sent != is->sent))
 		world_fault(world, "an exit was judged twice");
@@ -357,11 +358,29 @@ tally_settled(struct world *world, const struct ql_state *is)
 								: TALLY_FAILED_EXIT);
 }
 
+/* The rule of the race once more, as the contract tells it. */
+static bool
+has_finished(const struct place_run *run)
+{
+	bool said = run->flags & QL_RUN_SAID_STOPPED || (!run->exit_signal && run->exit_code == 75);
+	if (!run->ended || !run->ran)
+		return false;
+	if (!run->sent)
+		return true;
+	if (said)
+		return false;
+	if (run->sent == QL_RUNG_NOTICE)
+		return run->flags & QL_RUN_OOM || (!run->exit_signal && !run->exit_code);
+	if (run->sent == QL_RUNG_TERMINATE)
+		return !run->exit_signal && !(run->flags & QL_RUN_CATCHES_TERM);
+	return !run->exit_signal;
+}
+
 /* What really was, run by run, against what is said of the attempt. */
 static void
 check_truth(struct world *world, const struct ql_state *is)
 {
-	bool ran = false, finished = false, zero = false, guessed = false;
+	bool ran = false, finished = false, stopped = false, zero = false, guessed = false;
 	for (int i = 0; i < world->run_count; i++) {
 		const struct place_run *run = &world->runs[i];
 		const struct ql_run *known = ql_state_run(is, run->incarnation);
@@ -371,19 +390,24 @@ check_truth(struct world *world, const struct ql_state *is)
 		if (is->status == QL_STATUS_CANCELLED && place_is_alive(run))
 			world_fault(world, "cancelled, and a run of it is there");
 		ran = ran || run->ran;
-		finished = finished || (run->ended && run->ran && !run->sent);
+		finished = finished || has_finished(run);
+		stopped = stopped || !has_finished(run);
 		zero = zero || (run->ended && run->ran && !run->exit_signal && !run->exit_code);
 	}
 	bool never = is->cancel.outcome == QL_OUTCOME_REMOVED ||
 		     is->cancel.outcome == QL_OUTCOME_DISCARDED;
+	if (is->cancel.outcome == QL_OUTCOME_REMOVED && world->messages)
+		world_fault(world, "said to be removed, and its message is in the queue");
 	if (is->status == QL_STATUS_CANCELLED && never && ran)
 		world_fault(world, "said never to have run, and it ran");
 	if (is->status == QL_STATUS_CANCELLED && !never && !ran && !guessed)
 		world_fault(world, "said to have been stopped, and it never ran");
 	if (is->status == QL_STATUS_SUCCEEDED && !zero)
 		world_fault(world, "succeeded, and no run of it exited with 0");
+	if (is->status != QL_STATUS_CANCELLED && stopped && !finished && !guessed && ran)
+		world_fault(world, "finished, and its runs were stopped");
 	if (is->status == QL_STATUS_CANCELLED && finished && !guessed)
-		world_fault(world, "cancelled, and a run of it had finished before any signal");
+		world_fault(world, "cancelled, and a run of it had finished first");
 }
 
 void
