@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -93,7 +94,9 @@ sandbox_purge(struct ql_runtime *runtime, struct ql_runtime_op *op)
 static const char *
 sandbox_describe(struct ql_runtime *runtime)
 {
-	return ((struct ql_sandbox *)runtime)->limits;
+	static const char label[] = "sandbox: "; /* who reads the line knows whose it is */
+	const char *limits = ((struct ql_sandbox *)runtime)->limits;
+	return strncmp(limits, label, strlen(label)) ? limits : limits + strlen(label);
 }
 
 /* ---- callbacks ---- */
