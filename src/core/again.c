@@ -2,7 +2,6 @@
  * What is open, asked again. A lost request and a lost reply look the same: so an act is repeated
  * and looked after, by turns, with the same epoch, until there is evidence.
  */
-#include <stddef.h>
 
 #include "core/move.h"
 

@@ -1,5 +1,4 @@
 /* What the places of execution and the broker answer to an act: promises, not evidence. */
-#include <stddef.h>
 
 #include "core/move.h"
 

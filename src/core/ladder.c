@@ -4,8 +4,6 @@
  */
 #include "core/move.h"
 
-#include <stddef.h>
-
 static bool
 someone_is_asked(const struct ql_move *move)
 {

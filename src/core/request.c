@@ -1,5 +1,4 @@
 /* What people and policies ask for, and the runner's claim. */
-#include <stddef.h>
 #include <inttypes.h>
 
 #include "core/move.h"

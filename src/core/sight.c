@@ -24,6 +24,7 @@ note(struct ql_move *move, const char *why)
 
 /* ---- runs that have no place in the state ---- */
 
+/* A sighting that does not say whose run it is means the current attempt's only if there was no other. */
 static bool
 is_earlier_attempts(const struct ql_move *move)
 {

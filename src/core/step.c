@@ -1,7 +1,5 @@
 #include "core/step.h"
 
-#include <stddef.h>
-
 #include "core/move.h"
 
 const struct ql_policy ql_policy_default = {

@@ -6,8 +6,8 @@
  *		= done cancelling | inspect A | rung reap, wake 12.000
  *
  * Times are in seconds. Runs are named by letters. After `=`: the verdict, the status, the acts, and
- * what else changed. The same form is a golden trace and the print of a simulated world, so that a
- * world can be kept as a trace.
+ * what else changed. The same form is a golden trace and the print of a simulated world: one whose
+ * server stayed up can be kept as a trace.
  */
 #ifndef TESTS_CORE_SCRIPT_H
 #define TESTS_CORE_SCRIPT_H

@@ -3,7 +3,7 @@
  *
  *	sim                  100,000 worlds, as a test: TAP, with the distribution of outcomes
  *	sim --worlds N [M]   the N worlds from number M on; stops at the first that breaks a rule
- *	sim --world N        that one, printed; what is printed can be kept as a golden trace
+ *	sim --world N        that one, printed; where the server stayed up, it is a golden trace as it stands
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
  * end. The same number makes the same world.
  *
  * world_main.c turns the wheel, world_server.c is the server and its store, world_place.c the place
- * of execution and the broker, world_rules.c says what must never be. All state is in struct world.
+ * of execution and the broker, world_net.c the network between them, world_rules.c says what must never be. All state is in struct world.
  */
 #ifndef TESTS_CORE_WORLD_H
 #define TESTS_CORE_WORLD_H
@@ -185,8 +185,19 @@ void server_claim(struct world *world);
 /* When it wants a TIME event; 0 = never. */
 int64_t server_wake(const struct world *world);
 
-/* Sends an act to the place, over the network. */
-void place_send(struct world *world, const struct ql_act *act);
+/* A fault of so many percent, until the world heals. */
+bool net_happens(struct world *world, int percent);
+struct chance *net_luck(struct world *world);
+/* To the server: anything; what is seen of a run; whether an act was taken over. */
+void net_event(struct world *world, const struct ql_event *event);
+void
+net_sight(struct world *world, const struct place_run *run, enum ql_event_kind kind, int32_t epoch);
+void net_answer(struct world *world, const struct ql_act *act, bool taken);
+/* To the place, or to the broker, in the order of sending. */
+void net_send(struct world *world, const struct ql_act *act);
+
+/* The run of that name, made when the place hears of it first. */
+struct place_run *place_make(struct world *world, uint64_t incarnation, int32_t attempt);
 void place_act(struct world *world, const struct item *item);
 void place_exit(struct world *world, const struct item *item);
 void place_clear(struct world *world, int run);

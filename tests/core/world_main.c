@@ -161,12 +161,13 @@ plan_users(struct world *world)
 		plan_stop(world, at);
 		at += some_ms(world, chance_is(chance, 50) ? 200 : 30000);
 	}
+	int64_t pace = chance_is(chance, 30) ? 100 : 40000; /* some change their minds at once */
 	for (int64_t others = chance_int(chance, 4); others; others--) {
 		struct ql_event *event = &world_at(world, at, ITEM_EVENT)->event;
 		event->kind = chance_is(chance, 50) ? QL_EVENT_RESTORE : QL_EVENT_RESUME;
-		at += some_ms(world, 40000);
+		at += some_ms(world, pace);
 		if (chance_is(chance, 60))
-			plan_stop(world, at + some_ms(world, 2000));
+			plan_stop(world, at + some_ms(world, pace));
 	}
 }
 
@@ -203,12 +204,8 @@ make(struct world *world, uint64_t number, struct ql_buf *trace)
 	world->trace = trace;
 	world->chance.state = number * 0xd1342543de82ef95 + 1;
 	world->now = SCRIPT_EPOCH;
-	world->policy = (struct ql_policy){.retry_ms = 1000,
-		.start_ms = 5000,
-		.prove_ms = 5000,
-		.salvage_ms = 2000,
-		.watch_ms = 15000,
-		.remote_broker = chance_is(&world->chance, 25)};
+	world->policy = ql_policy_default;
+	world->policy.remote_broker = chance_is(&world->chance, 25);
 	if (trace && world->policy.remote_broker)
 		ql_buf_adds(trace, "remote\n");
 	plan_faults(world);

@@ -1,66 +1,7 @@
-/* The place of execution, the broker, and the network between them and the server. */
+/* The place of execution, the broker and its workers. */
 #include "world.h"
 
 #include "script.h"
-
-static struct chance *
-luck(struct world *world)
-{
-	return &world->chance;
-}
-
-static bool
-happens(struct world *world, int percent)
-{
-	return !world->healed && chance_is(luck(world), percent);
-}
-
-static int64_t
-network_ms(struct world *world)
-{
-	if (happens(world, world->delays))
-		return 100 + chance_int(luck(world), 9000);
-	return 1 + chance_int(luck(world), 20);
-}
-
-/* ---- to the server ---- */
-
-static void
-send_event(struct world *world, const struct ql_event *event)
-{
-	if (happens(world, world->loses))
-		return;
-	world_at(world, network_ms(world), ITEM_EVENT)->event = *event;
-	if (happens(world, world->doubles))
-		world_at(world, network_ms(world), ITEM_EVENT)->event = *event;
-}
-
-static void
-sight(struct world *world, const struct place_run *run, enum ql_event_kind kind, int32_t epoch)
-{
-	struct ql_event event = {.kind = kind,
-		.incarnation = run->incarnation,
-		.attempt = run->delivered ? run->attempt : 0,
-		.epoch = epoch};
-	if (kind == QL_EVENT_EXITED) {
-		event.exit_code = run->exit_code;
-		event.exit_signal = run->exit_signal;
-		event.sent = run->sent;
-		event.flags = run->flags;
-	}
-	send_event(world, &event);
-}
-
-static void
-answer(struct world *world, const struct ql_act *act, bool taken)
-{
-	bool lost = happens(world, world->loses);
-	struct ql_event event = {.kind = taken && !lost ? QL_EVENT_DELIVERED : QL_EVENT_UNREACHABLE,
-		.incarnation = act->incarnation,
-		.epoch = act->epoch,
-		.answers = act->kind};
-	world_at(world, lost ? 1000 : network_ms(world), ITEM_EVENT)->event = event;
-}
 
 /* Whatever is true of a run. */
 static void
@@ -70,22 +11,22 @@ tell(struct world *world, struct place_run *run, int32_t epoch)
 		      (run->phase == PLACE_GONE && !run->lost && !run->forgotten);
 	if (run->phase == PLACE_NEVER || run->forgotten) {
 		run->barred = true;
-		sight(world, run, QL_EVENT_ABSENT, 0);
+		net_sight(world, run, QL_EVENT_ABSENT, 0);
 	} else if (run->phase == PLACE_HELD) {
-		sight(world, run, QL_EVENT_HELD, epoch);
+		net_sight(world, run, QL_EVENT_HELD, epoch);
 	} else if (run->phase == PLACE_RUNNING) {
-		sight(world, run, QL_EVENT_RUNNING, 0);
+		net_sight(world, run, QL_EVENT_RUNNING, 0);
 	} else if (run->lost) {
-		sight(world, run, QL_EVENT_LOST, 0);
+		net_sight(world, run, QL_EVENT_LOST, 0);
 	}
 	if (exited && run->flags & QL_RUN_UNSTARTED && !run->sent)
-		sight(world, run, QL_EVENT_FAILED_START, 0);
+		net_sight(world, run, QL_EVENT_FAILED_START, 0);
 	else if (exited)
-		sight(world, run, QL_EVENT_EXITED, 0);
+		net_sight(world, run, QL_EVENT_EXITED, 0);
 	if (exited && run->phase == PLACE_GONE)
-		sight(world, run, QL_EVENT_GONE, 0);
+		net_sight(world, run, QL_EVENT_GONE, 0);
 	if (run->kill_waits && run->phase != PLACE_GONE)
-		sight(world, run, QL_EVENT_STUCK, 0);
+		net_sight(world, run, QL_EVENT_STUCK, 0);
 }
 
 /* ---- runs ---- */
@@ -117,7 +58,7 @@ static void
 plan_program(struct world *world, struct place_run *run)
 {
 	static const int32_t codes[] = {0, 0, 0, 0, 0, 1, 75, 0};
-	struct chance *chance = luck(world);
+	struct chance *chance = net_luck(world);
 	run->on_notice = (enum habit)chance_int(chance, 3);
 	run->on_term = (enum habit)chance_int(chance, 4);
 	run->stubborn_remains = chance_is(chance, 8);
@@ -138,8 +79,8 @@ plan_program(struct world *world, struct place_run *run)
 	}
 }
 
-static struct place_run *
-new_run(struct world *world, uint64_t incarnation, int32_t attempt)
+struct place_run *
+place_make(struct world *world, uint64_t incarnation, int32_t attempt)
 {
 	if (world->run_count == WORLD_RUNS)
 		world_fault(world, "the model's own bound: too many runs");
@@ -163,7 +104,7 @@ plan_exit(struct world *world, struct place_run *run, int64_t in_ms, int32_t cod
 static void
 react_to_notice(struct world *world, struct place_run *run)
 {
-	struct chance *chance = luck(world);
+	struct chance *chance = net_luck(world);
 	int64_t in_ms = 1 + chance_int(chance, 3000);
 	if (run->on_notice == HABIT_WORD && chance_is(chance, 50))
 		plan_exit(world, run, in_ms, 75, 0, 0);
@@ -185,8 +126,9 @@ let_go(struct world *world, struct place_run *run)
 			run->end_oom ? QL_RUN_OOM : 0);
 	if (run->sent == QL_RUNG_NOTICE)
 		react_to_notice(world, run);
-	if (happens(world, 6)) {
-		struct item *item = world_at(world, 1 + chance_int(luck(world), 8000), ITEM_LOSE);
+	if (net_happens(world, 6)) {
+		struct item *item =
+			world_at(world, 1 + chance_int(net_luck(world), 8000), ITEM_LOSE);
 		item->run = index_of(world, run);
 	}
 }
@@ -200,15 +142,16 @@ end(struct world *world, struct place_run *run, int32_t code, int32_t signal, in
 	run->exit_signal = signal;
 	run->flags |= flags;
 	run->ended = true;
-	bool stays =
-		run->ran && (run->stubborn_remains || (run->stuck && chance_is(luck(world), 30)));
+	bool stays = run->ran &&
+		     (run->stubborn_remains || (run->stuck && chance_is(net_luck(world), 30)));
 	run->phase = stays ? PLACE_EXITED : PLACE_GONE;
 	world_note(world, "%s ends: code %d, signal %d, after %s%s",
 		world_run_name(run->incarnation, name), run->exit_code, run->exit_signal,
 		run->sent ? ql_rung_word(run->sent) : "nothing", stays ? "; something stays" : "");
 	tell(world, run, 0);
-	if (stays && chance_is(luck(world), 50)) {
-		struct item *item = world_at(world, 1 + chance_int(luck(world), 8000), ITEM_CLEAR);
+	if (stays && chance_is(net_luck(world), 50)) {
+		struct item *item =
+			world_at(world, 1 + chance_int(net_luck(world), 8000), ITEM_CLEAR);
 		item->run = index_of(world, run);
 	}
 }
@@ -229,7 +172,7 @@ place_clear(struct world *world, int which)
 	if (run->phase != PLACE_EXITED || run->stuck)
 		return;
 	run->phase = PLACE_GONE;
-	sight(world, run, QL_EVENT_GONE, 0);
+	net_sight(world, run, QL_EVENT_GONE, 0);
 }
 
 void
@@ -242,7 +185,7 @@ place_lose(struct world *world, int which)
 	world_note(world, "the supervisor of %s dies", world_run_name(run->incarnation, name));
 	run->phase = PLACE_GONE;
 	run->lost = true;
-	sight(world, run, QL_EVENT_LOST, 0);
+	net_sight(world, run, QL_EVENT_LOST, 0);
 }
 
 /* ---- acts, as they arrive ---- */
@@ -252,16 +195,16 @@ start(struct world *world, struct place_run *run)
 {
 	if (run->barred || run->phase != PLACE_NEVER)
 		return !run->barred;
-	if (happens(world, world->refuses))
+	if (net_happens(world, world->refuses))
 		return false;
-	if (happens(world, 3)) {
+	if (net_happens(world, 3)) {
 		run->phase = PLACE_GONE;
 		run->flags = QL_RUN_UNSTARTED;
-		sight(world, run, QL_EVENT_FAILED_START, 0);
+		net_sight(world, run, QL_EVENT_FAILED_START, 0);
 		return true;
 	}
 	run->phase = PLACE_HELD;
-	sight(world, run, QL_EVENT_HELD, 0);
+	net_sight(world, run, QL_EVENT_HELD, 0);
 	return true;
 }
 
@@ -270,7 +213,7 @@ release(struct world *world, struct place_run *run)
 {
 	if (run->phase == PLACE_HELD) {
 		let_go(world, run);
-		sight(world, run, QL_EVENT_RUNNING, 0);
+		net_sight(world, run, QL_EVENT_RUNNING, 0);
 	}
 	return run->ran;
 }
@@ -297,7 +240,7 @@ notice(struct world *world, struct place_run *run)
 static bool
 terminate(struct world *world, struct place_run *run)
 {
-	struct chance *chance = luck(world);
+	struct chance *chance = net_luck(world);
 	if (run->phase == PLACE_HELD) {
 		send_rung(run, QL_RUNG_TERMINATE);
 		end(world, run, 0, 15, QL_RUN_UNSTARTED);
@@ -329,12 +272,12 @@ kill_run(struct world *world, struct place_run *run)
 		send_rung(run, QL_RUNG_KILL);
 	if (run->stuck) {
 		run->kill_waits = true;
-		sight(world, run, QL_EVENT_STUCK, 0);
+		net_sight(world, run, QL_EVENT_STUCK, 0);
 		world_tally(world, TALLY_STUCK);
 	} else if (run->phase == PLACE_EXITED) {
 		run->phase = PLACE_GONE;
-		sight(world, run, QL_EVENT_GONE, 0);
-	} else if (run->ran && chance_is(luck(world), 5)) {
+		net_sight(world, run, QL_EVENT_GONE, 0);
+	} else if (run->ran && chance_is(net_luck(world), 5)) {
 		end(world, run, 0, 0, 0); /* it was just about to */
 	} else {
 		run->stubborn_remains = false;
@@ -352,7 +295,7 @@ salvage(struct world *world, struct place_run *run)
 		.checkpoint_bytes = run->saves_checkpoint ? 1000 : -1};
 	if (run->forgotten || run->phase < PLACE_EXITED)
 		return false;
-	send_event(world, &event);
+	net_event(world, &event);
 	return true;
 }
 
@@ -396,7 +339,7 @@ act_on_run(struct world *world, const struct ql_act *act, struct place_run *run)
 static void
 wake_worker(struct world *world)
 {
-	world_at(world, 1 + chance_int(luck(world), 5000), ITEM_WORKER);
+	world_at(world, 1 + chance_int(net_luck(world), 5000), ITEM_WORKER);
 }
 
 static void
@@ -417,13 +360,13 @@ act_on_task(struct world *world, const struct ql_act *act)
 			world->messages = 1; /* what is left of the attempt before stays dead */
 		world->message_of = world->durable.attempt;
 		wake_worker(world);
-		answer(world, act, true);
+		net_answer(world, act, true);
 	} else if (act->kind == QL_ACT_REMOVE) {
 		bool ours = world->message_of == world->durable.attempt;
 		if (world->messages && ours)
 			event.kind = QL_EVENT_REMOVED;
 		world->messages = 0;
-		send_event(world, &event);
+		net_event(world, &event);
 	} else {
 		tell_all(world);
 	}
@@ -438,58 +381,24 @@ place_worker(struct world *world)
 		ql_state_stopping(&world->durable) || world->durable.status == QL_STATUS_CANCELLED;
 	if (!world->messages)
 		return;
-	if (attempt != world->durable.attempt || (tombstone && !happens(world, 30))) {
+	if (attempt != world->durable.attempt || (tombstone && !net_happens(world, 30))) {
 		if (!world->healed)
 			wake_worker(world);
 		return;
 	}
 	world->messages--;
-	struct place_run *run = new_run(world, script_run(world->claims++), attempt);
+	struct place_run *run = place_make(world, script_run(world->claims++), attempt);
 	run->delivered = true;
-	if (chance_is(luck(world), 30))
+	if (chance_is(net_luck(world), 30))
 		run->phase = PLACE_HELD;
 	else
 		let_go(world, run);
 	tell(world, run, 0);
-	if (world->redeliveries < 6 && happens(world, 20 + 10 * world->redeliveries)) {
+	if (world->redeliveries < 6 && net_happens(world, 20 + 10 * world->redeliveries)) {
 		world->redeliveries++;
 		world->messages++;
 		wake_worker(world);
 	}
-}
-
-/* ---- the network to it ---- */
-
-static void
-arrive_at(struct world *world, const struct ql_act *act, int run, int64_t at)
-{
-	struct item *item = world_at(world, at - world->now, ITEM_ACT);
-	item->act = *act;
-	item->run = run;
-}
-
-void
-place_send(struct world *world, const struct ql_act *act)
-{
-	struct place_run *run = act->incarnation ? place_find(world, act->incarnation) : NULL;
-	if (act->incarnation && !run)
-		run = new_run(world, act->incarnation, world->durable.attempt);
-	if (happens(world, world->loses)) {
-		answer(world, act, false);
-		return;
-	}
-	int64_t at = world->now + network_ms(world);
-	int64_t *channel_at = run ? &run->channel_at : &world->channel_at;
-	if (at < *channel_at)
-		at = *channel_at;
-	*channel_at = at;
-	if (!run) {
-		arrive_at(world, act, -1, at);
-		return;
-	}
-	arrive_at(world, act, index_of(world, run), at);
-	if (happens(world, world->doubles))
-		arrive_at(world, act, index_of(world, run), at);
 }
 
 void
@@ -501,9 +410,9 @@ place_act(struct world *world, const struct item *item)
 	}
 	struct place_run *run = &world->runs[item->run];
 	bool taken = false;
-	if (item->act.kind == QL_ACT_START || !happens(world, world->refuses))
+	if (item->act.kind == QL_ACT_START || !net_happens(world, world->refuses))
 		taken = act_on_run(world, &item->act, run);
-	answer(world, &item->act, taken);
+	net_answer(world, &item->act, taken);
 }
 
 /* ---- after the faults ---- */
@@ -517,7 +426,7 @@ free_stuck(struct world *world, struct place_run *run)
 	run->kill_waits = false;
 	if (run->phase == PLACE_EXITED) {
 		run->phase = PLACE_GONE;
-		sight(world, run, QL_EVENT_GONE, 0);
+		net_sight(world, run, QL_EVENT_GONE, 0);
 	} else if (place_is_alive(run)) {
 		run->stubborn_remains = false;
 		end(world, run, 0, 9, run->ran ? 0 : QL_RUN_UNSTARTED);

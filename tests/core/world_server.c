@@ -102,7 +102,7 @@ perform(struct world *world, const struct ql_act *act)
 		return;
 	if (act->kind == QL_ACT_RELEASE)
 		rules_release(world);
-	place_send(world, act);
+	net_send(world, act);
 }
 
 void
@@ -154,7 +154,7 @@ inspect_all(struct world *world)
 			.epoch = world->memory.epoch,
 			.incarnation = world->memory.runs[i].incarnation};
 		if (ql_phase_takes_slot((enum ql_phase)world->memory.runs[i].phase))
-			place_send(world, &act);
+			net_send(world, &act);
 	}
 }
 
