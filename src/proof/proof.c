@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "proof/process.h"
 #include "proof/scan.h"
 
@@ -40,14 +39,19 @@ name_one(struct ql_proof *proof, int32_t pid)
 	snprintf(proof->text + len, sizeof(proof->text) - len, "%s%s", len ? "; " : "", one);
 }
 
+void
+ql_proof_boot_id(char ret_id[static QL_BOOT_ID])
+{
+	if (ql_process_file("/proc/sys/kernel/random/boot_id", ret_id, QL_BOOT_ID) <= 0)
+		ret_id[0] = 0;
+}
+
 bool
 ql_proof_is_other_boot(const char *boot_id)
 {
 	char now[QL_BOOT_ID];
-	if (!boot_id || !*boot_id ||
-		ql_process_file("/proc/sys/kernel/random/boot_id", now, sizeof(now)) <= 0)
-		return false;
-	return strncmp(now, boot_id, QL_BOOT_ID - 1) != 0;
+	ql_proof_boot_id(now);
+	return boot_id && *boot_id && *now && strcmp(now, boot_id) != 0;
 }
 
 static void

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 
 /* By what a run can be found. All pointers stay the caller's; what is not known is 0 or NULL. */
 struct ql_proof_subject {
@@ -41,6 +42,9 @@ struct ql_proof {
 };
 
 void ql_prove(const struct ql_proof_subject *subject, struct ql_proof *ret_proof);
+
+/* The id of this boot. Empty when it can't be read. */
+void ql_proof_boot_id(char ret_id[static QL_BOOT_ID]);
 
 /* The host was started anew since: pids and inodes of then say nothing. */
 bool ql_proof_is_other_boot(const char *boot_id);

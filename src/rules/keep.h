@@ -1,9 +1,6 @@
 /*
- * Where an attempt's output and checkpoint are kept: <data>/kept/<hh>/<eval_id>~<attempt>/ with
- *	output		the bytes of both streams in the order in which they were read
- *	index		one struct ql_keep_span for each run of bytes of one stream
- *	checkpoint.tar	the last saved checkpoint
- * <hh> is two hex digits of a hash of the eval_id, so that no folder grows too large.
+ * Where an attempt's output and checkpoint are kept: <data>/kept/<hh>/<eval_id>~<attempt>/ with the
+ * files of base/keep.h. <hh> is two hex digits of a hash of the eval_id, so that no folder grows too large.
  */
 #ifndef QL_RULES_KEEP_H
 #define QL_RULES_KEEP_H
@@ -12,18 +9,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
-
-#define QL_KEEP_OUTPUT "output"
-#define QL_KEEP_INDEX "index"
-#define QL_KEEP_CHECKPOINT "checkpoint.tar"
+#include "base/keep.h"
 
 #define QL_KEEP_OUTPUT_MAX (10 << 20) /* bytes of output kept of an attempt */
-
-/* Written in order; `output` is their concatenation. Consecutive ones may be of one stream. */
-struct ql_keep_span {
-	uint32_t len;
-	uint32_t stream; /* 1 = stdout, 2 = stderr */
-};
 
 /* The folder, or a file in it when name is not NULL. -1 when it doesn't fit. */
 int ql_keep_path(const char *data_dir, const char *eval_id, int32_t attempt, const char *name,

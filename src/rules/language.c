@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/path.h"
 
 static const struct ql_language languages[] = {
 	/* -u: what was printed before a stop is output, not a lost buffer */
@@ -25,7 +26,7 @@ is_installed(const char *program)
 {
 	char path[256];
 	const char *end;
-	for (const char *dir = QL_LANGUAGE_PATH; *dir; dir = *end ? end + 1 : end) {
+	for (const char *dir = QL_PROGRAM_PATH; *dir; dir = *end ? end + 1 : end) {
 		end = strchrnul(dir, ':');
 		int n = snprintf(path, sizeof(path), "%.*s/%s", (int)(end - dir), dir, program);
 		if (n > 0 && (size_t)n < sizeof(path) && access(path, X_OK) == 0)
@@ -54,7 +55,7 @@ ql_language_find(const char *name, struct ql_err *e)
 		ql_fail(e, QL_E_INVALID,
 			"language %s needs the program '%s', which this host has nowhere in %s: "
 			"install it there",
-			name, languages[i].needs, QL_LANGUAGE_PATH);
+			name, languages[i].needs, QL_PROGRAM_PATH);
 		return NULL;
 	}
 	fail_unknown(name, e);

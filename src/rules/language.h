@@ -4,9 +4,6 @@
 
 #include "base/err.h"
 
-/* Where an interpreter must stand: what a sandbox has of the host, and its PATH. */
-#define QL_LANGUAGE_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 struct ql_language {
 	const char *name;
 	const char *code_name; /* the file that the program's text is put into */

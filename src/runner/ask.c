@@ -6,14 +6,14 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
+#include "base/keep.h"
 #include "proof/process.h"
 #include "runner/file.h"
 #include "runner/supervisor.h"
 #include "runner/sys.h"
 #include "runner/tar.h"
 
-#define CHECKPOINT_FILE "checkpoint.tar"
-#define CHECKPOINT_TEMP "checkpoint.tar.new"
+#define TEMP QL_KEEP_CHECKPOINT ".new"
 
 /* Once it is being killed it is as good as dead: nothing that comes later may say that it ran. */
 static bool
@@ -124,18 +124,18 @@ collect(struct ql_supervisor *sup, int64_t *ret_bytes, struct ql_err *e)
 {
 	int entries = 0;
 	int64_t bytes = 0;
-	QL_CLEAN_FD int fd = openat(sup->keep, CHECKPOINT_TEMP,
-		O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	QL_CLEAN_FD int fd = openat(
+		sup->keep, TEMP, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return ql_fail_sys(e, "make the checkpoint's file");
 	int r = ql_tar_pack(sup->checkpoint, fd, QL_CHECKPOINT_BYTES,
 		ql_sys_now_ms() + QL_CHECKPOINT_MS, &bytes, &entries, e);
 	if (!r && entries && fdatasync(fd))
 		r = ql_fail_sys(e, "sync the checkpoint");
-	if (!r && entries && renameat(sup->keep, CHECKPOINT_TEMP, sup->keep, CHECKPOINT_FILE))
+	if (!r && entries && renameat(sup->keep, TEMP, sup->keep, QL_KEEP_CHECKPOINT))
 		r = ql_fail_sys(e, "put the checkpoint in place");
 	if (r || !entries)
-		unlinkat(sup->keep, CHECKPOINT_TEMP, 0);
+		unlinkat(sup->keep, TEMP, 0);
 	*ret_bytes = entries ? bytes : -1;
 	return r;
 }

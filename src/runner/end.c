@@ -12,6 +12,7 @@
 #include "runner/sweep.h"
 #include "runner/sys.h"
 
+#define DRAIN_CHUNKS 32 /* twice what an ordinary user can make a pipe hold */
 #define EXIT_STOPPED 75 /* EX_TEMPFAIL: «I stopped early» */
 
 bool
@@ -74,15 +75,15 @@ bool
 ql_end_look(struct ql_supervisor *sup)
 {
 	siginfo_t info = {0};
-	int phase = sup->status.truth.phase;
+	const struct ql_runner_truth *truth = &sup->status.truth;
 	if (sup->program.fd < 0)
-		return phase >= QL_RUNNER_EXITED;
+		return truth->phase >= QL_RUNNER_EXITED;
 	if (waitid(P_PIDFD, (id_t)sup->program.fd, &info, WEXITED | WNOHANG) || !info.si_pid)
 		return false;
 	ql_loop_remove(&sup->loop, &sup->program);
-	if (phase == QL_RUNNER_STARTING)
+	if (truth->phase == QL_RUNNER_STARTING)
 		ql_start_take_reports(sup); /* it may have said why */
-	if (phase == QL_RUNNER_STARTING)
+	if (truth->phase == QL_RUNNER_STARTING)
 		ql_end_fail(sup, "the program's process died while it was set up");
 	else
 		note_exit(sup, &info);
@@ -139,15 +140,15 @@ ql_end_stream_ready(void *arg, struct ql_source *source, uint32_t events)
 		sup->hint_at = ql_sys_now_ms() + QL_RUNNER_HINT_MS;
 }
 
-/* In the end no writer is left: what is in the pipes is all there will be. */
+/* What is in the pipes; in the end, when no writer is left, that is all there will be. */
 static void
 drain(struct ql_supervisor *sup)
 {
 	for (int i = 0; i < 2; i++) {
 		struct ql_source *source = &sup->streams[i];
-		while (source->fd >= 0 &&
-			ql_output_read(&sup->output, source->fd, (uint32_t)i + 1) > 0)
-			;
+		int more = source->fd >= 0;
+		for (int n = 0; n < DRAIN_CHUNKS && more > 0; n++)
+			more = ql_output_read(&sup->output, source->fd, (uint32_t)i + 1);
 	}
 	struct ql_runner_truth *truth = &sup->status.truth;
 	if (sup->output.data >= 0)

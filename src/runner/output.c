@@ -4,18 +4,16 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/keep.h"
 #include "runner/file.h"
-
-#define OUTPUT_FILE "output"
-#define INDEX_FILE "index"
 
 int
 ql_output_open(struct ql_output *output, int keep, int64_t max, struct ql_err *e)
 {
 	int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
 	output->max = max;
-	output->data = openat(keep, OUTPUT_FILE, flags, 0600);
-	output->index = openat(keep, INDEX_FILE, flags, 0600);
+	output->data = openat(keep, QL_KEEP_OUTPUT, flags, 0600);
+	output->index = openat(keep, QL_KEEP_INDEX, flags, 0600);
 	if (output->data < 0 || output->index < 0)
 		return ql_fail_sys(e, "make the output's files in the keep folder");
 	return 0;
@@ -34,7 +32,7 @@ keep_bytes(struct ql_output *output, uint32_t stream, size_t len)
 	output->truncated |= n < (ssize_t)want;
 	if (n <= 0)
 		return;
-	struct ql_output_span span = {.len = (uint32_t)n, .stream = stream};
+	struct ql_keep_span span = {.len = (uint32_t)n, .stream = stream};
 	off_t at = (off_t)(output->spans * (int64_t)sizeof(span));
 	if (pwrite(output->index, &span, sizeof(span), at) != sizeof(span)) {
 		output->truncated = true;
@@ -61,10 +59,10 @@ ql_output_read(struct ql_output *output, int pipe, uint32_t stream)
 int64_t
 ql_output_measure(int keep)
 {
-	struct ql_output_span spans[512];
+	struct ql_keep_span spans[512];
 	int64_t bytes = 0;
 	ssize_t n;
-	QL_CLEAN_FD int index = openat(keep, INDEX_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	QL_CLEAN_FD int index = openat(keep, QL_KEEP_INDEX, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	while (index >= 0 && (n = read(index, spans, sizeof(spans))) > 0) {
 		for (size_t i = 0; i < (size_t)n / sizeof(spans[0]); i++)
 			bytes += spans[i].len;

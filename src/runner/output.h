@@ -13,12 +13,6 @@
 
 #define QL_OUTPUT_CHUNK (64 << 10) /* bytes read at once; as much as a pipe holds */
 
-/* As struct ql_keep_span of rules/keep.h, of which this is the writer. */
-struct ql_output_span {
-	uint32_t len;
-	uint32_t stream; /* 1 = stdout, 2 = stderr */
-};
-
 struct ql_output {
 	int data; /* owned, as is index; -1 = not open */
 	int index;

@@ -26,7 +26,6 @@
 #define QL_SANDBOX_WORK "/work"
 #define QL_SANDBOX_NOTICE "/quell/cancel/notice"
 #define QL_SANDBOX_CHECKPOINT "/quell/checkpoint"
-#define QL_SANDBOX_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 #define QL_CHECKPOINT_BYTES (64 << 20)
 #define QL_CHECKPOINT_INODES 10000
@@ -93,12 +92,11 @@ int ql_root_build(const struct ql_plan *plan, int ret_fds[QL_REPORT_FDS], struct
 int ql_root_enter(struct ql_err *e);
 
 /* In the children of the builder. They never return. */
-void ql_init_main(const struct ql_plan *plan) __attribute__((noreturn));
-void ql_program_main(const struct ql_plan *plan) __attribute__((noreturn));
+_Noreturn void ql_init_main(const struct ql_plan *plan);
+_Noreturn void ql_program_main(const struct ql_plan *plan);
 
 /* Of all three: say what failed and die. */
-void
-ql_report_failure(const struct ql_plan *plan, const struct ql_err *e) __attribute__((noreturn));
+_Noreturn void ql_report_failure(const struct ql_plan *plan, const struct ql_err *e);
 
 /* SIGKILL when the supervisor dies, or at once if it did before. */
 void ql_die_with_supervisor(const struct ql_plan *plan);

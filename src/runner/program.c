@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "runner/file.h"
 #include "runner/filter.h"
 #include "runner/plan.h"
@@ -89,7 +90,7 @@ static char **
 make_environment(const struct ql_plan *plan)
 {
 	static const char *const fallback[] = {
-		"PATH=" QL_SANDBOX_PATH, "HOME=" QL_SANDBOX_WORK, "LANG=C.UTF-8", "USER=quell"};
+		"PATH=" QL_PROGRAM_PATH, "HOME=" QL_SANDBOX_WORK, "LANG=C.UTF-8", "USER=quell"};
 	const struct ql_spec *spec = plan->spec;
 	char **env = calloc((size_t)spec->envc + 16, sizeof(*env));
 	int count = 0;

@@ -8,8 +8,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/str.h"
 #include "proof/process.h"
 #include "runner/file.h"
 #include "runner/supervisor.h"
@@ -24,9 +22,9 @@ choose_ids(struct ql_supervisor *sup, struct ql_err *e)
 	sup->status.uid = (int32_t)plan->uid;
 	if (!plan->uid)
 		return ql_fail(e, QL_E_INVALID,
-			"the server runs as root, and the run has no uid of its own: give the "
-			"server a "
-			"base for them (--uid-base)");
+			"the server runs as root and the run has no uid of its own: give the "
+			"server "
+			"a base for them with --uid-base");
 	return 0;
 }
 
@@ -185,12 +183,6 @@ take_init(struct ql_supervisor *sup, const struct ql_report *report, int *fds)
 }
 
 static int
-take_failed(const struct ql_report *report, struct ql_err *e)
-{
-	return ql_fail(e, QL_E_SYSTEM, "%s", report->text);
-}
-
-static int
 take_report(struct ql_supervisor *sup, const struct ql_report *report, int *fds, struct ql_err *e)
 {
 	switch (report->kind) {
@@ -202,7 +194,7 @@ take_report(struct ql_supervisor *sup, const struct ql_report *report, int *fds,
 		sup->program_reported = true;
 		return 0;
 	default:
-		return take_failed(report, e);
+		return ql_fail(e, QL_E_SYSTEM, "%s", report->text);
 	}
 }
 
@@ -272,10 +264,7 @@ report_ready(void *arg, struct ql_source *source, uint32_t events)
 static int
 start(struct ql_supervisor *sup, struct ql_err *e)
 {
-	struct ql_clock clock;
-	const struct ql_clock none = {0};
-	ql_clock_init(&clock, &none, 0);
-	ql_str_copy(sup->status.boot_id, sizeof(sup->status.boot_id), clock.boot_id);
+	ql_proof_boot_id(sup->status.boot_id);
 	if (choose_ids(sup, e) || open_files(sup, e) || make_cgroups(sup, e) ||
 		make_channels(sup, e) || start_builder(sup, e))
 		return -1;

@@ -49,7 +49,10 @@ static int64_t
 number(const char *field, size_t size)
 {
 	int64_t value = 0;
-	for (size_t i = 0; i < size && field[i] >= '0' && field[i] <= '7'; i++)
+	size_t i = 0;
+	while (i < size && field[i] == ' ')
+		i++;
+	for (; i < size && field[i] >= '0' && field[i] <= '7'; i++)
 		value = value * 8 + (field[i] - '0');
 	return value;
 }
