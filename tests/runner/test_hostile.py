@@ -94,7 +94,7 @@ for _ in range(300):
         os._exit(0)
     os.waitpid(pid, 0)
 print('done')
-""", pids=20).run()
+""", pids=100).run()
     assert run.end().truth.exit_code == 0
     assert run.output() == b"done\n"
 
