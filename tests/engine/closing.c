@@ -301,6 +301,30 @@ reads_that_fail(void **state)
 	kit_close(&kit);
 }
 
+/* Both slots come free while the queue can't be read: who waits there is not forgotten. */
+static void
+reads_that_fail_when_slots_come_free(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_world(&kit);
+	run(&kit, "a", "\"after=never\"");
+	run(&kit, "b", "\"after=never\"");
+	ask_submit(&kit, "{\"eval_id\":\"c\",\"command\":[\"after=1\"]}");
+	kit.faults.fail_reads = true;
+	ql_fake_world_end(kit.world, kit_run(&kit, "a")->incarnation, 0, 0);
+	ql_fake_world_end(kit.world, kit_run(&kit, "b")->incarnation, 0, 0);
+	while (kit_health(&kit).live)
+		kit_turn(&kit);
+	assert_int_equal(kit_state(&kit, "c")->status, QL_STATUS_QUEUED);
+	for (int i = 0; i < 10; i++)
+		kit_turn(&kit);
+	kit.faults.fail_reads = false;
+	kit_until_status(&kit, "c", QL_STATUS_SUCCEEDED);
+	kit_until_quiet(&kit);
+	kit_close(&kit);
+}
+
 static void
 reads_that_fail_at_the_start(void **state)
 {
@@ -422,6 +446,7 @@ main(void)
 		cmocka_unit_test(gives_up_when_the_store_is_dead),
 		cmocka_unit_test(ready_again_without_being_asked),
 		cmocka_unit_test(reads_that_fail),
+		cmocka_unit_test(reads_that_fail_when_slots_come_free),
 		cmocka_unit_test(reads_that_fail_at_the_start),
 		cmocka_unit_test(no_folder_for_its_output),
 		cmocka_unit_test(what_is_old_is_forgotten),
