@@ -223,27 +223,28 @@ ql_live_owned(const struct ql_live *live, const struct ql_caller *caller)
 static void
 hand_out(struct ql_live *live, const struct ql_err *err)
 {
-	live->pins++;
 	while (live->wants && (err || ql_live_ready(live))) {
 		struct want *want = live->wants;
 		DL_DELETE(live->wants, want);
 		want->ready(want, err ? NULL : live, err);
 	}
 	ql_live_wake_rests(live);
-	ql_live_release(live);
 }
 
-/* What the store has may differ from what was known: a failed commit can have become durable. */
+/* A failed commit that became durable all the same is news, and its acts were never performed. */
 static void
 take_reloaded(struct ql_live *live, struct ql_record *record)
 {
 	struct ql_state was = live->durable;
 	bool known = live->loaded;
 	take_record(live, record);
-	if (known && memcmp(&was, &live->durable, sizeof(was)) != 0)
+	bool news = known && memcmp(&was, &live->durable, sizeof(was)) != 0;
+	if (news)
 		ql_batch_changed(
 			live->engine, &was, &live->record, live->durable.cancel.requested_at != 0);
 	ql_kept_feed(live);
+	if (news)
+		ql_take_up(live);
 	ql_engine_end_runs(live);
 }
 
@@ -253,6 +254,7 @@ on_loaded(struct ql_store_read *read, int status)
 	struct ql_live *live = (struct ql_live *)((char *)read - offsetof(struct ql_live, read));
 	struct ql_engine *engine = live->engine;
 	struct ql_err err = read->err;
+	live->pins++;
 	live->loading = false;
 	if (status && live->stale)
 		ql_batch_retry(engine, QL_ENGINE_RETRY_MS);
@@ -265,6 +267,7 @@ on_loaded(struct ql_store_read *read, int status)
 	}
 	ql_store_read_done(read);
 	hand_out(live, status ? &err : NULL);
+	ql_live_release(live);
 	ql_engine_op_end(engine);
 }
 

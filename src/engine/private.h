@@ -264,6 +264,8 @@ bool ql_wait_is_over(const struct ql_state *state);
 
 /* recover.c, sweep.c */
 void ql_recover(struct ql_engine *engine);
+/* Nobody knows which of its acts were done: asks again for what is open, and looks at its runs. */
+void ql_take_up(struct ql_live *live);
 void ql_sweep_start(struct ql_engine *engine);
 /* done is called later unless -1 is returned, when it isn't over or is being changed. */
 int ql_forget(struct ql_live *live, void (*done)(struct decided *decided, const struct ql_err *err),

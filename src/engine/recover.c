@@ -43,17 +43,22 @@ inspect_runs(struct ql_live *live)
 	}
 }
 
+void
+ql_take_up(struct ql_live *live)
+{
+	live->pins++;
+	inspect_runs(live);
+	ql_feed_time(live);
+	ql_engine_end_runs(live);
+	ql_live_release(live);
+}
+
 static void
-take_up(struct ql_engine *engine)
+take_up_all(struct ql_engine *engine)
 {
 	struct ql_live *live, *next;
-	HASH_ITER (hh, engine->lives, live, next) {
-		live->pins++;
-		inspect_runs(live);
-		ql_feed_time(live);
-		ql_engine_end_runs(live);
-		ql_live_release(live);
-	}
+	HASH_ITER (hh, engine->lives, live, next)
+		ql_take_up(live);
 }
 
 static void
@@ -69,7 +74,7 @@ on_list(struct ql_runtime_list *list, int status)
 		if (!ql_live_of_run(engine, list->incarnations[i]))
 			ql_purge(engine, list->incarnations[i]);
 	}
-	take_up(engine);
+	take_up_all(engine);
 	finish(recovery);
 }
 
@@ -100,7 +105,7 @@ on_live(struct ql_store_read *read, int status)
 	}
 	adopt_all(engine, read);
 	if (!runtime) {
-		take_up(engine);
+		take_up_all(engine);
 		finish(recovery);
 		return;
 	}
