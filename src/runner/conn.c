@@ -11,11 +11,18 @@
 #include "runner/supervisor.h"
 #include "runner/sys.h"
 
+void
+ql_conn_linger(struct ql_supervisor *sup)
+{
+	int64_t wait = sup->spec.linger_ms ? sup->spec.linger_ms : QL_RUNNER_LINGER_MS;
+	sup->linger_at = ql_sys_now_ms() + wait;
+}
+
 static void
 lose(struct ql_supervisor *sup)
 {
 	ql_loop_remove(&sup->loop, &sup->conn);
-	sup->linger_at = ql_sys_now_ms() + QL_RUNNER_LINGER_MS;
+	ql_conn_linger(sup);
 	ql_conn_listen(sup);
 }
 

@@ -219,7 +219,7 @@ finish(struct ql_supervisor *sup, const struct ql_proof *proof)
 	/* What can't be removed now is tried again by FORGET, which says why. */
 	ql_cgroup_remove(&sup->group, NULL);
 	if (sup->conn.fd < 0)
-		sup->linger_at = ql_sys_now_ms() + QL_RUNNER_LINGER_MS;
+		ql_conn_linger(sup);
 }
 
 static void

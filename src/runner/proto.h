@@ -98,6 +98,8 @@
 /* v2 folder to put the run's cgroup in; absent = the server's own, see cgroup_down.c */
 #define QL_SPEC_CGROUP "cgroup"
 
+#define QL_SPEC_LINGER_MS "linger_ms" /* absent = QL_RUNNER_LINGER_MS */
+
 #define QL_SPEC_MAX (8 << 20) /* bytes of a spec */
 #define QL_RUNNER_TEXT 512
 #define QL_RUNNER_NOTICE 2048 /* bytes of a notice file */

@@ -18,15 +18,15 @@ drop_capabilities(struct ql_err *e)
 	return 0;
 }
 
-/* What isn't in the bounding set comes back by no exec. EINVAL: past the last one there is. */
+/* What isn't in the bounding set comes back by no exec. */
 static int
 drop_bounding_set(struct ql_err *e)
 {
-	for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++) {
-		if (prctl(PR_CAPBSET_DROP, cap))
-			return ql_fail_sys(e, "drop capability %d for ever", cap);
-	}
-	return 0;
+	int cap = 0;
+	while (prctl(PR_CAPBSET_DROP, cap) == 0)
+		cap++;
+	/* EINVAL: it is past the last one that this kernel has. */
+	return cap && errno == EINVAL ? 0 : ql_fail_sys(e, "drop capability %d for ever", cap);
 }
 
 static int

@@ -99,6 +99,7 @@ static const struct key keys[] = {
 	{QL_SPEC_MEMORY_MB, take_number, AT(memory_mb), 1, 1 << 30, .required = true},
 	{QL_SPEC_PIDS, take_number, AT(pids), 1, 1 << 22, .required = true},
 	{QL_SPEC_CPU_MILLI, take_number, AT(cpu_milli), 1, 1 << 20, .required = true},
+	{QL_SPEC_LINGER_MS, take_number, AT(linger_ms), 0, QL_RUNNER_LINGER_MS},
 	{QL_SPEC_UID, take_number, AT(uid), 0, UINT32_MAX - 1},
 	{QL_SPEC_CGROUP, take_path, AT(cgroup)},
 };

@@ -23,6 +23,7 @@ struct ql_spec {
 	int64_t memory_mb;
 	int64_t pids;
 	int64_t cpu_milli;
+	int64_t linger_ms; /* 0 = QL_RUNNER_LINGER_MS */
 	int64_t uid; /* 0 = the server's own */
 	const char *argv[QL_SPEC_WORDS + 1]; /* NULL-terminated */
 	const char *env[QL_SPEC_WORDS + 1];

@@ -38,15 +38,20 @@ open_if_named(int dir, const char *name, bool named, int *ret_fd, struct ql_err 
 	return *ret_fd < 0 ? ql_fail_sys(e, "open %s", name) : 0;
 }
 
+/* While the builder is at work: nothing is said before the release. */
 static int
-open_files(struct ql_supervisor *sup, struct ql_err *e)
+open_output(struct ql_supervisor *sup, struct ql_err *e)
+{
+	sup->keep = open(sup->spec.keep, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (sup->keep < 0)
+		return ql_fail_sys(e, "open the keep folder %s", sup->spec.keep);
+	return ql_output_open(&sup->output, sup->keep, sup->spec.output_max, e);
+}
+
+static int
+open_inputs(struct ql_supervisor *sup, struct ql_err *e)
 {
 	const struct ql_spec *spec = &sup->spec;
-	sup->keep = open(spec->keep, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (sup->keep < 0)
-		return ql_fail_sys(e, "open the keep folder %s", spec->keep);
-	if (ql_output_open(&sup->output, sup->keep, spec->output_max, e))
-		return -1;
 	if (open_if_named(sup->dir, QL_RUNNER_CODE, spec->code_name, &sup->plan.code, e))
 		return -1;
 	return open_if_named(AT_FDCWD, spec->checkpoint ? spec->checkpoint : "", spec->checkpoint,
@@ -265,8 +270,8 @@ static int
 start(struct ql_supervisor *sup, struct ql_err *e)
 {
 	ql_proof_boot_id(sup->status.boot_id);
-	if (choose_ids(sup, e) || open_files(sup, e) || make_cgroups(sup, e) ||
-		make_channels(sup, e) || start_builder(sup, e))
+	if (choose_ids(sup, e) || open_inputs(sup, e) || make_cgroups(sup, e) ||
+		make_channels(sup, e) || start_builder(sup, e) || open_output(sup, e))
 		return -1;
 	int events = ql_cgroup_open_events(&sup->group);
 	if (events < 0)

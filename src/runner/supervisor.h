@@ -100,6 +100,7 @@ void ql_ask_handle(struct ql_supervisor *sup, const struct ql_runner_ask *ask);
 int ql_ask_salvage(struct ql_supervisor *sup, struct ql_err *e);
 
 /* conn.c */
+void ql_conn_linger(struct ql_supervisor *sup); /* nobody is connected: for how long to wait */
 void ql_conn_listen(struct ql_supervisor *sup); /* for the next server */
 void ql_conn_take(struct ql_supervisor *sup, int fd); /* the newest; tells it the truth so far */
 void ql_conn_tell(struct ql_supervisor *sup, enum ql_runner_tell_kind kind, const char *text);

@@ -213,6 +213,27 @@ def test_recover_of_an_exit_that_was_seen(place):
     assert run.forget() == 0
 
 
+def test_without_a_server_it_keeps_all_and_ends(place):
+    run = place.make("sh", "-c", "echo x > $QUELL_CHECKPOINT/y; exit 9", linger_ms=100).start()
+    run.ask(RELEASE)
+    run.conn.close()
+    assert run.wait_process() == 0
+    assert run.cgroups() == [] and run.processes() == []
+    told = run.spawn("recover").until(SALVAGED)
+    assert (told.truth.exit_code, told.truth.flags & LOST) == (9, 0)
+    assert told.truth.checkpoint_bytes == os.path.getsize(f"{run.keep}/checkpoint.tar")
+    assert run.forget() == 0
+
+
+def test_it_waits_while_it_runs(place):
+    run = place.make("sleep", "100", linger_ms=1).run()
+    run.conn.close()
+    with pytest.raises(AssertionError):
+        run.wait_process(timeout=0.3)
+    run.connect().ask(KILL)
+    run.end()
+
+
 def test_recover_of_one_that_was_never_made(place):
     run = place.make("true")
     told = run.spawn("recover").receive()
