@@ -30,6 +30,10 @@ struct small_rules {
 
 enum small_phase { SMALL_NEVER, SMALL_HELD, SMALL_RUNNING, SMALL_EXITED, SMALL_GONE };
 
+/* Without padding: worlds are told apart by their bytes. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+
 struct small_act {
 	int32_t kind;
 	int32_t epoch;
@@ -58,16 +62,18 @@ struct small_message {
 struct small_world {
 	struct ql_state state; /* durable */
 	int64_t now;
+	int64_t stops_left; /* bits */
 	struct small_run runs[SMALL_RUNS];
 	struct small_message net[SMALL_NET]; /* to the server, in no order */
 	int32_t net_len;
 	int32_t message; /* in the broker's queue */
 	struct small_act broker; /* on its way to it; kind 0 = none */
-	int32_t stops_left; /* bits */
 	int32_t crashes, losses, doubles, worker_losses, stuck, redeliveries, finishes, restores;
 	int32_t lates;
 	int32_t remote, asked_kill, may_kill;
 };
+
+#pragma GCC diagnostic pop
 
 enum small_choice_kind {
 	CHOICE_ACT, /* the first act in the pipe of `run` arrives */

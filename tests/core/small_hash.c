@@ -99,8 +99,9 @@ small_hash(const struct small_world *given)
 	uint64_t hash = 0x9e3779b97f4a7c15;
 	normalize(&world);
 	sort_net(&world);
-	_Static_assert(sizeof(world) % 8 == 0, "it is hashed in words");
-	const uint64_t *words = (const uint64_t *)(const void *)&world;
+	uint64_t words[sizeof(world) / 8];
+	_Static_assert(sizeof(world) == sizeof(words), "it is hashed in words");
+	memcpy(words, &world, sizeof(world));
 	for (size_t i = 0; i < sizeof(world) / 8; i++) {
 		hash = (hash ^ words[i]) * 0xff51afd7ed558ccd;
 		hash ^= hash >> 32;
