@@ -66,8 +66,15 @@ struct ql_runtime_op {
 	uint64_t incarnation;
 	int32_t epoch;
 	int64_t timeout_ms; /* from submission */
-	const struct ql_launch *launch; /* START */
+	const struct ql_launch *launch; /* START, ENQUEUE */
 	struct ql_notice notice; /* NOTICE */
+
+	/* for a broker: whose task it is; the caller's until done */
+	const char *eval_id;
+	const char *task_id;
+	int32_t attempt;
+	const char *message; /* ENQUEUE: the bytes that a REMOVE took out, or NULL */
+	int64_t grace_ms; /* KILL: the task's own, once its container is ended */
 
 	/* 0: taken over. -1: refused or no answer in time, err says which; nothing is known. */
 	void (*done)(struct ql_runtime_op *op, int status);
@@ -85,6 +92,11 @@ struct ql_sighting {
 	struct ql_event event;
 	const char *text; /* a sentence where there is something to say, or NULL */
 	const char *container; /* the runtime's id of it, or NULL */
+
+	/* a broker's: whose run it is; NULL where the incarnation says it */
+	const char *eval_id;
+	const char *worker; /* the node that has it, or NULL */
+	const char *message; /* REMOVED: the bytes that were taken out, or NULL */
 };
 
 struct ql_runtime_sink {

@@ -4,16 +4,18 @@ import re
 import pytest
 import source
 
-ALL = "base core proof runner store broker runtime rules engine http cli daemon".split()
-SEAMS = ["store/store.h", "runtime/runtime.h"]
+ALL = "base core proof runner store fetch outlet runtime broker rules engine http cli daemon".split()
+SEAMS = ["store/store.h", "runtime/runtime.h", "broker/broker.h", "outlet/outlet.h"]
 MAY = {
     "base": [],
     "core": ["base"],
     "proof": ["base"],
     "runner": ["base", "proof"],
     "store": ["base", "core"],
-    "broker": ["base", "core"],
-    "runtime": ["base", "core", "proof", "runner/proto.h"],
+    "fetch": ["base"],
+    "outlet": ["base", "core", "fetch"],
+    "runtime": ["base", "core", "proof", "runner/proto.h", "fetch"],
+    "broker": ["base", "core", "proof", "outlet", "runtime"],
     "rules": ["base", "core", "store/store.h"],
     "engine": ["base", "core", "rules", *SEAMS],
     "http": ["base", "core", "rules", "engine"],
@@ -26,9 +28,10 @@ LIBRARIES = {
     "sqlite3.h": ["store"],
     "microhttpd.h": ["http"],
     "seccomp.h": ["runner"],
-    "curl/curl.h": ["cli", "daemon"],
-    "uv.h": ["store", "runtime", "engine", "http", "daemon"],
-    "jansson.h": ["store", "rules", "runtime", "http", "cli", "daemon"],
+    "curl/curl.h": ["fetch", "cli", "daemon"],
+    "hiredis/hiredis.h": ["broker"],
+    "uv.h": ["store", "fetch", "outlet", "runtime", "broker", "engine", "http", "daemon"],
+    "jansson.h": ["store", "rules", "outlet", "runtime", "broker", "http", "cli", "daemon"],
 }
 
 

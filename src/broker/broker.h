@@ -1,0 +1,122 @@
+/*
+ * The broker: where messages wait for workers that are not Quell's. One seam, with a real driver
+ * (celery/), a fake and a faulty one under one contract suite. Without a broker the queue lives
+ * in the store.
+ *
+ * A *task* is the message of one attempt, named by its task_id. A *run* is one delivery of it to a worker,
+ * named for ever by its incarnation, which the driver makes from what distinguishes one delivery
+ * from another (task, node, pid, time of start): the same delivery has the same name after a
+ * restart of the server. A worker that has the message and has not begun it holds a run too.
+ *
+ * Acts are operations of the runtime's kind (runtime/runtime.h), with task_id, eval_id and attempt
+ * filled. `done` says that an act was taken over: a promise. What is true comes through the sink
+ * as a sighting that names the evaluation, for the engine may not have it in memory.
+ *
+ * The tombstones that the engine lays are what workers are told of, at their start, after a loss
+ * of connection and before they could forget. The engine lays them again at each start, from
+ * the store.
+ */
+#ifndef QL_BROKER_BROKER_H
+#define QL_BROKER_BROKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/breaker.h"
+#include "base/err.h"
+#include "outlet/outlet.h"
+#include "runtime/runtime.h"
+
+/* Bounds; a refusal names its number. */
+#define QL_BROKER_OPS_MAX 262144 /* operations open in one driver */
+#define QL_BROKER_TOMBSTONES_MAX 1000000
+#define QL_TASK_NODE 256 /* bytes of a worker's name, with its NUL */
+#define QL_TASK_ID_MAX 255 /* bytes of another producer's task id, as celery_taskmeta bounds it */
+
+/* Where a task was seen. */
+enum ql_place {
+	QL_PLACE_UNKNOWN, /* nowhere: no queue, no worker, no result */
+	QL_PLACE_QUEUED, /* in a list: queue, position (0 = next) */
+	QL_PLACE_RESERVED, /* a worker has it, and has not begun it */
+	QL_PLACE_SCHEDULED, /* a worker holds it until eta */
+	QL_PLACE_ACTIVE, /* it runs: node, pid, since */
+	QL_PLACE_FINISHED, /* its result is there: state */
+};
+
+/* GET /api/task/{task_id}. Asks every place there is; says what could not be asked. */
+struct ql_locate {
+	const char *task_id; /* the caller's until done */
+	int64_t timeout_ms;
+	void (*done)(struct ql_locate *op, int status);
+	struct ql_err err;
+
+	enum ql_place place;
+	bool complete; /* every known worker answered, and every list was looked through */
+	char queue[QL_TASK_NODE];
+	int64_t position;
+	char node[QL_TASK_NODE];
+	int64_t pid; /* in the worker's own PID namespace */
+	int64_t since; /* unix ms */
+	int64_t eta; /* unix ms */
+	char state[32]; /* Celery's word */
+	char note[QL_ERR_TEXT]; /* what could not be asked, and what to do; "" = nothing */
+
+	struct ql_ticket ticket;
+	void *driver; /* the driver's own, until done */
+};
+
+/* A task that must never run, told to workers while a copy of its message may exist. */
+struct ql_tombstone {
+	const char *task_id;
+	int64_t eta; /* unix ms when a worker that holds it begins it; 0 = not known */
+};
+
+struct ql_broker;
+
+struct ql_broker_ops {
+	const char *name; /* "celery", "fake" */
+
+	/*
+	 * ENQUEUE sends op.message, or makes one of op.launch (code, eval_id, image…): DELIVERED when the broker has
+	 * it; asked again it sends none twice. REMOVE takes the task's message out of every queue,
+	 * or marks it so that any worker drops it where others depend on its end: it is answered by
+	 * the events REMOVED (with the bytes taken out, which `restore` puts back) or NOT_QUEUED, of
+	 * the act's epoch; DELIVERED alone means nothing. Asked again after REMOVED it says REMOVED
+	 * again, until FORGET of the task. INSPECT of the task (incarnation 0) tells RUNNING, HELD or
+	 * EXITED of each run that there is, or ABSENT with incarnation 0 and the epoch where every
+	 * place was asked and none has it; where some could not be asked, done says -1.
+	 *
+	 * Of a run: NOTICE asks the task itself (Celery: ABORTED); TERMINATE ends it by its worker;
+	 * KILL ends its containers, and after op.grace_ms the task, by whatever hand there is. EXITED
+	 * is told when its worker wrote its end, GONE when task and containers are proven gone. A run
+	 * that is only held and whose worker confirmed that it will drop it answers KILL with
+	 * DELIVERED; GONE follows when it dropped it. SALVAGE and FORGET as in runtime.h; FORGET of a
+	 * task (incarnation 0) drops what was kept of its message.
+	 */
+	void (*act)(struct ql_broker *broker, struct ql_runtime_op *op);
+
+	void (*locate)(struct ql_broker *broker, struct ql_locate *op);
+
+	/* Workers are told from now on, and at once where they are there. -1: no memory, or over the bound. */
+	int (*bury)(
+		struct ql_broker *broker, const struct ql_tombstone *tombstone, struct ql_err *e);
+
+	/* No copy of its message exists any more: a later message under that id is another task. */
+	void (*lift)(struct ql_broker *broker, const char *task_id);
+
+	/* What /readyz shows of the broker and the result backend; how many there are, at most size. */
+	size_t (*health)(const struct ql_broker *broker, struct ql_dependency *ret, size_t size);
+
+	/* Stops waiting for everything (each open op is done with -1), then calls closed. */
+	void (*close)(struct ql_broker *broker, void (*closed)(void *arg), void *arg);
+};
+
+struct ql_broker {
+	const struct ql_broker_ops *ops;
+	uv_loop_t *loop;
+	struct ql_runtime_sink sink; /* set by the engine before the first act */
+	struct ql_outlet *results; /* the result backend, or NULL where there is none */
+};
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * Celery's messages as bytes: the kombu envelope, the task's message of protocol 2 (and 1), control
+ * messages and their replies, results. Foreign input: every function is total, bounded, and fuzzed.
+ * Strings that are returned are the caller's to free.
+ */
+#ifndef QL_BROKER_CELERY_MESSAGE_H
+#define QL_BROKER_CELERY_MESSAGE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "broker/broker.h"
+
+#define QL_MESSAGE_MAX (64 << 20) /* bytes of a message that is looked into */
+
+/* What a task's message says. */
+struct ql_message {
+	char *id;
+	char *task; /* its name */
+	char *root_id, *parent_id, *group; /* or NULL */
+	int64_t eta; /* unix ms, 0 = none */
+	int64_t retries;
+	bool redelivered;
+	bool canvas; /* group, chord, chain, callbacks or errbacks: others depend on its end */
+	bool expired; /* already marked */
+	char **chain; /* ids of the tasks that would follow, next first; NULL-terminated, or NULL */
+};
+
+/* A quick look: could this message be of that id? Never false for one that is. */
+bool ql_message_may_be(const char *bytes, size_t len, const char *task_id, size_t id_len);
+
+int
+ql_message_parse(const char *bytes, size_t len, struct ql_message *ret_message, struct ql_err *e);
+void ql_message_done(struct ql_message *message);
+
+/* The same message with `expires` in the past, as text: nothing else of it changes. NULL: out of memory or not a message. */
+char *ql_message_expire(const char *bytes, size_t len, size_t *ret_len);
+
+/* An entry of `unacked`: [message, exchange, routing_key]. The message alone, and the entry with the message marked. */
+char *ql_message_of_unacked(const char *entry, size_t len, size_t *ret_len);
+char *ql_message_expire_unacked(const char *entry, size_t len, size_t *ret_len);
+
+/* What Quell submits: args [eval_id, code, language]. */
+struct ql_message_new {
+	const char *task_id;
+	const char *task; /* "tasks.evaluate_code" */
+	const char *queue;
+	const char *eval_id, *code, *language;
+	int32_t priority; /* Redis' own: 0 first */
+	int64_t soft_limit_s, hard_limit_s; /* 0 = none */
+};
+char *ql_message_make(const struct ql_message_new *what, size_t *ret_len);
+
+/* ---- control (pidbox) ---- */
+
+/* A broadcast: PUBLISH's bytes. arguments and destination are borrowed (destination a JSON list, or NULL = all). reply_to NULL: a cast. */
+char *ql_control_make(const char *method, json_t *arguments, json_t *destination,
+	const char *ticket, const char *reply_list, size_t *ret_len);
+
+/* Somebody's broadcast. */
+struct ql_control {
+	char *method;
+	char *ticket; /* or NULL */
+	char *reply_exchange, *reply_key; /* or NULL */
+	char *from_node; /* of hello, or NULL */
+	bool reply_wanted;
+};
+int
+ql_control_parse(const char *bytes, size_t len, struct ql_control *ret_control, struct ql_err *e);
+void ql_control_done(struct ql_control *control);
+
+/* The answer to hello: under that node's name, these ids as a JSON list (borrowed). */
+char *ql_control_hello_answer(const char *node, const char *ticket, const char *reply_exchange,
+	const char *reply_key, json_t *ids, size_t *ret_len);
+
+/* One worker's reply: node, and its value, which the caller decrefs. A pickled one is refused with a sentence. */
+int ql_control_reply_parse(const char *bytes, size_t len, char **ret_ticket, char **ret_node,
+	json_t **ret_value, struct ql_err *e);
+
+/* ---- events (celeryev) ---- */
+
+struct ql_beat {
+	char node[QL_TASK_NODE];
+	char version[32]; /* sw_ver */
+	int64_t pid;
+	bool offline; /* worker-offline */
+};
+/* worker-online, -heartbeat, -offline: 0; any other event: 1; no event: -1. */
+int ql_beat_parse(const char *bytes, size_t len, struct ql_beat *ret_beat);
+
+/* ---- results ---- */
+
+struct ql_result {
+	char state[32]; /* "SUCCESS", … */
+	char *task_id;
+	char *error; /* exc_message or a short repr, or NULL */
+	char *traceback; /* or NULL */
+	char *reason; /* of REVOKED: "terminated", "revoked", "expired", or NULL */
+	json_t *value; /* of SUCCESS; owned, or NULL */
+	int64_t done_at; /* unix ms, 0 = not said */
+	char *worker; /* STARTED: hostname, or NULL */
+	int64_t pid; /* STARTED, 0 = not said */
+};
+int ql_result_parse(const char *bytes, size_t len, struct ql_result *ret_result, struct ql_err *e);
+void ql_result_done(struct ql_result *result);
+/* REVOKED ("terminated" or "revoked") or ABORTED. */
+char *ql_result_make(
+	const char *task_id, const char *state, const char *reason, int64_t at, size_t *ret_len);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * HTTP requests to others, on the loop: libcurl's multi interface behind libuv. Over TCP, TLS or a
+ * unix socket; HTTP/1.1 with connections kept. Bodies come whole (bounded) or piece by piece.
+ *
+ * A request is a struct embedded in its caller's: `done` is called exactly once, on the loop's
+ * thread, never from within the call, at the latest at its deadline. ql_fetch_stop takes one back
+ * (done is not called any more).
+ */
+#ifndef QL_FETCH_FETCH_H
+#define QL_FETCH_FETCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define QL_FETCH_BODY_MAX (16 << 20) /* of an answer that is kept whole */
+#define QL_FETCH_OPEN_MAX 4096 /* requests under way or waiting, of one client */
+
+struct ql_fetch_config {
+	const char *unix_path; /* or NULL */
+	const char *ca_file, *cert_file, *key_file; /* PEM, or NULL */
+	int connections; /* at once; more requests wait in order. 0 = 16 */
+};
+
+struct ql_fetch_request {
+	/* the caller's until done */
+	const char *method; /* "GET", … */
+	const char *url; /* "http://host:port/path"; the host is of no meaning over a unix socket */
+	const char *const *headers; /* "Name: value", NULL-terminated, or NULL */
+	const char *body; /* or NULL */
+	size_t body_len;
+	int64_t timeout_ms; /* to the end of the answer; 0 = none, for streams */
+	/* Each piece as it comes, not kept then; -1 ends it. NULL: the answer is kept in `answer`. */
+	int (*piece)(struct ql_fetch_request *request, const char *data, size_t len);
+
+	/* 0: an answer came, whatever its http status. -1: none did, err says why */
+	void (*done)(struct ql_fetch_request *request, int status);
+	struct ql_err err;
+	int http; /* status code; set before the first piece */
+	struct ql_buf answer; /* freed after done, unless taken */
+	void *client_private;
+};
+
+struct ql_fetch;
+
+int ql_fetch_open(uv_loop_t *loop, const struct ql_fetch_config *config,
+	struct ql_fetch **ret_fetch, struct ql_err *e);
+void ql_fetch(struct ql_fetch *fetch, struct ql_fetch_request *request);
+void ql_fetch_stop(struct ql_fetch *fetch, struct ql_fetch_request *request);
+
+/* What is open is done with -1; then closed, and fetch is free. */
+void ql_fetch_close(struct ql_fetch *fetch, void (*closed)(void *arg), void *arg);
+
+#endif
