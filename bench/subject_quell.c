@@ -107,7 +107,7 @@ quell_start(struct trial *trial)
 	run_path(trial, "", run, sizeof(run));
 	snprintf(keep, sizeof(keep), "%s/keep-%d", trial->folder, trial->number);
 	snprintf(output, sizeof(output), "%s/output", keep);
-	if (mkdir(run, 0700) || mkdir(keep, 0700))
+	if (mkdir(run, 0700))
 		give_up(run);
 	write_spec(trial, keep);
 	int lock = open_lock(trial);
@@ -120,8 +120,8 @@ quell_start(struct trial *trial)
 	trial->wire = wires[0];
 	wait_told(trial, QL_TELL_HELD);
 	ask(trial, QL_ASK_RELEASE);
-	wait_told(trial, QL_TELL_RUNNING);
-	trial->out = open(output, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+	wait_told(trial, QL_TELL_OUTPUT);
+	trial->out = open(output, O_RDONLY | O_CLOEXEC);
 	if (trial->out < 0)
 		give_up(output);
 }

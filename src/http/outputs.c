@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #include "http/blob.h"
@@ -39,6 +40,7 @@ struct ql_output {
 	size_t sent; /* of len */
 	struct ql_subscriber sub;
 	uv_fs_event_t *watch;
+	bool above; /* the folder above is watched */
 	bool over; /* the attempt has ended */
 	bool over_before; /* it had when the last read began */
 	bool dirty; /* something happened since then */
@@ -168,21 +170,50 @@ free_watch(uv_handle_t *handle)
 	free(handle);
 }
 
+static void start_watch(struct ql_output *output);
+
 static void
 on_folder(uv_fs_event_t *watch, const char *name, int events, int status)
 {
+	struct ql_output *output = watch->data;
 	(void)name, (void)events, (void)status;
-	if (watch->data)
-		poke(watch->data);
+	if (output && output->above)
+		start_watch(output);
+	else if (output)
+		poke(output);
 }
 
-/* The folder comes with the attempt's start; until then the sweep tries again. */
+static bool
+watch_folder(struct ql_output *output, const char *path)
+{
+	return !uv_fs_event_start(output->watch, on_folder, path, 0);
+}
+
+/* The attempt's folder comes with its first byte: until then the one above, where it appears. */
+static void
+watch_what_is_there(struct ql_output *output, char *path)
+{
+	uv_fs_event_stop(output->watch);
+	output->above = !watch_folder(output, path);
+	if (!output->above)
+		return;
+	char *end = strrchr(path, '/');
+	*end = 0;
+	watch_folder(output, path);
+	*end = '/';
+	if (access(path, F_OK))
+		return;
+	uv_fs_event_stop(output->watch); /* it came in between */
+	output->above = !watch_folder(output, path);
+}
+
+/* The folder above comes with the first start in it; until then the sweep tries again. */
 static void
 start_watch(struct ql_output *output)
 {
 	char path[PATH_MAX];
 	struct ql_request *req = output->look.req;
-	if (output->watch && uv_is_active((uv_handle_t *)output->watch))
+	if (output->watch && uv_is_active((uv_handle_t *)output->watch) && !output->above)
 		return;
 	if (!output->watch) {
 		output->watch = calloc(1, sizeof(*output->watch));
@@ -194,7 +225,7 @@ start_watch(struct ql_output *output)
 	if (ql_keep_path(req->server->config.data_dir, req->id, output->attempt, NULL, path,
 		    sizeof(path)))
 		return;
-	uv_fs_event_start(output->watch, on_folder, path, 0);
+	watch_what_is_there(output, path);
 	poke(output);
 }
 

@@ -43,16 +43,13 @@ ql_keep_make(const char *data_dir, const char *eval_id, int32_t attempt, struct 
 	char path[PATH_MAX];
 	if (folder(data_dir, eval_id, attempt, path, e))
 		return -1;
-	/* each part below the data folder: kept, hh, eval_id~attempt */
+	/* kept, then kept/hh */
 	char *end = path + strlen(data_dir);
-	while (end) {
-		end = strchr(end + 1, '/');
-		if (end)
-			*end = 0;
+	while ((end = strchr(end + 1, '/'))) {
+		*end = 0;
 		if (mkdir(path, 0700) && errno != EEXIST)
 			return ql_fail_sys(e, "cannot make the folder %s", path);
-		if (end)
-			*end = '/';
+		*end = '/';
 	}
 	return 0;
 }

@@ -17,7 +17,7 @@
 int ql_keep_path(const char *data_dir, const char *eval_id, int32_t attempt, const char *name,
 	char *ret_path, size_t size);
 
-/* Makes the folder (0700) and those above it. Blocking. */
+/* Makes the folders above it (0700); it comes with the first file in it. Blocking. */
 int ql_keep_make(const char *data_dir, const char *eval_id, int32_t attempt, struct ql_err *e);
 
 /*

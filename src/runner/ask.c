@@ -124,18 +124,24 @@ collect(struct ql_supervisor *sup, int64_t *ret_bytes, struct ql_err *e)
 {
 	int entries = 0;
 	int64_t bytes = 0;
-	QL_CLEAN_FD int fd = openat(
-		sup->keep, TEMP, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	*ret_bytes = -1;
+	if (ql_tar_is_empty(sup->checkpoint))
+		return 0;
+	int keep = ql_shelf_need(&sup->keep, e);
+	if (keep < 0)
+		return -1;
+	QL_CLEAN_FD int fd =
+		openat(keep, TEMP, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return ql_fail_sys(e, "make the checkpoint's file");
 	int r = ql_tar_pack(sup->checkpoint, fd, QL_CHECKPOINT_BYTES,
 		ql_sys_now_ms() + QL_CHECKPOINT_MS, &bytes, &entries, e);
 	if (!r && entries && fdatasync(fd))
 		r = ql_fail_sys(e, "sync the checkpoint");
-	if (!r && entries && renameat(sup->keep, TEMP, sup->keep, QL_KEEP_CHECKPOINT))
+	if (!r && entries && renameat(keep, TEMP, keep, QL_KEEP_CHECKPOINT))
 		r = ql_fail_sys(e, "put the checkpoint in place");
 	if (r || !entries)
-		unlinkat(sup->keep, TEMP, 0);
+		unlinkat(keep, TEMP, 0);
 	*ret_bytes = entries ? bytes : -1;
 	return r;
 }
@@ -149,7 +155,7 @@ ql_ask_salvage(struct ql_supervisor *sup, struct ql_err *e)
 		return 0;
 	int r = 0;
 	truth->checkpoint_bytes = -1;
-	if (sup->checkpoint >= 0 && sup->keep >= 0)
+	if (sup->checkpoint >= 0)
 		r = collect(sup, &truth->checkpoint_bytes, e);
 	if (r)
 		truth->checkpoint_bytes = -1;

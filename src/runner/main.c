@@ -26,7 +26,7 @@ init(struct ql_supervisor *sup, const char *folder)
 {
 	struct ql_source *sources[] = {&sup->listener, &sup->conn, &sup->report, &sup->builder,
 		&sup->init, &sup->program, &sup->events, &sup->streams[0], &sup->streams[1]};
-	int *fds[] = {&sup->dir, &sup->keep, &sup->status_fd, &sup->checkpoint, &sup->pidns,
+	int *fds[] = {&sup->dir, &sup->keep.dir, &sup->status_fd, &sup->checkpoint, &sup->pidns,
 		&sup->life, &sup->output.data, &sup->output.index, &sup->notice.dir,
 		&sup->notice.file, &sup->plan.life, &sup->plan.report, &sup->plan.output[0],
 		&sup->plan.output[1], &sup->plan.code, &sup->plan.checkpoint, &sup->plan.doors[0]};

@@ -7,16 +7,26 @@
 #include "base/keep.h"
 #include "runner/file.h"
 
-int
-ql_output_open(struct ql_output *output, int keep, int64_t max, struct ql_err *e)
+static int
+open_files(struct ql_output *output, struct ql_err *e)
 {
 	int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
-	output->max = max;
+	int keep = ql_shelf_need(output->shelf, e);
+	if (keep < 0)
+		return -1;
 	output->data = openat(keep, QL_KEEP_OUTPUT, flags, 0600);
 	output->index = openat(keep, QL_KEEP_INDEX, flags, 0600);
 	if (output->data < 0 || output->index < 0)
 		return ql_fail_sys(e, "make the output's files in the keep folder");
 	return 0;
+}
+
+int
+ql_output_open(struct ql_output *output, struct ql_shelf *shelf, int64_t max, struct ql_err *e)
+{
+	output->shelf = shelf;
+	output->max = max;
+	return shelf->dir < 0 ? 0 : open_files(output, e);
 }
 
 /* The bytes first: a reader goes by the index. */
@@ -28,6 +38,10 @@ keep_bytes(struct ql_output *output, uint32_t stream, size_t len)
 	output->truncated |= want < len;
 	if (!want)
 		return;
+	if (output->index < 0 && open_files(output, NULL)) {
+		output->truncated = true;
+		return;
+	}
 	ssize_t n = pwrite(output->data, output->chunk, want, output->bytes);
 	output->truncated |= n < (ssize_t)want;
 	if (n <= 0)
@@ -68,11 +82,4 @@ ql_output_measure(int keep)
 			bytes += spans[i].len;
 	}
 	return bytes;
-}
-
-void
-ql_output_done(struct ql_output *output)
-{
-	ql_fd_done(&output->data);
-	ql_fd_done(&output->index);
 }

@@ -10,10 +10,12 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "runner/shelf.h"
 
 #define QL_OUTPUT_CHUNK (64 << 10) /* bytes read at once; as much as a pipe holds */
 
 struct ql_output {
+	struct ql_shelf *shelf; /* the supervisor's */
 	int data; /* owned, as is index; -1 = not open */
 	int index;
 	int64_t bytes; /* kept so far */
@@ -23,15 +25,16 @@ struct ql_output {
 	char chunk[QL_OUTPUT_CHUNK];
 };
 
-/* Makes both files in the keep folder, empty. */
-int ql_output_open(struct ql_output *output, int keep, int64_t max, struct ql_err *e);
+/*
+ * The files come with the first byte; those that are there, of a run of this attempt that was
+ * given up, are emptied now.
+ */
+int ql_output_open(struct ql_output *output, struct ql_shelf *shelf, int64_t max, struct ql_err *e);
 
 /* Reads once. 1: something, 0: end of file, -1: nothing now. */
 int ql_output_read(struct ql_output *output, int pipe, uint32_t stream);
 
 /* Bytes of which the keep folder's index knows. */
 int64_t ql_output_measure(int keep);
-
-void ql_output_done(struct ql_output *output);
 
 #endif

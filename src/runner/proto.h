@@ -84,7 +84,8 @@
 #define QL_SPEC_ARGV "argv" /* repeated, in order */
 #define QL_SPEC_ENV "env" /* repeated: NAME=value, the submitter's own */
 #define QL_SPEC_CODE_NAME "code_name" /* `code` appears under this name in the working folder */
-#define QL_SPEC_KEEP "keep" /* absolute path of the keep folder, see base/keep.h */
+/* absolute path of the keep folder, see base/keep.h; made, in one that is there, when it is needed */
+#define QL_SPEC_KEEP "keep"
 #define QL_SPEC_CHECKPOINT "checkpoint" /* absolute path of a tar to start from; may be absent */
 #define QL_SPEC_OUTPUT_MAX "output_max" /* bytes */
 #define QL_SPEC_MEMORY_MB "memory_mb"

@@ -72,7 +72,8 @@ ql_recover(struct ql_supervisor *sup)
 {
 	struct ql_runner_truth *truth = &sup->status.truth;
 	read_status(sup);
-	sup->keep = sup->spec.keep ? open(sup->spec.keep, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (sup->spec.keep)
+		ql_shelf_open(&sup->keep, sup->spec.keep, NULL);
 	ql_cgroup_load(&sup->group, sup->status.cgroups);
 	if (ql_end_is_final(sup))
 		return;
@@ -81,8 +82,8 @@ ql_recover(struct ql_supervisor *sup)
 		ql_end_fail(sup, "its supervisor died while it was set up");
 	else
 		note_lost(truth);
-	if (sup->keep >= 0)
-		truth->output_bytes = ql_output_measure(sup->keep);
+	if (sup->keep.dir >= 0)
+		truth->output_bytes = ql_output_measure(sup->keep.dir);
 	watch_what_is_left(sup);
 	sup->stuck_at = ql_sys_now_ms() + QL_RUNNER_RECOVER_MS;
 	ql_end_kill(sup);

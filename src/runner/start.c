@@ -42,10 +42,9 @@ open_if_named(int dir, const char *name, bool named, int *ret_fd, struct ql_err 
 static int
 open_output(struct ql_supervisor *sup, struct ql_err *e)
 {
-	sup->keep = open(sup->spec.keep, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (sup->keep < 0)
-		return ql_fail_sys(e, "open the keep folder %s", sup->spec.keep);
-	return ql_output_open(&sup->output, sup->keep, sup->spec.output_max, e);
+	if (ql_shelf_open(&sup->keep, sup->spec.keep, e))
+		return -1;
+	return ql_output_open(&sup->output, &sup->keep, sup->spec.output_max, e);
 }
 
 static int

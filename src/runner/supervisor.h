@@ -24,6 +24,7 @@
 #include "runner/output.h"
 #include "runner/plan.h"
 #include "runner/proto.h"
+#include "runner/shelf.h"
 #include "runner/spec.h"
 
 #define QL_ASK_COUNT (QL_ASK_FORGET + 1)
@@ -38,7 +39,7 @@ struct ql_supervisor {
 	const char *folder; /* absolute path of the run folder */
 	int dir; /* that folder */
 	char mark[32]; /* as it stands in the program's environment */
-	int keep; /* the keep folder, or -1 */
+	struct ql_shelf keep;
 	int status_fd; /* the status file, or -1 */
 	struct ql_loop loop;
 	struct ql_runner_status status;

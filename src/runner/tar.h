@@ -5,6 +5,7 @@
 #ifndef QL_RUNNER_TAR_H
 #define QL_RUNNER_TAR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -43,6 +44,9 @@ unsigned ql_tar_checksum(const struct ql_tar_header *header);
  */
 int ql_tar_pack(int dir, int fd, int64_t max_bytes, int64_t deadline, int64_t *ret_bytes,
 	int *ret_entries, struct ql_err *e);
+
+/* Nothing is below it that could be written. False where that can't be seen. */
+bool ql_tar_is_empty(int dir);
 
 /*
  * Makes in the folder `dir`, empty before, what the archive holds. A name that leads out of dir,

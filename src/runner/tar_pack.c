@@ -148,22 +148,51 @@ pack_one(struct pack *pack, int dir, const char *name, int depth, struct ql_err 
 	return r;
 }
 
-static int
-pack_folder(struct pack *pack, int fd, int depth, struct ql_err *e)
+/* The next entry but "." and ".."; NULL at the end. */
+static const struct dirent *
+next_entry(DIR *dir)
+{
+	const struct dirent *entry;
+	while ((entry = readdir(dir))) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			break;
+	}
+	return entry;
+}
+
+static DIR *
+open_again(int fd)
 {
 	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	DIR *dir = own < 0 ? NULL : fdopendir(own);
-	if (!dir) {
+	if (dir)
+		rewinddir(dir);
+	else
 		ql_fd_done(&own);
+	return dir;
+}
+
+bool
+ql_tar_is_empty(int dir)
+{
+	DIR *folder = open_again(dir);
+	if (!folder)
+		return false;
+	bool is_empty = !next_entry(folder);
+	closedir(folder);
+	return is_empty;
+}
+
+static int
+pack_folder(struct pack *pack, int fd, int depth, struct ql_err *e)
+{
+	DIR *dir = open_again(fd);
+	if (!dir)
 		return ql_fail_sys(e, "read a folder of the checkpoint");
-	}
-	rewinddir(dir);
 	int r = 0;
 	const struct dirent *entry;
-	while (!r && (entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			r = pack_one(pack, fd, entry->d_name, depth, e);
-	}
+	while (!r && (entry = next_entry(dir)))
+		r = pack_one(pack, fd, entry->d_name, depth, e);
 	closedir(dir);
 	return r;
 }

@@ -1,10 +1,12 @@
 #include "runtime/fake_world.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -266,6 +268,8 @@ write_file(const struct ql_fake_run *run, const char *name, const void *data, si
 	if (!run->keep_dir)
 		return;
 	snprintf(path, sizeof(path), "%s/%s", run->keep_dir, name);
+	if (mkdir(run->keep_dir, 0700) && errno != EEXIST)
+		abort();
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, data, len) != (ssize_t)len)
 		abort(); /* the test's own folder */

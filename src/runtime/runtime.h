@@ -39,7 +39,8 @@ struct ql_launch {
 	int64_t memory_mb;
 	int64_t pids;
 	double cpus;
-	const char *keep_dir; /* exists; output, index and checkpoint.tar are written into it */
+	const char *
+		keep_dir; /* made, in a folder that exists, when there is something to put into it */
 	const char *checkpoint; /* a tar to unpack into QUELL_CHECKPOINT first, or NULL */
 	int64_t output_max; /* bytes of output that are kept */
 };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "http/auth.h"
@@ -253,6 +254,8 @@ make_kept(void **state)
 	snprintf(kept->dir, sizeof(kept->dir), "/tmp/quell-blob-XXXXXX");
 	assert_non_null(mkdtemp(kept->dir));
 	assert_int_equal(ql_keep_make(kept->dir, "e", 1, &e), 0);
+	ql_keep_path(kept->dir, "e", 1, NULL, kept->output, sizeof(kept->output));
+	assert_int_equal(mkdir(kept->output, 0700), 0);
 	ql_keep_path(kept->dir, "e", 1, QL_KEEP_OUTPUT, kept->output, sizeof(kept->output));
 	ql_keep_path(kept->dir, "e", 1, QL_KEEP_INDEX, kept->index, sizeof(kept->index));
 	*state = kept;

@@ -1,10 +1,12 @@
 /* Outputs, checkpoints and events: answers that come piece by piece. */
 #include "world.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "http/bounds.h"
@@ -25,6 +27,18 @@ setup_narrow(void **state)
 }
 
 static void
+sweep_never(struct world *world)
+{
+	world->config.limits.sweep_ms = 3600000;
+}
+
+static int
+setup_without_sweep(void **state)
+{
+	return world_setup_with(state, sweep_never);
+}
+
+static void
 add_bobs(struct world *world, void *arg)
 {
 	fake_add(world->engine, arg, "bob")->state.status = QL_STATUS_QUEUED;
@@ -36,6 +50,8 @@ append(struct world *world, const char *name, const void *data, size_t len)
 	char path[256];
 	struct ql_err e;
 	assert_int_equal(ql_keep_make(world->data_dir, "e1", 1, &e), 0);
+	ql_keep_path(world->data_dir, "e1", 1, NULL, path, sizeof(path));
+	assert_true(!mkdir(path, 0700) || errno == EEXIST);
 	ql_keep_path(world->data_dir, "e1", 1, name, path, sizeof(path));
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	assert_true(fd >= 0 && write(fd, data, len) == (ssize_t)len);
@@ -192,6 +208,28 @@ test_follow_of_one_stream_from_before_the_start(void **state)
 	assert_null(strstr(said, "word"));
 	world_call(world, settle, "e1");
 	read_until(fd, "0\r\n\r\n", said, sizeof(said));
+	close(fd);
+}
+
+/* With the first byte, in a folder in which others' come and go. */
+static void
+test_follow_sees_the_folder_come(void **state)
+{
+	struct world *world = *state;
+	char said[4096];
+	struct ql_err e;
+	char path[256];
+	world_call(world, add_one, "e1");
+	assert_int_equal(ql_keep_make(world->data_dir, "e1", 1, &e), 0);
+	int fd = begin(world, ALICE, "GET", "/api/eval/e1/output?follow=true", NULL);
+	world_until(world, is_followed);
+	ql_keep_path(world->data_dir, "e1", 2, NULL, path, sizeof(path));
+	assert_int_equal(mkdir(path, 0700), 0);
+	world_until(world, is_followed);
+	say(world, 1, "first");
+	read_until(fd, "first", said, sizeof(said));
+	say(world, 1, "second");
+	read_until(fd, "second", said, sizeof(said));
 	close(fd);
 }
 
@@ -416,6 +454,8 @@ main(void)
 		WORLD_TEST(test_a_checkpoint_is_sent),
 		WORLD_TEST(test_follow_goes_on_until_the_end),
 		WORLD_TEST(test_follow_of_one_stream_from_before_the_start),
+		cmocka_unit_test_setup_teardown(
+			test_follow_sees_the_folder_come, setup_without_sweep, world_teardown),
 		WORLD_TEST(test_follow_of_what_has_ended_ends),
 		WORLD_TEST(test_who_leaves_a_stream_is_noticed),
 		cmocka_unit_test_setup_teardown(

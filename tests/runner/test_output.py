@@ -5,7 +5,7 @@ import time
 
 import pytest
 from test_stop import wait_output
-from wire import EXITED, GONE, KILL, OUTPUT, TRUNCATED, RUNNING
+from wire import EXITED, GONE, KILL, OUTPUT, RELEASE, RUNNING, SALVAGE, SALVAGED, TRUNCATED
 
 
 def test_order_and_streams(place):
@@ -44,6 +44,31 @@ def test_exactly_the_bound_is_whole(place):
 def test_nothing_is_kept_with_a_bound_of_zero(place):
     truth = place.make("echo", "x", output_max=0).run().end().truth
     assert truth.output_bytes == 0 and truth.flags & TRUNCATED
+
+
+def test_what_a_run_before_left_is_not_its_own(place):
+    run = place.make("true")
+    os.mkdir(run.keep)
+    for name in ("output", "index"):
+        with open(f"{run.keep}/{name}", "w", encoding="ascii") as file:
+            file.write("of another")
+    assert run.run().end().truth.output_bytes == 0
+    assert [os.path.getsize(f"{run.keep}/{name}") for name in ("output", "index")] == [0, 0]
+
+
+def test_a_keep_folder_that_cannot_be_made_costs_output_and_not_the_run(place):
+    above = f"{place.folder}/above"
+    os.mkdir(above)
+    run = place.make("sh", "-c", "echo x; echo y > $QUELL_CHECKPOINT/z; exit 3",
+                     keep=f"{above}/keep").start()
+    os.rmdir(above)
+    run.ask(RELEASE)
+    truth = run.end().truth
+    assert truth.exit_code == 3 and truth.flags & TRUNCATED and truth.output_bytes == 0
+    run.ask(SALVAGE)
+    told = run.until(SALVAGED)
+    assert told.truth.checkpoint_bytes == -1 and "make the keep folder" in told.text.decode()
+    assert run.forget() == 0
 
 
 def test_it_is_readable_while_it_runs_and_hinted(place):
@@ -89,7 +114,6 @@ def test_a_full_disk_costs_output_and_not_the_run(place):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "test", full], check=True)
     try:
         keep = f"{full}/keep"
-        os.mkdir(keep)
         run = place.make("sh", "-c", "head -c 1000000 /dev/zero; exit 3", keep=keep)
         run.keep = keep
         truth = run.run().end().truth

@@ -125,7 +125,7 @@ def test_forget_leaves_nothing(place):
     assert run.forget() == 0
     assert not os.path.exists(run.folder)
     assert run.cgroups() == [] and run.processes() == []
-    assert sorted(os.listdir(run.keep)) == ["index", "output"]
+    assert not os.path.exists(run.keep)
 
 
 def test_forget_that_fails_says_so_and_can_be_asked_again(place):
@@ -142,6 +142,8 @@ def test_what_it_writes_is_private(place):
     run = place.make("sh", "-c", "echo x; echo y > $QUELL_CHECKPOINT/z").run()
     run.end()
     run.do(SALVAGE)
+    assert sorted(os.listdir(run.keep)) == ["checkpoint.tar", "index", "output"]
+    assert stat.S_IMODE(os.stat(run.keep).st_mode) == 0o700
     for path in [os.path.join(folder, name) for folder in (run.folder, run.keep)
                  for name in os.listdir(folder)]:
         assert stat.S_IMODE(os.stat(path).st_mode) & 0o077 == 0 or path.endswith("spec"), path

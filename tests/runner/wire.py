@@ -80,8 +80,7 @@ class Run:
         self.killed = False
         self.host = None  # shell commands that make the supervisor's view of the host
         self.tells = []
-        for path in (self.folder, self.keep):
-            os.mkdir(path, 0o700)
+        os.mkdir(self.folder, 0o700)
         code = spec.pop("code", None)
         pairs = {"incarnation": self.name, "instance": "test", "eval_id": "e-1", "attempt": 1,
                  "keep": self.keep, "output_max": 10 << 20, "memory_mb": 256, "pids": 64,
@@ -96,7 +95,7 @@ class Run:
             f"{key}={one}".encode() + b"\0" for key, value in pairs.items()
             for one in (value if isinstance(value, list) else [value]) if one is not None))
         if uid is not None:
-            for path in (self.folder, self.keep, *self.files()):
+            for path in (self.folder, *self.files()):
                 os.chown(path, uid, uid)
 
     def files(self):
