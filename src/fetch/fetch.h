@@ -4,7 +4,8 @@
  *
  * A request is a struct embedded in its caller's: `done` is called exactly once, on the loop's
  * thread, never from within the call, at the latest at its deadline. ql_fetch_stop takes one back
- * (done is not called any more).
+ * (done is not called any more). All of it may be called from within done and piece. No proxy is
+ * asked and no redirect followed: a request goes where its caller says.
  */
 #ifndef QL_FETCH_FETCH_H
 #define QL_FETCH_FETCH_H
@@ -15,14 +16,18 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/heap.h"
 
 #define QL_FETCH_BODY_MAX (16 << 20) /* of an answer that is kept whole */
 #define QL_FETCH_OPEN_MAX 4096 /* requests under way or waiting, of one client */
+#define QL_FETCH_CONNECTIONS 16 /* at once, where the config names no number */
+#define QL_FETCH_CONNECT_MS 10000 /* to reach a server, for those without a deadline */
+#define QL_FETCH_SILENCE_S 30 /* over TCP: a peer is asked after it whether it is there yet */
 
 struct ql_fetch_config {
 	const char *unix_path; /* or NULL */
 	const char *ca_file, *cert_file, *key_file; /* PEM, or NULL */
-	int connections; /* at once; more requests wait in order. 0 = 16 */
+	int connections; /* at once; more requests wait in order. 0 = QL_FETCH_CONNECTIONS */
 };
 
 struct ql_fetch_request {
@@ -33,15 +38,23 @@ struct ql_fetch_request {
 	const char *body; /* or NULL */
 	size_t body_len;
 	int64_t timeout_ms; /* to the end of the answer; 0 = none, for streams */
-	/* Each piece as it comes, not kept then; -1 ends it. NULL: the answer is kept in `answer`. */
+	/*
+	 * Each piece as it comes, not kept then; -1 ends it, and may say why in err. NULL: the
+	 * answer is kept in `answer`.
+	 */
 	int (*piece)(struct ql_fetch_request *request, const char *data, size_t len);
 
 	/* 0: an answer came, whatever its http status. -1: none did, err says why */
 	void (*done)(struct ql_fetch_request *request, int status);
 	struct ql_err err;
 	int http; /* status code; set before the first piece */
-	struct ql_buf answer; /* freed after done, unless taken */
-	void *client_private;
+	struct ql_buf answer; /* the client's: for done to read, gone after it */
+
+	/* the client's own, until done */
+	struct ql_fetch_request *prev, *next;
+	struct ql_heap_node due;
+	struct ql_transfer *transfer;
+	int status;
 };
 
 struct ql_fetch;
