@@ -71,6 +71,12 @@ static const char *const events[] = {
 #undef X
 };
 
+static const char *const outlets[] = {
+#define X(outlet, word, what) word,
+#include "core/outlet.def"
+#undef X
+};
+
 static const char *const acts[] = {
 #define X(act, word, whom) word,
 #include "core/act.def"
@@ -204,6 +210,12 @@ bool
 ql_verdict_makes_row(enum ql_verdict verdict)
 {
 	return verdicts[verdict].row;
+}
+
+const char *
+ql_outlet_word(enum ql_outlet_kind outlet)
+{
+	return outlets[outlet];
 }
 
 const char *

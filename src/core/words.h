@@ -73,6 +73,13 @@ enum ql_act_kind {
 	QL_ACT_COUNT
 };
 
+enum ql_outlet_kind {
+#define X(outlet, word, what) QL_OUTLET_##outlet,
+#include "core/outlet.def"
+#undef X
+	QL_OUTLET_COUNT
+};
+
 enum ql_verdict {
 #define X(verdict, word, row) QL_VERDICT_##verdict,
 #include "core/verdict.def"
@@ -101,6 +108,7 @@ const char *ql_act_word(enum ql_act_kind act);
 const char *ql_verdict_word(enum ql_verdict verdict);
 bool ql_verdict_makes_row(enum ql_verdict verdict);
 const char *ql_check_word(enum ql_check check);
+const char *ql_outlet_word(enum ql_outlet_kind outlet);
 
 /* The reverse of the words that callers may write; -1 when it is none of them. */
 int ql_status_parse(const char *word);

@@ -177,6 +177,7 @@ apply(struct ql_engine *engine, const struct decided *decided, struct ql_change 
 	case QL_CHANGE_REFUSAL:
 	case QL_CHANGE_REPLAY:
 	case QL_CHANGE_REPORT:
+	case QL_CHANGE_DELIVERED:
 		break;
 	}
 }

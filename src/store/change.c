@@ -21,9 +21,19 @@ ql_changes_free(struct ql_change *changes)
 		free(changes->fingerprint);
 		free(changes->replay_ids);
 		free(changes->report);
+		free(changes->task_id);
 		free(changes);
 		changes = next;
 	}
+}
+
+void
+ql_letter_done(struct ql_letter *letter)
+{
+	free(letter->eval_id);
+	free(letter->task_id);
+	free(letter->error);
+	*letter = (struct ql_letter){0};
 }
 
 void
@@ -33,8 +43,11 @@ ql_store_read_done(struct ql_store_read *op)
 		ql_record_done(&op->records[i]);
 	for (size_t i = 0; i < op->row_count; i++)
 		free(op->rows[i].what);
+	for (size_t i = 0; i < op->letter_count; i++)
+		ql_letter_done(&op->letters[i]);
 	free(op->records);
 	free(op->rows);
+	free(op->letters);
 	free(op->taken);
 	free(op->fingerprint);
 	free(op->text);
@@ -42,6 +55,8 @@ ql_store_read_done(struct ql_store_read *op)
 	op->record_count = 0;
 	op->rows = NULL;
 	op->row_count = 0;
+	op->letters = NULL;
+	op->letter_count = 0;
 	op->taken = NULL;
 	op->next_cursor = 0;
 	op->next_at = 0;

@@ -48,12 +48,20 @@ struct ql_memory_note {
 	struct ql_row row;
 };
 
+struct ql_memory_letter {
+	struct ql_letter letter;
+	enum ql_outlet_kind outlet;
+	UT_hash_handle hh; /* by number, and in their order */
+};
+
 struct ql_memory {
 	struct ql_driver driver; /* first */
 	struct ql_memory_entry *entries; /* by eval_id, in the order of seq */
 	struct ql_memory_tomb *tombs;
 	struct ql_memory_note *notes;
+	struct ql_memory_letter *letters;
 	int refusals;
+	int64_t last_letter;
 	int64_t last_seq;
 	int64_t last_cancel;
 	int64_t last_ms;

@@ -11,6 +11,10 @@ struct stage {
 	struct ql_memory *memory;
 	struct ql_memory_entry *entries; /* copies and new ones */
 	struct ql_memory_note *notes;
+	struct ql_memory_letter *letters;
+	int64_t *delivered; /* numbers of letters */
+	size_t delivered_count;
+	int64_t last_letter;
 	int64_t last_seq;
 	int64_t last_cancel;
 	int64_t last_ms;
@@ -335,6 +339,60 @@ stage_replay(struct stage *stage, const struct ql_change *change, struct ql_err 
 }
 
 static int
+stage_letter(struct stage *stage, const struct ql_record *record, enum ql_outlet_kind outlet,
+	const char *task_id)
+{
+	struct ql_memory_letter *kept = calloc(1, sizeof(*kept));
+	if (!kept)
+		return -1;
+	kept->outlet = outlet;
+	kept->letter = (struct ql_letter){
+		.number = ++stage->last_letter,
+		.finished_at = record->state.finished_at,
+		.attempt = record->state.attempt,
+		.status = record->state.status,
+	};
+	HASH_ADD(hh, stage->letters, letter.number, sizeof(int64_t), kept);
+	int failed = dup_text(&kept->letter.eval_id, record->eval_id);
+	failed |= dup_text(&kept->letter.task_id, task_id);
+	failed |= dup_text(&kept->letter.error, record->error);
+	return failed;
+}
+
+static int
+stage_letters(struct stage *stage, const struct ql_change *change, struct ql_err *e)
+{
+	if (!change->outlets)
+		return 0;
+	struct ql_memory_entry *entry = stage_entry(stage, change->record.eval_id, e);
+	if (!entry)
+		return -1;
+	const struct ql_record *record = &entry->record;
+	if (!ql_status_settled((enum ql_status)record->state.status))
+		return ql_fail(e, QL_E_INTERNAL,
+			"couldn't commit: %s is not settled, and outlets are told of it",
+			record->eval_id);
+	for (int outlet = 0; outlet < QL_OUTLET_COUNT; outlet++) {
+		if (change->outlets >> outlet & 1 &&
+			stage_letter(stage, record, (enum ql_outlet_kind)outlet, change->task_id))
+			return no_memory(e);
+	}
+	return 0;
+}
+
+static int
+stage_delivered(struct stage *stage, int64_t number, struct ql_err *e)
+{
+	size_t size = (stage->delivered_count + 1) * sizeof(*stage->delivered);
+	int64_t *delivered = realloc(stage->delivered, size);
+	if (!delivered)
+		return no_memory(e);
+	stage->delivered = delivered;
+	delivered[stage->delivered_count++] = number;
+	return 0;
+}
+
+static int
 stage_change(struct stage *stage, struct ql_change *change, struct ql_err *e)
 {
 	if (change->at > stage->last_ms)
@@ -356,9 +414,13 @@ stage_change(struct stage *stage, struct ql_change *change, struct ql_err *e)
 		return stage_refusal(stage, change, e);
 	case QL_CHANGE_REPLAY:
 		return stage_replay(stage, change, e);
+	case QL_CHANGE_DELIVERED:
+		return stage_delivered(stage, change->letter, e);
 	}
-	if (rc || !change->at)
-		return rc;
+	if (rc || stage_letters(stage, change, e))
+		return -1;
+	if (!change->at)
+		return 0;
 	struct ql_memory_entry *entry = stage_entry(stage, change->record.eval_id, e);
 	if (!entry)
 		return -1;
@@ -449,6 +511,38 @@ trim_notes(struct ql_memory *memory)
 }
 
 static void
+drop_letter(struct ql_memory_letter **letters, struct ql_memory_letter *letter)
+{
+	HASH_DEL(*letters, letter);
+	ql_letter_done(&letter->letter);
+	free(letter);
+}
+
+static void
+drop_letters(struct ql_memory_letter **letters)
+{
+	struct ql_memory_letter *letter, *next;
+	HASH_ITER (hh, *letters, letter, next)
+		drop_letter(letters, letter);
+}
+
+static void
+keep_letters(struct ql_memory *memory, struct stage *stage)
+{
+	struct ql_memory_letter *letter, *next;
+	memory->last_letter = stage->last_letter;
+	for (size_t i = 0; i < stage->delivered_count; i++) {
+		HASH_FIND(hh, memory->letters, &stage->delivered[i], sizeof(int64_t), letter);
+		if (letter)
+			drop_letter(&memory->letters, letter);
+	}
+	HASH_ITER (hh, stage->letters, letter, next) {
+		HASH_DEL(stage->letters, letter);
+		HASH_ADD(hh, memory->letters, letter.number, sizeof(int64_t), letter);
+	}
+}
+
+static void
 stage_keep(struct stage *stage)
 {
 	struct ql_memory *memory = stage->memory;
@@ -465,6 +559,7 @@ stage_keep(struct stage *stage)
 		HASH_DEL(stage->entries, entry);
 		keep_entry(memory, entry);
 	}
+	keep_letters(memory, stage);
 	trim_notes(memory);
 }
 
@@ -472,6 +567,7 @@ static void
 stage_drop(struct stage *stage)
 {
 	entries_free(&stage->entries);
+	drop_letters(&stage->letters);
 	struct ql_memory_note *note, *next;
 	DL_FOREACH_SAFE (stage->notes, note, next)
 		note_free(note);
@@ -482,6 +578,7 @@ ql_memory_commit(struct ql_memory *memory, struct ql_store_commit *op)
 {
 	struct stage stage = {
 		.memory = memory,
+		.last_letter = memory->last_letter,
 		.last_seq = memory->last_seq,
 		.last_cancel = memory->last_cancel,
 		.last_ms = memory->last_ms,
@@ -493,6 +590,7 @@ ql_memory_commit(struct ql_memory *memory, struct ql_store_commit *op)
 		stage_drop(&stage);
 	else
 		stage_keep(&stage);
+	free(stage.delivered);
 	return rc;
 }
 
@@ -500,6 +598,7 @@ void
 ql_memory_done(struct ql_memory *memory)
 {
 	entries_free(&memory->entries);
+	drop_letters(&memory->letters);
 	struct ql_memory_tomb *tomb, *next;
 	HASH_ITER (hh, memory->tombs, tomb, next) {
 		HASH_DEL(memory->tombs, tomb);

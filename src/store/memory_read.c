@@ -361,6 +361,29 @@ read_report(struct ql_memory *memory, struct ql_store_read *op)
 	return op->text ? 0 : no_memory(&op->err);
 }
 
+static int
+read_outbox(struct ql_memory *memory, struct ql_store_read *op)
+{
+	size_t limit = ql_row_limit(&op->filter);
+	int failed = 0;
+	op->letters = calloc(limit, sizeof(*op->letters));
+	if (!op->letters)
+		return no_memory(&op->err);
+	for (struct ql_memory_letter *kept = memory->letters;
+		kept && op->letter_count < limit && !failed; kept = kept->hh.next) {
+		if (kept->outlet != op->filter.outlet || kept->letter.number <= op->filter.cursor)
+			continue;
+		struct ql_letter *letter = &op->letters[op->letter_count++];
+		*letter = kept->letter;
+		letter->eval_id = ql_str_dup(kept->letter.eval_id);
+		letter->task_id = ql_str_dup(kept->letter.task_id);
+		letter->error = ql_str_dup(kept->letter.error);
+		failed = !letter->eval_id || !letter->task_id ||
+			 (kept->letter.error && !letter->error);
+	}
+	return failed ? no_memory(&op->err) : 0;
+}
+
 int
 ql_memory_read(struct ql_memory *memory, struct ql_store_read *op)
 {
@@ -373,6 +396,8 @@ ql_memory_read(struct ql_memory *memory, struct ql_store_read *op)
 		return read_taken(memory, op);
 	case QL_READ_REPORT:
 		return read_report(memory, op);
+	case QL_READ_OUTBOX:
+		return read_outbox(memory, op);
 	default:
 		return read_records(memory, op);
 	}

@@ -7,7 +7,20 @@
 #include "store/limits.h"
 #include "store/sql.h"
 
-const char *const ql_schema_steps[] = {NULL};
+/* What numbers stood for when a step was written stays as it was then: nothing is filled in. */
+static const char add_outbox[] = "CREATE TABLE outbox ("
+				 " number INTEGER PRIMARY KEY AUTOINCREMENT,"
+				 " outlet INTEGER NOT NULL CHECK (outlet BETWEEN 0 AND 1),"
+				 " eval_id TEXT NOT NULL,"
+				 " task_id TEXT NOT NULL,"
+				 " attempt INTEGER NOT NULL,"
+				 " status INTEGER NOT NULL CHECK (56 >> status & 1),"
+				 " error TEXT,"
+				 " finished_at INTEGER NOT NULL"
+				 ") STRICT;"
+				 "CREATE INDEX outbox_outlet ON outbox (outlet, number);";
+
+const char *const ql_schema_steps[] = {add_outbox, NULL};
 
 static int
 newest_of(const char *const *steps)

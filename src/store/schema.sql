@@ -154,6 +154,21 @@ CREATE TABLE reports (
 	report TEXT NOT NULL
 ) STRICT;
 
+-- What outlets have still to be told of settled attempts. A number is never used again, so that the
+-- removal of a letter, asked for twice, can't take another one.
+CREATE TABLE outbox (
+	number INTEGER PRIMARY KEY AUTOINCREMENT,
+	outlet INTEGER NOT NULL CHECK (outlet BETWEEN 0 AND {last outlet}),
+	eval_id TEXT NOT NULL,
+	task_id TEXT NOT NULL,
+	attempt INTEGER NOT NULL,
+	status INTEGER NOT NULL CHECK ({settled} >> status & 1),
+	error TEXT,
+	finished_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX outbox_outlet ON outbox (outlet, number);
+
 -- A refusal ends the whole transaction, so that no statement needs a journal of its own.
 CREATE TRIGGER settled_once BEFORE UPDATE OF status, attempt ON evaluations
 WHEN NEW.attempt < OLD.attempt

@@ -31,6 +31,9 @@ static const char *const evidences[] = {
 static const char *const phases[] = {
 #include "core/phase.def"
 };
+static const char *const outlets[] = {
+#include "core/outlet.def"
+};
 #undef X
 
 const struct ql_sql_words ql_sql_words[] = {
@@ -41,6 +44,7 @@ const struct ql_sql_words ql_sql_words[] = {
 	{"outcome", QL_OUTCOME_COUNT, outcomes},
 	{"evidence", QL_EVIDENCE_COUNT, evidences},
 	{"phase", QL_PHASE_COUNT, phases},
+	{"outlet", QL_OUTLET_COUNT, outlets},
 	{NULL, 0, NULL},
 };
 

@@ -157,6 +157,18 @@ open_readers(struct sqlite *sqlite, struct ql_err *e)
 }
 
 static int
+read_backlog(struct ql_db *db, struct ql_store_facts *ret_facts, struct ql_err *e)
+{
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_BACKLOG, e);
+	if (!stmt)
+		return -1;
+	int rc;
+	while ((rc = ql_db_step(db, stmt, e)) == 1)
+		ret_facts->backlog[sqlite3_column_int(stmt, 0)] = sqlite3_column_int64(stmt, 1);
+	return rc;
+}
+
+static int
 read_facts(struct ql_db *db, struct ql_store_facts *ret_facts, struct ql_err *e)
 {
 	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_FACTS, e);
@@ -175,7 +187,7 @@ read_facts(struct ql_db *db, struct ql_store_facts *ret_facts, struct ql_err *e)
 	if (ql_db_step(db, next, e) != 1)
 		return -1;
 	ret_facts->next_queue_until = sqlite3_column_int64(next, 0);
-	return 0;
+	return read_backlog(db, ret_facts, e);
 }
 
 /* Each statement is prepared now, so that a database it doesn't fit is refused at once. */

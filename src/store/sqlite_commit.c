@@ -155,6 +155,25 @@ write_cancel(struct ql_db *db, struct head *head, const struct ql_record *record
 	return 0;
 }
 
+/* After the evaluation itself: what its letters say is read from there. */
+static int
+write_letters(struct ql_db *db, int64_t seq, const struct ql_change *change, struct ql_err *e)
+{
+	for (int outlet = 0; outlet < QL_OUTLET_COUNT; outlet++) {
+		if (!(change->outlets >> outlet & 1))
+			continue;
+		sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_LETTER, e);
+		if (!stmt)
+			return -1;
+		sqlite3_bind_int64(stmt, 1, seq);
+		sqlite3_bind_int(stmt, 2, outlet);
+		ql_field_bind_text(stmt, 3, change->task_id);
+		if (ql_db_run(db, stmt, e))
+			return -1;
+	}
+	return 0;
+}
+
 /* ---- one function for each kind of change ---- */
 
 static int
@@ -207,7 +226,9 @@ write_new(struct ql_db *db, struct ql_change *change, struct ql_err *e)
 		return -1;
 	if (write_runs(db, head.seq, &record->state, e) || write_cancel(db, &head, record, e))
 		return -1;
-	return head.last_cancel ? write_link(db, &head, e) : 0;
+	if (head.last_cancel && write_link(db, &head, e))
+		return -1;
+	return write_letters(db, head.seq, change, e);
 }
 
 static int
@@ -239,9 +260,10 @@ write_state(struct ql_db *db, const struct ql_change *change, struct ql_err *e)
 	head.attempt = record->state.attempt;
 	head.status = record->state.status;
 	if (write_row(db, &head, change, e) || write_cancel(db, &head, record, e) ||
-		update(db, &head, record, e) || run_with_seq(db, QL_SQL_DROP_RUNS, head.seq, e))
+		update(db, &head, record, e) || run_with_seq(db, QL_SQL_DROP_RUNS, head.seq, e) ||
+		write_runs(db, head.seq, &record->state, e))
 		return -1;
-	return write_runs(db, head.seq, &record->state, e);
+	return write_letters(db, head.seq, change, e);
 }
 
 static int
@@ -330,6 +352,8 @@ write_change(struct ql_db *db, struct ql_change *change, struct ql_err *e)
 		return write_replay(db, change, e);
 	case QL_CHANGE_REPORT:
 		return write_report(db, change, e);
+	case QL_CHANGE_DELIVERED:
+		return run_with_seq(db, QL_SQL_DELIVERED, change->letter, e);
 	}
 	return ql_fail(e, QL_E_INTERNAL, "there is no change of kind %d", (int)change->kind);
 }

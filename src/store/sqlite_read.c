@@ -237,6 +237,42 @@ read_report(struct ql_db *db, struct ql_store_read *op)
 }
 
 static int
+read_letter(sqlite3_stmt *stmt, struct ql_letter *ret_letter)
+{
+	*ret_letter = (struct ql_letter){
+		.number = sqlite3_column_int64(stmt, 0),
+		.finished_at = sqlite3_column_int64(stmt, 4),
+		.attempt = sqlite3_column_int(stmt, 5),
+		.status = sqlite3_column_int(stmt, 6),
+	};
+	int failed = ql_field_read_text(stmt, 1, &ret_letter->eval_id);
+	failed |= ql_field_read_text(stmt, 2, &ret_letter->task_id);
+	failed |= ql_field_read_text(stmt, 3, &ret_letter->error);
+	return failed;
+}
+
+static int
+read_outbox(struct ql_db *db, struct ql_store_read *op)
+{
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_OUTBOX, &op->err);
+	if (!stmt)
+		return -1;
+	size_t limit = ql_row_limit(&op->filter);
+	op->letters = calloc(limit, sizeof(*op->letters));
+	if (!op->letters)
+		return no_memory(&op->err);
+	sqlite3_bind_int64(stmt, 1, (int64_t)limit);
+	sqlite3_bind_int(stmt, 2, (int)op->filter.outlet);
+	sqlite3_bind_int64(stmt, 3, op->filter.cursor);
+	int rc;
+	while ((rc = ql_db_step(db, stmt, &op->err)) == 1) {
+		if (read_letter(stmt, &op->letters[op->letter_count++]))
+			return no_memory(&op->err);
+	}
+	return rc;
+}
+
+static int
 read_any(struct ql_db *db, struct ql_store_read *op)
 {
 	switch (op->kind) {
@@ -248,6 +284,8 @@ read_any(struct ql_db *db, struct ql_store_read *op)
 		return read_taken(db, op);
 	case QL_READ_REPORT:
 		return read_report(db, op);
+	case QL_READ_OUTBOX:
+		return read_outbox(db, op);
 	default:
 		return read_records(db, op);
 	}

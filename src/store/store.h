@@ -47,6 +47,7 @@ enum ql_change_kind {
 			      which the timeline of that evaluation shows too; `at` is never 0 */
 	QL_CHANGE_REPLAY, /* an Idempotency-Key: key, fingerprint, record.owner and eval_ids */
 	QL_CHANGE_REPORT, /* the storage service's view of it: record.eval_id and report */
+	QL_CHANGE_DELIVERED, /* delete a letter, by its number; one that is gone is no error */
 };
 
 struct ql_change {
@@ -59,6 +60,14 @@ struct ql_change {
 	int32_t rung; /* enum ql_rung that it belongs to, for a cancellation's steps */
 	char what[200];
 
+	/*
+	 * NEW, STATE: whom to tell, as bits 1 << enum ql_outlet_kind. Each gets a letter, durable
+	 * with the status that it tells of, which is settled (else QL_E_INTERNAL)
+	 */
+	uint32_t outlets;
+	char *task_id; /* of that attempt; only where there are outlets */
+
+	int64_t letter; /* DELIVERED */
 	enum ql_mode mode; /* REFUSAL: what was asked for */
 	char *replay_key; /* REPLAY */
 	char *fingerprint; /* REPLAY: hex SHA-256 of method, path and body */
@@ -109,6 +118,7 @@ enum ql_read_kind {
 	QL_READ_REPLAY, /* filter.owner, replay_key: fingerprint and ids */
 	QL_READ_TAKEN, /* ids: which of these exist or have a tombstone -> taken */
 	QL_READ_REPORT, /* filter.eval_id: text */
+	QL_READ_OUTBOX, /* filter.outlet: its letters above filter.cursor, oldest first, up to limit */
 };
 
 struct ql_filter {
@@ -125,7 +135,8 @@ struct ql_filter {
 	int64_t since; /* requested at or after; 0 = any */
 	int64_t until;
 	int64_t keep_bytes; /* SWEEPABLE: -1 = no bound */
-	int64_t cursor; /* go on below this place; 0 = from the newest */
+	int64_t cursor; /* go on below this place; 0 = from the newest. OUTBOX: above this letter */
+	enum ql_outlet_kind outlet; /* OUTBOX */
 	int32_t limit;
 	bool with_payload; /* GET, LIST */
 };
@@ -137,6 +148,19 @@ struct ql_row {
 	int32_t rung;
 	char *what; /* owned by the read */
 };
+
+/* What one outlet has still to be told of one settled attempt. The strings are the read's. */
+struct ql_letter {
+	int64_t number; /* in the order of the settlements; never used twice */
+	char *eval_id;
+	char *task_id;
+	char *error; /* or NULL */
+	int64_t finished_at;
+	int32_t attempt;
+	int32_t status;
+};
+
+void ql_letter_done(struct ql_letter *letter);
 
 struct ql_store_read {
 	enum ql_read_kind kind;
@@ -152,6 +176,8 @@ struct ql_store_read {
 	size_t record_count;
 	struct ql_row *rows;
 	size_t row_count;
+	struct ql_letter *letters;
+	size_t letter_count;
 	bool *taken; /* one for each of ids */
 	int64_t next_cursor; /* 0 = the end */
 	int64_t next_at;
@@ -179,6 +205,7 @@ struct ql_store_facts {
 	int64_t last_ms; /* the latest time recorded */
 	int64_t queued; /* evaluations with status queued */
 	int64_t next_queue_until; /* the earliest one, or 0 */
+	int64_t backlog[QL_OUTLET_COUNT]; /* letters of each */
 };
 
 struct ql_store_ops {

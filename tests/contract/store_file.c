@@ -238,7 +238,7 @@ static bool
 scans_little(const char *plan)
 {
 	static const char *const small[] = {"meta", "json_each", "j VIRTUAL", "chain", "CONSTANT",
-		"(subquery", "evaluations USING COVERING INDEX"};
+		"(subquery", "evaluations USING COVERING INDEX", "outbox USING COVERING INDEX"};
 	if (strncmp(plan, "SCAN ", 5) != 0)
 		return true;
 	for (size_t i = 0; i < sizeof(small) / sizeof(small[0]); i++) {
@@ -333,6 +333,23 @@ copies_its_log_while_it_runs(void **state)
 
 /* ---- what is refused ---- */
 
+static int
+newest(void)
+{
+	int steps = 0;
+	while (ql_schema_steps[steps])
+		steps++;
+	return steps + 1;
+}
+
+static void
+set_version(struct kit *kit, int version)
+{
+	char text[64];
+	snprintf(text, sizeof(text), "PRAGMA user_version = %d", version);
+	raw_do(kit->path, text);
+}
+
 static void
 leaves_a_newer_one_alone(void **state)
 {
@@ -341,7 +358,7 @@ leaves_a_newer_one_alone(void **state)
 	kit_shut(kit);
 	raw_do(kit->path, "PRAGMA user_version = 99");
 	stays_untouched(kit, "its version is 99");
-	raw_do(kit->path, "PRAGMA user_version = 1");
+	set_version(kit, newest());
 	assert_int_equal(kit_reopen(kit), 0);
 }
 
@@ -436,9 +453,18 @@ says_that_there_is_no_folder(void **state)
 
 /* ---- growing up ---- */
 
+#define STEPS_MAX 32
+
+/* With two more steps than there are. */
 static int
-open_with(struct kit *kit, const char *const *steps)
+open_with(struct kit *kit, const char *one, const char *two)
 {
+	const char *steps[STEPS_MAX] = {0};
+	int at = newest() - 1;
+	assert_true(at + 3 < STEPS_MAX);
+	memcpy(steps, ql_schema_steps, (size_t)at * sizeof(*steps));
+	steps[at] = one;
+	steps[at + 1] = two;
 	return ql_sqlite_open(&kit->loop, kit->path, steps, &kit->store, &kit->err);
 }
 
@@ -452,20 +478,22 @@ brings_an_older_one_forward(void **state)
 	struct kit *kit = *state;
 	kit_ok(kit, kit_new("one", 1000));
 	kit_shut(kit);
-	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), 1);
+	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), newest());
 	raw_do(kit->path, "DELETE FROM words WHERE kind = 'phase' AND value = 6");
-	if (open_with(kit, (const char *const[]){second, third, NULL}))
+	if (open_with(kit, second, third))
 		fail_msg("%s", kit->err.text);
 	struct ql_store_read op = {.kind = QL_READ_LIST};
 	assert_string_equal(kit_ids(kit, &op), "one");
 	kit_shut(kit);
-	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), 3);
+	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), newest() + 2);
 	assert_int_equal(kit_raw_number(kit, "SELECT later FROM evaluations"), 2);
 	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM more"), 0);
 	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM words WHERE kind = 'phase'"),
 		QL_PHASE_COUNT);
-	stays_untouched(kit, "its version is 3");
-	assert_int_equal(open_with(kit, (const char *const[]){second, third, NULL}), 0);
+	char why[64];
+	snprintf(why, sizeof(why), "its version is %d", newest() + 2);
+	stays_untouched(kit, why);
+	assert_int_equal(open_with(kit, second, third), 0);
 }
 
 static void
@@ -474,9 +502,9 @@ makes_a_new_one_at_the_newest_version(void **state)
 	struct kit *kit = *state;
 	kit_shut(kit);
 	assert_int_equal(unlink(kit->path), 0);
-	assert_int_equal(open_with(kit, (const char *const[]){"no SQL at all", NULL}), 0);
+	assert_int_equal(open_with(kit, "no SQL at all", NULL), 0);
 	kit_shut(kit);
-	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), 2);
+	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), newest() + 1);
 }
 
 static void
@@ -485,15 +513,41 @@ stays_what_it_was_when_a_step_fails(void **state)
 	struct kit *kit = *state;
 	kit_ok(kit, kit_new("one", 1000));
 	kit_shut(kit);
-	assert_int_equal(open_with(kit, (const char *const[]){second, "UPDATE nothing", NULL}), -1);
-	assert_non_null(strstr(kit->err.text, "version 2 to 3"));
+	char why[64];
+	snprintf(why, sizeof(why), "version %d to %d", newest() + 1, newest() + 2);
+	assert_int_equal(open_with(kit, second, "UPDATE nothing"), -1);
+	assert_non_null(strstr(kit->err.text, why));
 	assert_int_equal(uv_run(&kit->loop, UV_RUN_DEFAULT), 0);
-	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), 1);
+	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), newest());
 	assert_int_equal(
 		kit_raw_number(kit, "SELECT count(*) FROM sqlite_schema WHERE name = 'more'"), 0);
 	assert_int_equal(kit_reopen(kit), 0);
 	struct ql_store_read op = {.kind = QL_READ_LIST};
 	assert_string_equal(kit_ids(kit, &op), "one");
+}
+
+/* The first version had none. */
+static void
+gives_an_older_one_an_outbox(void **state)
+{
+	struct kit *kit = *state;
+	kit_ok(kit, kit_new("one", 1000));
+	kit_shut(kit);
+	raw_do(kit->path, "DROP TABLE outbox; DELETE FROM words WHERE kind = 'outlet'");
+	set_version(kit, 1);
+	if (kit_reopen(kit))
+		fail_msg("%s", kit->err.text);
+	struct ql_change *change = kit_cancelled(kit, "one", 1001);
+	change->outlets = 1 << QL_OUTLET_STORAGE;
+	change->task_id = strdup("celery-one");
+	kit_ok(kit, change);
+	kit_shut(kit);
+	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), newest());
+	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM outbox"), 1);
+	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM words WHERE kind = 'outlet'"),
+		QL_OUTLET_COUNT);
+	raw_refused(kit->path, "UPDATE outbox SET status = 0", "CHECK");
+	raw_refused(kit->path, "UPDATE outbox SET outlet = 2", "CHECK");
 }
 
 int
@@ -517,6 +571,7 @@ main(int argc, char **argv)
 		KIT_CASE(brings_an_older_one_forward),
 		KIT_CASE(makes_a_new_one_at_the_newest_version),
 		KIT_CASE(stays_what_it_was_when_a_step_fails),
+		KIT_CASE(gives_an_older_one_an_outbox),
 	};
 	return kit_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }

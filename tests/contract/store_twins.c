@@ -99,13 +99,24 @@ draw_submission(struct twins *twins, struct ql_record *record)
 	record->priority = (int32_t)draw(twins, 10);
 }
 
+/* Mostly of what is settled, as otherwise it is refused. */
+static void
+draw_outlets(struct twins *twins, struct ql_change *change)
+{
+	bool settled = ql_status_settled((enum ql_status)change->record.state.status);
+	if (settled || draw(twins, 10) == 0)
+		change->outlets = draw(twins, 1u << QL_OUTLET_COUNT);
+	if (change->outlets)
+		change->task_id = strdup(draw(twins, 2) ? "celery-one" : "celery-two");
+}
+
 static struct ql_change *
 draw_change(struct twins *twins)
 {
 	static const enum ql_change_kind kinds[] = {QL_CHANGE_NEW, QL_CHANGE_NEW, QL_CHANGE_STATE,
 		QL_CHANGE_STATE, QL_CHANGE_STATE, QL_CHANGE_FORGET, QL_CHANGE_REFUSAL,
-		QL_CHANGE_REPLAY, QL_CHANGE_REPORT};
-	struct ql_change *change = kit_change(kinds[draw(twins, 9)], draw_id(twins));
+		QL_CHANGE_REPLAY, QL_CHANGE_REPORT, QL_CHANGE_DELIVERED};
+	struct ql_change *change = kit_change(kinds[draw(twins, 10)], draw_id(twins));
 	struct ql_record *record = &change->record;
 	bool row = draw(twins, 4) || change->kind == QL_CHANGE_REFUSAL;
 	change->at = row ? twins->now : 0;
@@ -118,6 +129,9 @@ draw_change(struct twins *twins)
 	record->worker = draw_text(twins, "worker");
 	if (change->kind == QL_CHANGE_NEW || change->kind == QL_CHANGE_REPLAY)
 		draw_submission(twins, record);
+	if (change->kind == QL_CHANGE_STATE || change->kind == QL_CHANGE_NEW)
+		draw_outlets(twins, change);
+	change->letter = draw(twins, 20);
 	change->replay_key = strdup(draw(twins, 2) ? "k1" : "k2");
 	change->fingerprint = strdup("f00d");
 	change->replay_ids = strdup("one\ntwo");
@@ -163,6 +177,7 @@ copy(const struct ql_change *change)
 	same->fingerprint = ql_str_dup(change->fingerprint);
 	same->replay_ids = ql_str_dup(change->replay_ids);
 	same->report = ql_str_dup(change->report);
+	same->task_id = ql_str_dup(change->task_id);
 	return same;
 }
 
@@ -221,6 +236,18 @@ assert_same_record(const struct ql_record *one, const struct ql_record *two)
 }
 
 static void
+assert_same_letter(const struct ql_letter *one, const struct ql_letter *two)
+{
+	assert_int_equal(one->number, two->number);
+	assert_string_equal(one->eval_id, two->eval_id);
+	assert_string_equal(one->task_id, two->task_id);
+	assert_same_text(one->error, two->error);
+	assert_int_equal(one->attempt, two->attempt);
+	assert_int_equal(one->status, two->status);
+	assert_int_equal(one->finished_at, two->finished_at);
+}
+
+static void
 assert_same_answer(const struct ql_store_read *one, const struct ql_store_read *two)
 {
 	assert_int_equal(one->record_count, two->record_count);
@@ -234,6 +261,9 @@ assert_same_answer(const struct ql_store_read *one, const struct ql_store_read *
 		assert_int_equal(one->rows[i].status, two->rows[i].status);
 		assert_int_equal(one->rows[i].rung, two->rows[i].rung);
 	}
+	assert_int_equal(one->letter_count, two->letter_count);
+	for (size_t i = 0; i < one->letter_count; i++)
+		assert_same_letter(&one->letters[i], &two->letters[i]);
 	for (size_t i = 0; i < one->id_count; i++)
 		assert_int_equal(one->taken[i], two->taken[i]);
 	assert_same_text(one->text, two->text);
@@ -288,13 +318,16 @@ read_all_from_both(struct twins *twins)
 {
 	static const char *const ids[IDS] = {
 		"e0", "e1", "e2", "e3", "e4", "e5", "e6", "e7", "e8", "e9", "e10", "e11"};
-	for (int kind = QL_READ_GET; kind <= QL_READ_REPORT; kind++) {
+	for (int kind = QL_READ_GET; kind <= QL_READ_OUTBOX; kind++) {
 		struct ql_store_read op = {.kind = (enum ql_read_kind)kind};
 		draw_filter(twins, &op.filter);
 		if (kind == QL_READ_GET || kind == QL_READ_TIMELINE || kind == QL_READ_REPORT)
 			op.filter.eval_id = ids[draw(twins, IDS)];
 		if (kind == QL_READ_SUPERSEDED || kind == QL_READ_REPLAY)
 			op.filter.owner = "alice";
+		if (kind == QL_READ_OUTBOX)
+			op.filter.cursor = draw(twins, 4);
+		op.filter.outlet = (enum ql_outlet_kind)draw(twins, QL_OUTLET_COUNT);
 		op.filter.supersedes = "key1";
 		op.filter.replay_key = "k1";
 		if (kind == QL_READ_TAKEN) {

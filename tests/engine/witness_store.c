@@ -162,6 +162,8 @@ read_done(struct ql_store_read *op, int status)
 	outer->record_count = op->record_count;
 	outer->rows = op->rows;
 	outer->row_count = op->row_count;
+	outer->letters = op->letters;
+	outer->letter_count = op->letter_count;
 	outer->taken = op->taken;
 	outer->next_cursor = op->next_cursor;
 	outer->next_at = op->next_at;
