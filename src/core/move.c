@@ -54,9 +54,10 @@ ql_move_released(struct ql_move *move, struct ql_run *run)
 	int64_t now = move->event->now;
 	if (!run->released_at)
 		run->released_at = now;
-	if (next->started_at)
+	if (next->started_at && next->status != QL_STATUS_QUEUED)
 		return;
-	next->started_at = now;
+	if (!next->started_at) /* else its task was delivered again */
+		next->started_at = now;
 	if (next->timeout_ms)
 		next->run_until = now + next->timeout_ms;
 	if (next->status == QL_STATUS_QUEUED)
@@ -106,6 +107,7 @@ ql_move_attempt(struct ql_move *move)
 	next->queue_until = next->queue_ttl_ms ? now + next->queue_ttl_ms : 0;
 	next->enqueued_at = next->started_at = next->finished_at = next->run_until = 0;
 	next->salvage_until = next->retry_at = 0;
+	next->absent_at = next->again_at = next->ahead_until = 0;
 	next->output_bytes = 0;
 	next->output_truncated = 0;
 	next->exit_code = -1;
@@ -113,8 +115,6 @@ ql_move_attempt(struct ql_move *move)
 	next->tries = 0;
 	next->cancel = (struct ql_cancel){0};
 	memset(next->runs, 0, sizeof(next->runs));
-	if (move->policy->remote_broker)
-		ql_move_act_on(move, QL_ACT_ENQUEUE, 0);
 }
 
 bool

@@ -58,6 +58,7 @@ bool ql_move_has_no_run(const struct ql_move *move);
 /* ---- request.c, answer.c, sight.c, deadline.c: one function per event ---- */
 
 enum ql_verdict ql_hear_submit(struct ql_move *move);
+enum ql_verdict ql_hear_adopt(struct ql_move *move);
 enum ql_verdict ql_hear_claim(struct ql_move *move);
 enum ql_verdict ql_hear_cancel(struct ql_move *move);
 enum ql_verdict ql_hear_restore(struct ql_move *move);
@@ -70,6 +71,7 @@ enum ql_verdict ql_hear_not_queued(struct ql_move *move);
 enum ql_verdict ql_hear_held(struct ql_move *move);
 enum ql_verdict ql_hear_running(struct ql_move *move);
 enum ql_verdict ql_hear_exited(struct ql_move *move);
+enum ql_verdict ql_hear_retried(struct ql_move *move);
 enum ql_verdict ql_hear_gone(struct ql_move *move);
 enum ql_verdict ql_hear_stuck(struct ql_move *move);
 enum ql_verdict ql_hear_lost(struct ql_move *move);

@@ -6,6 +6,7 @@ enum end { END_ANY, END_ZERO, END_CODE, END_SIGNAL };
 enum fact {
 	FACT_ALWAYS,
 	FACT_UNSTARTED,
+	FACT_REVOKED,
 	FACT_HELD_STOPPED,
 	FACT_LOST,
 	FACT_LOST_STOPPED,
@@ -64,6 +65,8 @@ is_so(const struct ql_run *run, enum fact fact)
 	switch (fact) {
 	case FACT_UNSTARTED:
 		return run->flags & QL_RUN_UNSTARTED;
+	case FACT_REVOKED:
+		return run->flags & QL_RUN_REVOKED;
 	case FACT_HELD_STOPPED:
 		return run->flags & QL_RUN_UNSTARTED && stopped;
 	case FACT_LOST:

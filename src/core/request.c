@@ -3,6 +3,15 @@
 
 #include "core/move.h"
 
+/* The next attempt, whose message Quell sends itself where the queue is a broker's. */
+static void
+queue(struct ql_move *move)
+{
+	ql_move_attempt(move);
+	if (move->policy->remote_broker)
+		ql_move_act_on(move, QL_ACT_ENQUEUE, 0);
+}
+
 enum ql_verdict
 ql_hear_submit(struct ql_move *move)
 {
@@ -17,7 +26,29 @@ ql_hear_submit(struct ql_move *move)
 	next->queue_ttl_ms = event->queue_ttl_ms;
 	next->timeout_ms = event->timeout_ms;
 	next->grace_ms = event->grace_ms;
+	queue(move);
+	ql_what(move, "queued as attempt 1");
+	return QL_VERDICT_DONE;
+}
+
+/* Its message is another producer's, and may not be there yet: nobody sends one. */
+enum ql_verdict
+ql_hear_adopt(struct ql_move *move)
+{
+	const struct ql_event *event = move->event;
+	struct ql_state *next = move->next;
+	ql_say(move, "another producer's task is taken up");
+	if (move->was->attempt || !move->policy->remote_broker) {
+		ql_what(move, "refused: %s",
+			move->was->attempt ? "it exists" : "the queue is the store's own");
+		return QL_VERDICT_REFUSED;
+	}
+	next->created_at = event->now;
+	next->grace_ms = event->grace_ms;
+	next->adopted = 1;
 	ql_move_attempt(move);
+	next->enqueued_at = event->now;
+	next->ahead_until = event->ahead_ms ? event->now + event->ahead_ms : 0;
 	ql_what(move, "queued as attempt 1");
 	return QL_VERDICT_DONE;
 }
@@ -31,6 +62,10 @@ ql_hear_claim(struct ql_move *move)
 		ql_what(move, "not started: it is %s%s",
 			ql_status_word((enum ql_status)next->status),
 			ql_state_open(next) ? " and claimed" : "");
+		return QL_VERDICT_REFUSED;
+	}
+	if (next->enqueued_at || move->policy->remote_broker) {
+		ql_what(move, "not started: its message is a broker's");
 		return QL_VERDICT_REFUSED;
 	}
 	struct ql_run *run = ql_move_take(move, QL_PHASE_CLAIMED, move->event->slot);
@@ -122,7 +157,7 @@ never_started(const struct ql_state *state)
 static enum ql_verdict
 next_attempt(struct ql_move *move, const char *how)
 {
-	ql_move_attempt(move);
+	queue(move);
 	ql_what(move, "queued again as attempt %" PRId32 "%s", move->next->attempt, how);
 	return QL_VERDICT_DONE;
 }

@@ -214,6 +214,11 @@ settle(struct ql_move *move)
 		ql_settle_cancelled(move, ruling.outcome);
 		return;
 	}
+	if (ruling.status == QL_STATUS_CANCELLED && result->flags & QL_RUN_REVOKED) {
+		close_attempt(move, QL_STATUS_CANCELLED, QL_CAUSE_USER);
+		ql_what(move, "cancelled: %s", ruling.sentence);
+		return;
+	}
 	if (ruling.status == QL_STATUS_CANCELLED) { /* its start was given up, and yet it ran */
 		ruling.status = QL_STATUS_FAILED;
 		ruling.cause = QL_CAUSE_LOST;

@@ -201,7 +201,7 @@ record_exit(struct ql_move *move, struct ql_run *run)
 {
 	const struct ql_event *event = move->event;
 	const int32_t told = QL_RUN_CATCHES_TERM | QL_RUN_SAID_STOPPED | QL_RUN_OOM | QL_RUN_LOST |
-			     QL_RUN_UNSTARTED;
+			     QL_RUN_UNSTARTED | QL_RUN_REVOKED;
 	char name[QL_RUN_NAME], end[QL_ENDING];
 	bool gone = run->phase == QL_PHASE_GONE;
 	int32_t flags = event->flags & told;
@@ -217,7 +217,7 @@ record_exit(struct ql_move *move, struct ql_run *run)
 	ql_move_ended(move, run, gone ? QL_PHASE_GONE : QL_PHASE_EXITED, flags | QL_RUN_REPORTED);
 	keep_output(move);
 	ql_say(move, "%s exited %s", ql_explain_run(move, name), ql_explain_end(run, end));
-	if (ql_state_stopping(move->next) || run->sent)
+	if (ql_state_stopping(move->next) || run->sent || flags & QL_RUN_REVOKED)
 		ql_say(move, ": %s", ql_race_judge(run).sentence);
 }
 
@@ -239,6 +239,34 @@ ql_hear_exited(struct ql_move *move)
 	if (run->flags & QL_RUN_REPORTED)
 		return ignore(move, "an exit that was told before");
 	record_exit(move, run);
+	return QL_VERDICT_DONE;
+}
+
+/* Its message is set free: it comes again under the same id. */
+enum ql_verdict
+ql_hear_retried(struct ql_move *move)
+{
+	struct ql_state *next = move->next;
+	struct ql_run *run = ql_move_run(move);
+	char name[QL_RUN_NAME];
+	if (is_stranger(move))
+		return note(move, "to be delivered again, and none of this attempt's");
+	if (run && run->flags & QL_RUN_REPORTED)
+		return ignore(move, "to be delivered again, after its end was told");
+	ql_say(move, "%s ended, to be delivered again", ql_explain_run(move, name));
+	if (run)
+		*run = (struct ql_run){0};
+	next->seen = 1;
+	next->again_at = move->event->now;
+	if (ql_state_open(next)) {
+		ql_what(move, "the other delivery goes on");
+	} else if (ql_state_stopping(next)) {
+		ql_ladder_go(move, QL_RUNG_REMOVE);
+	} else {
+		next->status = QL_STATUS_QUEUED;
+		next->run_until = next->queue_until = 0;
+		ql_what(move, "queued for its next delivery");
+	}
 	return QL_VERDICT_DONE;
 }
 

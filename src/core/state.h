@@ -48,6 +48,8 @@ enum ql_run_flag {
 	QL_RUN_SALVAGING = 1 << 10, /* its salvage was asked for */
 	QL_RUN_SALVAGED = 1 << 11, /* its salvage was answered */
 	QL_RUN_FORGOTTEN = 1 << 12, /* the runtime dropped its record */
+	QL_RUN_REVOKED = 1 << 13, /* its worker says that it was revoked, by whomever */
+	QL_RUN_WARNED = 1 << 14, /* the worker that holds it knows that it must drop it */
 };
 
 /* The run of that name, or NULL. */

@@ -8,12 +8,14 @@ const struct ql_policy ql_policy_default = {
 	.prove_ms = 10 * 1000,
 	.salvage_ms = 2 * 1000,
 	.watch_ms = 60 * 1000,
+	.second_look_ms = 2 * 1000,
 };
 
 typedef enum ql_verdict hear_fn(struct ql_move *move);
 
 static hear_fn *const hearers[QL_EVENT_COUNT] = {
 	[QL_EVENT_SUBMIT] = ql_hear_submit,
+	[QL_EVENT_ADOPT] = ql_hear_adopt,
 	[QL_EVENT_CLAIM] = ql_hear_claim,
 	[QL_EVENT_CANCEL] = ql_hear_cancel,
 	[QL_EVENT_RESTORE] = ql_hear_restore,
@@ -26,6 +28,7 @@ static hear_fn *const hearers[QL_EVENT_COUNT] = {
 	[QL_EVENT_HELD] = ql_hear_held,
 	[QL_EVENT_RUNNING] = ql_hear_running,
 	[QL_EVENT_EXITED] = ql_hear_exited,
+	[QL_EVENT_RETRIED] = ql_hear_retried,
 	[QL_EVENT_GONE] = ql_hear_gone,
 	[QL_EVENT_STUCK] = ql_hear_stuck,
 	[QL_EVENT_LOST] = ql_hear_lost,

@@ -22,6 +22,7 @@ struct ql_policy {
 	int64_t prove_ms; /* from SIGKILL to `unconfirmed` */
 	int64_t salvage_ms; /* for partial output and checkpoint */
 	int64_t watch_ms; /* between looks at a run that is unconfirmed */
+	int64_t second_look_ms; /* a task is nowhere when two looks say so, this far apart */
 	bool remote_broker; /* tasks are messages elsewhere: enqueue, remove, redelivery */
 };
 
@@ -36,9 +37,10 @@ struct ql_event {
 	enum ql_mode mode; /* CANCEL */
 	enum ql_rung top; /* CANCEL: `escalate`; NONE = the mode's own */
 	enum ql_cause cause; /* CANCEL */
-	int64_t grace_ms; /* SUBMIT; CANCEL: -1 = the evaluation's own */
+	int64_t grace_ms; /* SUBMIT, ADOPT; CANCEL: -1 = the evaluation's own */
 	int64_t timeout_ms; /* SUBMIT */
 	int64_t queue_ttl_ms; /* SUBMIT: 0 = none */
+	int64_t ahead_ms; /* ADOPT: how long an id not yet seen keeps its tombstone; 0 = not at all */
 	int32_t slot; /* CLAIM */
 
 	/* answers and sightings; CLAIM names the incarnation to come */

@@ -20,7 +20,12 @@ static const char add_outbox[] = "CREATE TABLE outbox ("
 				 ") STRICT;"
 				 "CREATE INDEX outbox_outlet ON outbox (outlet, number);";
 
-const char *const ql_schema_steps[] = {add_outbox, NULL};
+#define ADD(column) "ALTER TABLE evaluations ADD COLUMN " column " INTEGER NOT NULL DEFAULT 0;"
+
+static const char add_remote[] =
+	ADD("absent_at") ADD("again_at") ADD("ahead_until") ADD("adopted") ADD("seen");
+
+const char *const ql_schema_steps[] = {add_outbox, add_remote, NULL};
 
 static int
 newest_of(const char *const *steps)

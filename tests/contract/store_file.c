@@ -526,6 +526,24 @@ stays_what_it_was_when_a_step_fails(void **state)
 	assert_string_equal(kit_ids(kit, &op), "one");
 }
 
+/* What the steps brought is taken away again, the newest first. */
+static void
+take_back_to(struct kit *kit, int version)
+{
+	static const char *const undo[] = {
+		"DROP TABLE outbox; DELETE FROM words WHERE kind = 'outlet'",
+		"ALTER TABLE evaluations DROP COLUMN absent_at;"
+		"ALTER TABLE evaluations DROP COLUMN again_at;"
+		"ALTER TABLE evaluations DROP COLUMN ahead_until;"
+		"ALTER TABLE evaluations DROP COLUMN adopted;"
+		"ALTER TABLE evaluations DROP COLUMN seen",
+	};
+	assert_int_equal(newest() - 1, sizeof(undo) / sizeof(undo[0]));
+	for (int at = newest(); at > version; at--)
+		raw_do(kit->path, undo[at - 2]);
+	set_version(kit, version);
+}
+
 /* The first version had none. */
 static void
 gives_an_older_one_an_outbox(void **state)
@@ -533,8 +551,7 @@ gives_an_older_one_an_outbox(void **state)
 	struct kit *kit = *state;
 	kit_ok(kit, kit_new("one", 1000));
 	kit_shut(kit);
-	raw_do(kit->path, "DROP TABLE outbox; DELETE FROM words WHERE kind = 'outlet'");
-	set_version(kit, 1);
+	take_back_to(kit, 1);
 	if (kit_reopen(kit))
 		fail_msg("%s", kit->err.text);
 	struct ql_change *change = kit_cancelled(kit, "one", 1001);
@@ -548,6 +565,35 @@ gives_an_older_one_an_outbox(void **state)
 		QL_OUTLET_COUNT);
 	raw_refused(kit->path, "UPDATE outbox SET status = 0", "CHECK");
 	raw_refused(kit->path, "UPDATE outbox SET outlet = 2", "CHECK");
+}
+
+static void
+gives_an_older_one_the_columns_for_a_broker(void **state)
+{
+	struct kit *kit = *state;
+	kit_ok(kit, kit_new("waits", 1000));
+	kit_ok(kit, kit_new("done", 1000));
+	kit_ok(kit, kit_status(kit, "done", 1001, QL_STATUS_CANCELLED));
+	kit_shut(kit);
+	take_back_to(kit, 2);
+	if (kit_reopen(kit))
+		fail_msg("%s", kit->err.text);
+	struct ql_change *change = kit_state(kit, "waits", 1002);
+	assert_int_equal(change->record.state.queued_at, 1000);
+	assert_int_equal(change->record.state.adopted, 0);
+	change->record.state.adopted = 1;
+	change->record.state.ahead_until = 77;
+	kit_ok(kit, change);
+	kit_shut(kit);
+	assert_int_equal(kit_reopen(kit), 0);
+	change = kit_state(kit, "waits", 1003);
+	assert_int_equal(change->record.state.adopted, 1);
+	assert_int_equal(change->record.state.ahead_until, 77);
+	kit_ok(kit, change);
+	kit_shut(kit);
+	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), newest());
+	raw_refused(kit->path, "UPDATE evaluations SET status = 3 WHERE eval_id = 'done'",
+		"write-once");
 }
 
 int
@@ -572,6 +618,7 @@ main(int argc, char **argv)
 		KIT_CASE(makes_a_new_one_at_the_newest_version),
 		KIT_CASE(stays_what_it_was_when_a_step_fails),
 		KIT_CASE(gives_an_older_one_an_outbox),
+		KIT_CASE(gives_an_older_one_the_columns_for_a_broker),
 	};
 	return kit_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }

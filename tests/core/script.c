@@ -15,6 +15,7 @@ static const struct flag {
 	{"said", QL_RUN_SAID_STOPPED},
 	{"oom", QL_RUN_OOM},
 	{"unstarted", QL_RUN_UNSTARTED},
+	{"revoked", QL_RUN_REVOKED},
 };
 
 #define FLAGS (sizeof(flags) / sizeof(*flags))
@@ -168,6 +169,8 @@ set_field(struct ql_event *event, const char *key, const char *value)
 		return parse_time(value, &event->timeout_ms);
 	if (!strcmp(key, "ttl"))
 		return parse_time(value, &event->queue_ttl_ms);
+	if (!strcmp(key, "ahead"))
+		return parse_time(value, &event->ahead_ms);
 	if (!strcmp(key, "flags"))
 		return parse_bits(value, &event->flags, flag_bit);
 	if (!strcmp(key, "unasked"))
@@ -280,6 +283,11 @@ add_request(struct ql_buf *buf, const struct ql_event *event)
 		add_span(buf, "timeout", event->timeout_ms);
 		if (event->queue_ttl_ms)
 			add_span(buf, "ttl", event->queue_ttl_ms);
+	}
+	if (event->kind == QL_EVENT_ADOPT) {
+		add_span(buf, "grace", event->grace_ms);
+		if (event->ahead_ms)
+			add_span(buf, "ahead", event->ahead_ms);
 	}
 	if (event->kind == QL_EVENT_CLAIM)
 		ql_buf_addf(buf, " slot=%" PRId32, event->slot);
