@@ -1,0 +1,355 @@
+"""The API for asyncio, on its streams.
+
+Streams and not threads around client.py: a wait, a followed output and a stream of events each last
+minutes and would each hold a thread, and a cancelled asyncio task would leave its request running
+there. Here it closes its connection, and the server knows at once.
+"""
+from __future__ import annotations
+
+import asyncio
+import http.client
+import io
+import ssl
+import time
+from typing import (Any, AsyncIterator, Awaitable, Dict, Iterable, List, Mapping, NamedTuple, Optional,
+                    Sequence, Tuple, TypeVar, Union)
+from urllib.parse import urlsplit
+
+from . import calls
+from .calls import Answer, Call, Stop
+from .client import IDLE_MAX, PIECE, SILENCE, TIMEOUT, away
+from .errors import Problem, Unreachable
+from .lines import EventReader, Patience
+from .settings import server_key, server_url
+from .types import ENDED, Cancellation, Evaluation, Event, Report, Task, TimelineStep
+
+T = TypeVar("T")
+
+HEAD_MAX = 65536  # bytes of an answer's head, and of a chunk's first line
+BROKEN = (OSError, EOFError, asyncio.TimeoutError, asyncio.LimitOverrunError, ValueError,
+          http.client.HTTPException)
+
+
+class Head(NamedTuple):
+    status: int
+    headers: Dict[str, str]  # names in lower case
+
+
+class Wire:
+    """One connection, and one exchange on it at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.complete = False  # the answer was read to its end: another may follow
+        self.answered = False  # something of it came
+
+    def close(self) -> None:
+        self.writer.close()
+
+    async def ask(self, head: bytes, body: bytes) -> Head:
+        self.complete = self.answered = False
+        self.writer.write(head + body)
+        await self.writer.drain()
+        first = await self.reader.readline()
+        if not first:
+            raise EOFError("the connection was closed before an answer")
+        self.answered = True
+        lines = [first]
+        while lines[-1] not in (b"\r\n", b"\n"):
+            lines.append(await self.reader.readline())
+            if not lines[-1] or sum(map(len, lines)) > HEAD_MAX:
+                raise EOFError("the answer's head is torn or too long")
+        status = int(first.split(None, 2)[1])
+        fields = http.client.parse_headers(io.BytesIO(b"".join(lines[1:])))
+        return Head(status, {name.lower(): value for name, value in fields.items()})
+
+    async def pieces(self, head: Head) -> AsyncIterator[bytes]:
+        """The body as it comes."""
+        length = head.headers.get("content-length")
+        if head.status in (204, 304):
+            length = "0"
+        if "chunked" in head.headers.get("transfer-encoding", "").lower():
+            async for piece in self._chunks():
+                yield piece
+        elif length is not None:
+            async for piece in self._counted(int(length)):
+                yield piece
+        else:
+            while True:
+                piece = await self.reader.read(PIECE)
+                if not piece:
+                    return
+                yield piece
+        self.complete = head.headers.get("connection", "").lower() != "close"
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while True:
+            line = await self.reader.readuntil(b"\n")
+            size = int(line.split(b";")[0], 16)
+            async for piece in self._counted(size):
+                yield piece
+            end = await self.reader.readuntil(b"\n")
+            while size == 0 and end not in (b"\r\n", b"\n"):  # trailers
+                end = await self.reader.readuntil(b"\n")
+            if size == 0:
+                return
+
+    async def _counted(self, size: int) -> AsyncIterator[bytes]:
+        while size > 0:
+            piece = await self.reader.read(min(size, PIECE))
+            if not piece:
+                raise EOFError("the answer broke off")
+            size -= len(piece)
+            yield piece
+
+
+class AsyncClient:
+    """Client, with await: see there for what each call does. Of one event loop."""
+
+    def __init__(self, url: Optional[str] = None, key: Optional[str] = None, *,
+                 timeout: float = TIMEOUT, patience: float = 30.0) -> None:
+        self.url = server_url(url)
+        self.timeout = timeout
+        self.patience = patience
+        self._key = server_key(key, self.url)
+        self._idle: List[Wire] = []
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        while self._idle:
+            wire = self._idle.pop()
+            wire.close()
+            try:
+                await wire.writer.wait_closed()
+            except OSError:
+                pass  # the server was faster
+
+    # ---- evaluations ----
+
+    def submit(self, code: Optional[str] = None, language: Optional[str] = None, *,
+               command: Optional[Sequence[str]] = None, idempotency_key: Optional[str] = None,
+               **members: Any) -> Awaitable[Evaluation]:
+        named = {"code": code, "language": language, "command": command and list(command)}
+        return self._ask(calls.submit({**named, **members}, idempotency_key))
+
+    def submit_batch(self, evaluations: Iterable[Mapping[str, Any]], *,
+                     idempotency_key: Optional[str] = None) -> Awaitable[List[Evaluation]]:
+        return self._ask(calls.submit_batch(evaluations, idempotency_key))
+
+    def get(self, eval_id: str) -> Awaitable[Evaluation]:
+        return self._ask(calls.get(eval_id))
+
+    async def wait(self, eval_id: str, timeout: Optional[float] = None) -> Evaluation:
+        until = None if timeout is None else time.monotonic() + timeout
+        patience = Patience(self.patience)
+        while True:
+            left = calls.LONGEST_HOLD if until is None else until - time.monotonic()
+            try:
+                seen = await self._ask(calls.get(eval_id, left))
+            except Unreachable:
+                await self._pause(patience)
+                continue
+            patience.came()
+            if seen["status"] in ENDED:
+                return seen
+            if until is not None and time.monotonic() >= until:
+                raise TimeoutError(f"{eval_id} is still {seen['status']} after {timeout} s")
+
+    def list(self, *, status: Union[str, Sequence[str], None] = None, owner: Optional[str] = None,
+             label: Optional[Tuple[str, str]] = None,
+             limit: Optional[int] = None) -> AsyncIterator[Evaluation]:
+        return self._pages(limit, lambda cursor, rows: calls.listing(
+            status, owner, label, cursor, rows))
+
+    def output(self, eval_id: str, *, attempt: Optional[int] = None, stream: Optional[str] = None,
+               offset: int = 0) -> Awaitable[bytes]:
+        return self._ask(calls.output(eval_id, attempt, stream, offset))
+
+    async def follow(self, eval_id: str, *, attempt: Optional[int] = None,
+                     stream: Optional[str] = None, offset: int = 0) -> AsyncIterator[bytes]:
+        patience = Patience(self.patience)
+        while True:
+            try:
+                attempt = attempt or (await self.get(eval_id))["attempt"]
+                call = calls.output(eval_id, attempt, stream, offset, follow=True)
+                async for piece in self._stream(call, None):
+                    patience.came()
+                    offset += len(piece)
+                    yield piece
+                return
+            except Unreachable:
+                await self._pause(patience)
+
+    def timeline(self, eval_id: str) -> Awaitable[List[TimelineStep]]:
+        return self._ask(calls.timeline(eval_id))
+
+    def checkpoint(self, eval_id: str) -> Awaitable[bytes]:
+        return self._ask(calls.checkpoint(eval_id))
+
+    def restore(self, eval_id: str) -> Awaitable[Evaluation]:
+        return self._ask(calls.again(eval_id, "restore"))
+
+    def resume(self, eval_id: str) -> Awaitable[Evaluation]:
+        return self._ask(calls.again(eval_id, "resume"))
+
+    def delete(self, eval_id: str) -> Awaitable[None]:
+        return self._ask(calls.delete(eval_id))
+
+    # ---- stops ----
+
+    def cancel(self, eval_id: str, *, grace: Optional[float] = None, escalate: Optional[str] = None,
+               reason: Optional[str] = None, wait: Optional[float] = None,
+               attempt: Optional[int] = None) -> Awaitable[Cancellation]:
+        how = Stop(None, grace, escalate, reason, wait)
+        return self._ask(calls.stop("eval", eval_id, "cancel", how, attempt))
+
+    def terminate(self, eval_id: str, *, grace: Optional[float] = None,
+                  escalate: Optional[str] = None, reason: Optional[str] = None,
+                  wait: Optional[float] = None,
+                  attempt: Optional[int] = None) -> Awaitable[Cancellation]:
+        how = Stop(True, grace, escalate, reason, wait)
+        return self._ask(calls.stop("eval", eval_id, "cancel", how, attempt))
+
+    def kill(self, eval_id: str, *, grace: Optional[float] = None, reason: Optional[str] = None,
+             wait: Optional[float] = None,
+             attempt: Optional[int] = None) -> Awaitable[Cancellation]:
+        how = Stop(None, grace, None, reason, wait)
+        return self._ask(calls.stop("eval", eval_id, "kill", how, attempt))
+
+    def task(self, task_id: str) -> Awaitable[Task]:
+        return self._ask(calls.task(task_id))
+
+    def cancel_task(self, task_id: str, *, terminate: bool = False, grace: Optional[float] = None,
+                    escalate: Optional[str] = None, reason: Optional[str] = None,
+                    wait: Optional[float] = None, ahead: bool = False) -> Awaitable[Cancellation]:
+        how = Stop(terminate or None, grace, escalate, reason, wait, ahead or None)
+        return self._ask(calls.stop("task", task_id, "cancel", how))
+
+    def cancellation(self, cancellation_id: str) -> Awaitable[Cancellation]:
+        return self._ask(calls.cancellation(cancellation_id))
+
+    def cancellations(self, *, status: Union[str, Sequence[str], None] = None,
+                      mode: Optional[str] = None, actor: Optional[str] = None,
+                      since: Optional[str] = None,
+                      limit: Optional[int] = None) -> AsyncIterator[Cancellation]:
+        return self._pages(limit, lambda cursor, rows: calls.cancellations(
+            status, mode, actor, since, cursor, rows))
+
+    # ---- events, reports, the server ----
+
+    async def events(self, last: Optional[str] = None) -> AsyncIterator[Event]:
+        reader = EventReader(last)
+        patience = Patience(self.patience)
+        while True:
+            reader.again()
+            try:
+                async for piece in self._stream(calls.events(reader.last), SILENCE):
+                    patience.came()
+                    for event in reader.feed(piece):
+                        yield event
+            except Unreachable:
+                pass
+            await self._pause(patience)
+
+    def report(self, eval_id: str) -> Awaitable[Report]:
+        return self._ask(calls.report(eval_id))
+
+    def put_report(self, eval_id: str, **members: Any) -> Awaitable[Any]:
+        return self._ask(calls.put_report(eval_id, members))
+
+    def ready(self) -> Awaitable[Dict[str, Any]]:
+        return self._ask(calls.ready())
+
+    # ---- how it is carried ----
+
+    async def _pages(self, limit: Optional[int], ask: Any) -> AsyncIterator[Any]:
+        cursor = None
+        while limit is None or limit > 0:
+            rows, cursor = await self._ask(ask(cursor, limit or calls.PAGE))
+            for row in rows:
+                yield row
+            if not cursor:
+                return
+            limit = None if limit is None else limit - len(rows)
+
+    async def _pause(self, patience: Patience) -> None:
+        pause = patience.next()
+        if pause is None:
+            raise away(self.url, f"it was not reachable for {self.patience:g} s")
+        await asyncio.sleep(pause)
+
+    async def _ask(self, call: Call[T]) -> T:
+        timeout = self.timeout + call.hold
+        if call.again and self._idle:
+            wire = self._idle.pop()
+            try:
+                return call.answer(await self._within(timeout, self._exchange(wire, call)))
+            except Unreachable as error:  # closed by the server meanwhile: once more, on a new one
+                if wire.answered or not isinstance(error.__cause__, (ConnectionError, EOFError)):
+                    raise
+        return call.answer(await self._within(timeout, self._exchange(None, call)))
+
+    async def _within(self, timeout: Optional[float], work: Awaitable[T]) -> T:
+        try:
+            return await asyncio.wait_for(work, timeout)
+        except BROKEN as error:
+            raise away(self.url, str(error) or type(error).__name__) from error
+
+    async def _exchange(self, wire: Optional[Wire], call: Call[Any]) -> Answer:
+        wire = wire or await self._connect()
+        try:
+            head = await wire.ask(*self._request(call))
+            body = b"".join([piece async for piece in wire.pieces(head)])
+        except BaseException:
+            wire.close()
+            raise
+        if wire.complete and len(self._idle) < IDLE_MAX:
+            self._idle.append(wire)
+        else:
+            wire.close()
+        return Answer(head.status, head.headers, body)
+
+    async def _stream(self, call: Call[bytes], silence: Optional[float]) -> AsyncIterator[bytes]:
+        wire = None
+        try:
+            wire = await self._within(self.timeout, self._connect())
+            head = await self._within(self.timeout, wire.ask(*self._request(call)))
+            pieces = wire.pieces(head)
+            if head.status != 200:
+                body = b"".join([piece async for piece in pieces])
+                call.answer(Answer(head.status, head.headers, body))
+                raise Problem(head.status, {"detail": "the server has no such stream"})
+            while True:
+                try:
+                    piece = await self._within(silence, pieces.__anext__())
+                except StopAsyncIteration:
+                    return
+                yield piece
+        finally:
+            if wire:
+                wire.close()
+
+    async def _connect(self) -> Wire:
+        parts = urlsplit(self.url)
+        context = ssl.create_default_context() if parts.scheme == "https" else None
+        port = parts.port or (443 if context else 80)
+        return Wire(*await asyncio.open_connection(parts.hostname, port, ssl=context,
+                                                   limit=HEAD_MAX))
+
+    def _request(self, call: Call[Any]) -> Tuple[bytes, bytes]:
+        parts = urlsplit(self.url)
+        body = call.body or b""
+        headers = {"Host": parts.netloc.rpartition("@")[2], **call.headers}
+        if body or call.method in ("POST", "PUT"):
+            headers["Content-Length"] = str(len(body))
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        lines = [f"{call.method} {parts.path}{call.path} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), body

@@ -1,0 +1,70 @@
+"""The package itself: types, the version, no need of Celery, and of one mind with the contract."""
+import ast
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+import quell
+from conftest import PACKAGE, TOP
+from quell import types
+
+PYTHON = "/usr/bin/python3"
+
+
+def modules():
+    folder = os.path.join(PACKAGE, "quell")
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".py"):
+            with open(os.path.join(folder, name), encoding="utf-8") as text:
+                yield name, text.read()
+
+
+def test_types_are_right(tmp_path):
+    if not os.path.exists("/usr/bin/mypy"):
+        pytest.skip("mypy is not installed")
+    ran = subprocess.run(["/usr/bin/mypy", "--config-file", "pyproject.toml", "--cache-dir",
+                          str(tmp_path)], cwd=PACKAGE, text=True, capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_it_is_python_3_9():
+    for name, text in modules():
+        ast.parse(text, name, feature_version=(3, 9))
+        assert "from __future__ import annotations" in text, name
+
+
+def test_the_client_needs_no_celery():
+    code = ("import sys; sys.path.insert(0, sys.argv[1]); import quell; quell.Client; "
+            "sys.exit(any(name.split('.')[0] in ('celery', 'kombu') for name in sys.modules))")
+    subprocess.run([PYTHON, "-c", code, PACKAGE], check=True)
+
+
+def test_the_version_is_the_projects():
+    with open(os.path.join(TOP, "meson.build"), encoding="utf-8") as text:
+        version = re.search(r"version: '([\d.]+)'", text.read()).group(1)
+    with open(os.path.join(PACKAGE, "pyproject.toml"), encoding="utf-8") as text:
+        assert f'version = "{version}"' in text.read()
+    assert quell.__version__ == version
+
+
+@pytest.mark.parametrize("name", ["Evaluation", "Cancellation", "Task"])
+def test_types_have_the_contracts_members(name):
+    with open(os.path.join(TOP, "docs", "openapi.yaml"), encoding="utf-8") as text:
+        schemas = yaml.safe_load(text)["components"]["schemas"]
+    if name not in schemas:
+        pytest.skip(f"the contract has no {name}")
+    assert set(getattr(types, name).__annotations__) == set(schemas[name]["properties"])
+
+
+def test_each_call_of_the_contract_is_there():
+    """operationId -> Client's method, for those whose names differ."""
+    methods = {"submit_batch", "get", "delete", "list", "output", "timeline", "checkpoint", "events",
+               "cancellations", "cancellation", "report", "put_report", "ready", "submit", "cancel",
+               "kill", "restore", "resume", "wait", "terminate", "follow", "task", "cancel_task"}
+    for made in (quell.Client, quell.AsyncClient):
+        assert methods <= set(dir(made)), methods - set(dir(made))
+    assert sys.version_info >= (3, 9)
