@@ -248,25 +248,23 @@ take_reloaded(struct ql_live *live, struct ql_record *record)
 	ql_engine_end_runs(live);
 }
 
-static void
-on_loaded(struct ql_store_read *read, int status)
+void
+ql_live_loaded(struct ql_live *live, struct ql_record *record, const struct ql_err *err)
 {
-	struct ql_live *live = (struct ql_live *)((char *)read - offsetof(struct ql_live, read));
 	struct ql_engine *engine = live->engine;
-	struct ql_err err = read->err;
+	struct ql_err none;
 	live->pins++;
 	live->loading = false;
-	if (status && live->stale)
+	if (err && live->stale)
 		ql_batch_retry(engine, QL_ENGINE_RETRY_MS);
-	if (!status && !read->record_count) {
+	if (record) {
+		take_reloaded(live, record);
+	} else if (!err) {
 		live->gone = true;
-		status = ql_fail(
-			&err, QL_E_NOT_FOUND, "there is no evaluation %s", live->record.eval_id);
-	} else if (!status) {
-		take_reloaded(live, &read->records[0]);
+		ql_fail(&none, QL_E_NOT_FOUND, "there is no evaluation %s", live->record.eval_id);
+		err = &none;
 	}
-	ql_store_read_done(read);
-	hand_out(live, status ? &err : NULL);
+	hand_out(live, err);
 	ql_live_release(live);
 	ql_engine_op_end(engine);
 }
@@ -278,11 +276,8 @@ ql_live_reload(struct ql_live *live)
 	if (live->loading || live->uncommitted)
 		return;
 	live->loading = true;
-	live->read = (struct ql_store_read){.kind = QL_READ_GET,
-		.filter = {.eval_id = live->record.eval_id},
-		.done = on_loaded};
 	ql_engine_op_begin(live->engine);
-	ql_engine_read(live->engine, &live->read);
+	ql_load(live);
 }
 
 void

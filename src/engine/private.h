@@ -4,6 +4,7 @@
  *	feed.c	 an event becomes a decision, the decision a change in the gathering batch
  *	batch.c	 group commit; releases acts and answers after it, or takes everything back
  *	live.c	 the set of evaluations in memory: load, index, drop
+ *	load.c	 one read of the store for all that a turn wants from it
  *	scan.c	 brings what a scan of the store names into memory, one after the other
  *	act.c	 performs acts on the runtime and feeds the answers back
  *	claim.c	 fills free slots from the queue; ends what waited for too long
@@ -23,6 +24,7 @@
 /* Bounds of the engine. */
 #define QL_ENGINE_GATHER_MAX 200000 /* changes that wait for the next commit */
 #define QL_ENGINE_KEPT_MAX 100000 /* sightings kept over a failed commit */
+#define QL_ENGINE_LOAD_MAX 64 /* evaluations that one read brings into memory */
 #define QL_ENGINE_ACT_MS 5000 /* an act's deadline */
 #define QL_ENGINE_REST_MS 3000 /* a resume or delete waits for the end of the last run */
 #define QL_ENGINE_RETRY_MS 1000 /* after a failed commit, read or claim */
@@ -97,7 +99,7 @@ struct ql_live {
 	struct want *wants; /* waiting for loading, first come first */
 	struct want *rests; /* settled: waiting until its last run is over too */
 	struct kept *kept; /* oldest first */
-	struct ql_store_read read; /* while loading */
+	struct ql_live *next_load; /* while it waits for the turn's read */
 	bool loaded; /* the record is there */
 	bool loading;
 	bool stale; /* nothing is decided before the store's copy was read again */
@@ -139,6 +141,7 @@ struct ql_engine {
 
 	struct ql_live *lives; /* by eval_id */
 	struct run_ref *runs; /* by incarnation */
+	struct ql_live *loads, *last_load; /* to be read at the end of this turn */
 	struct batch *gathering; /* decided, not yet submitted */
 	struct batch *in_flight; /* with the store */
 	size_t kept_count;
@@ -201,6 +204,8 @@ bool ql_live_ready(const struct ql_live *live);
 void ql_live_refresh(struct ql_live *live);
 void ql_live_release(struct ql_live *live); /* unpin; drops it when nothing holds it */
 void ql_live_reload(struct ql_live *live);
+/* It was read: its record, which is taken; NULL and no err: there is none. */
+void ql_live_loaded(struct ql_live *live, struct ql_record *record, const struct ql_err *err);
 void ql_live_free(struct ql_live *live);
 bool ql_live_owned(const struct ql_live *live, const struct ql_caller *caller);
 /* Settled, and the last of its runs is not over yet: it rests in a moment. */
@@ -208,6 +213,10 @@ bool ql_live_ends(const struct ql_live *live);
 void ql_live_rest(struct ql_live *live, struct want *want);
 void ql_live_unrest(struct ql_live *live, struct want *want);
 void ql_live_wake_rests(struct ql_live *live);
+
+/* load.c */
+void ql_load(struct ql_live *live); /* ql_live_loaded is called later */
+void ql_load_flush(struct ql_engine *engine);
 
 /* scan.c */
 void ql_scan(struct ql_engine *engine, struct scan *scan);

@@ -62,6 +62,7 @@ on_turn(uv_idle_t *turn)
 		laters = later->next;
 		later->fn(later);
 	}
+	ql_load_flush(engine);
 	ql_batch_flush(engine);
 	ql_engine_close_if_idle(engine);
 }

@@ -141,6 +141,17 @@ wanted(const struct ql_memory_entry *entry, const struct ql_store_read *op)
 }
 
 static void
+pick_named(struct picks *picks, const struct ql_memory *memory, const struct ql_store_read *op)
+{
+	for (size_t i = 0; i < op->id_count; i++) {
+		struct ql_memory_entry *entry;
+		HASH_FIND_STR(memory->entries, op->ids[i], entry);
+		if (entry)
+			pick(picks, entry, NULL);
+	}
+}
+
+static void
 pick_cancels(
 	struct picks *picks, const struct ql_memory_entry *entry, const struct ql_filter *filter)
 {
@@ -257,17 +268,26 @@ show(struct ql_record *ret_record, const struct pick *pick, bool with_payload)
 												: 0;
 }
 
+static void
+pick_all(struct picks *picks, const struct ql_memory *memory, struct ql_store_read *op)
+{
+	for (struct ql_memory_entry *entry = memory->entries; entry; entry = entry->hh.next) {
+		if (op->kind == QL_READ_CANCELLATIONS)
+			pick_cancels(picks, entry, &op->filter);
+		else if (wanted(entry, op))
+			pick(picks, entry, NULL);
+	}
+	arrange(picks, op);
+}
+
 static int
 read_records(struct ql_memory *memory, struct ql_store_read *op)
 {
 	struct picks picks = {0};
-	for (struct ql_memory_entry *entry = memory->entries; entry; entry = entry->hh.next) {
-		if (op->kind == QL_READ_CANCELLATIONS)
-			pick_cancels(&picks, entry, &op->filter);
-		else if (wanted(entry, op))
-			pick(&picks, entry, NULL);
-	}
-	arrange(&picks, op);
+	if (op->kind == QL_READ_NAMED)
+		pick_named(&picks, memory, op);
+	else
+		pick_all(&picks, memory, op);
 	op->records = calloc(picks.count + 1, sizeof(*op->records));
 	picks.failed |= !op->records;
 	bool with_payload = ql_row_wants_payload(op);

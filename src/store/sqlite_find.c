@@ -43,6 +43,20 @@ find_rows(struct ql_db *db, sqlite3_stmt *stmt, struct ql_finds *finds, struct q
 /* ---- which records ---- */
 
 static int
+find_named(struct ql_db *db, struct ql_store_read *op, struct ql_finds *finds)
+{
+	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_FIND_ID, &op->err);
+	int rc = stmt ? 0 : -1;
+	for (size_t i = 0; rc == 0 && i < op->id_count; i++) {
+		sqlite3_bind_int64(stmt, 1, 1);
+		ql_field_bind_text(stmt, 2, op->ids[i]);
+		rc = find_rows(db, stmt, finds, &op->err);
+		sqlite3_reset(stmt);
+	}
+	return rc;
+}
+
+static int
 find_simple(struct ql_db *db, enum ql_sql id, struct ql_store_read *op, struct ql_finds *finds)
 {
 	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, id, &op->err);
@@ -255,6 +269,8 @@ ql_sqlite_find(struct ql_db *db, struct ql_store_read *op, struct ql_finds *find
 	switch (op->kind) {
 	case QL_READ_GET:
 		return find_simple(db, QL_SQL_FIND_ID, op, finds);
+	case QL_READ_NAMED:
+		return find_named(db, op, finds);
 	case QL_READ_CLAIMABLE:
 		return find_simple(db, QL_SQL_FIND_WAITING, op, finds);
 	case QL_READ_LIVE:

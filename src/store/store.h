@@ -102,6 +102,7 @@ struct ql_store_commit {
 
 enum ql_read_kind {
 	QL_READ_GET, /* filter.eval_id: 0 or 1 records, with payload if asked for */
+	QL_READ_NAMED, /* ids: those of them that exist, in that order */
 	QL_READ_LIST, /* filter; newest first; next_cursor */
 	QL_READ_CLAIMABLE, /* waiting ones, priority then age, up to limit, with payload */
 	QL_READ_OVERDUE, /* waiting ones whose queue_until <= until, up to limit; `next_at` is
@@ -165,7 +166,7 @@ void ql_letter_done(struct ql_letter *letter);
 struct ql_store_read {
 	enum ql_read_kind kind;
 	struct ql_filter filter; /* the strings stay the caller's until done */
-	const char *const *ids; /* TAKEN */
+	const char *const *ids; /* NAMED, TAKEN */
 	size_t id_count;
 
 	void (*done)(struct ql_store_read *op, int status); /* 0, or -1 with err filled */

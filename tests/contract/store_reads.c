@@ -229,6 +229,29 @@ reads_a_submission_only_where_asked_for(void **state)
 	ql_store_read_done(&op);
 }
 
+static void
+reads_those_that_are_named(void **state)
+{
+	struct kit *kit = *state;
+	static const char *const ids[] = {"c", "nobody", "a", "c"};
+	for (int i = 0; i < 3; i++)
+		kit_ok(kit, kit_new((const char *[]){"a", "b", "c"}[i], 1000 + i));
+	kit_ok(kit, kit_cancelled(kit, "a", 1003));
+	struct ql_store_read op = {.kind = QL_READ_NAMED, .ids = ids, .id_count = 4};
+	assert_int_equal(kit_read(kit, &op), 0);
+	assert_int_equal(op.record_count, 3);
+	assert_string_equal(op.records[0].eval_id, "c");
+	assert_null(op.records[0].payload);
+	assert_string_equal(op.records[1].eval_id, "a");
+	assert_int_equal(op.records[1].state.cancel.requested_at, 1003);
+	assert_string_equal(op.records[2].eval_id, "c");
+	ql_store_read_done(&op);
+	op.id_count = 0;
+	assert_int_equal(kit_read(kit, &op), 0);
+	assert_int_equal(op.record_count, 0);
+	ql_store_read_done(&op);
+}
+
 /* ---- cancellations ---- */
 
 static void
@@ -501,6 +524,7 @@ main(int argc, char **argv)
 		KIT_CASE(lists_the_newest_first_by_filter),
 		KIT_CASE(lists_page_by_page),
 		KIT_CASE(reads_a_submission_only_where_asked_for),
+		KIT_CASE(reads_those_that_are_named),
 		KIT_CASE(keeps_a_cancellation_when_the_next_attempt_begins),
 		KIT_CASE(raises_a_cancellation_in_its_place),
 		KIT_CASE(lists_cancellations_by_filter),

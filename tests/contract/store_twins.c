@@ -264,7 +264,8 @@ assert_same_answer(const struct ql_store_read *one, const struct ql_store_read *
 	assert_int_equal(one->letter_count, two->letter_count);
 	for (size_t i = 0; i < one->letter_count; i++)
 		assert_same_letter(&one->letters[i], &two->letters[i]);
-	for (size_t i = 0; i < one->id_count; i++)
+	assert_int_equal(!one->taken, !two->taken);
+	for (size_t i = 0; one->taken && i < one->id_count; i++)
 		assert_int_equal(one->taken[i], two->taken[i]);
 	assert_same_text(one->text, two->text);
 	assert_same_text(one->fingerprint, two->fingerprint);
@@ -330,7 +331,7 @@ read_all_from_both(struct twins *twins)
 		op.filter.outlet = (enum ql_outlet_kind)draw(twins, QL_OUTLET_COUNT);
 		op.filter.supersedes = "key1";
 		op.filter.replay_key = "k1";
-		if (kind == QL_READ_TAKEN) {
+		if (kind == QL_READ_TAKEN || kind == QL_READ_NAMED) {
 			op.ids = ids;
 			op.id_count = IDS;
 		}
