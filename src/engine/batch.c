@@ -326,6 +326,8 @@ commit_done(struct ql_engine *engine, struct batch *batch)
 	if (again)
 		ql_engine_log(engine, "store: commits again");
 	engine->store_ok = true;
+	if (ql_batch_under_way(engine)) /* the store goes on while the answers go out */
+		ql_batch_flush(engine);
 	batch_end(engine, batch, NULL);
 	if (again || engine->overdue_more)
 		ql_overdue_at(engine, ql_engine_now(engine));
