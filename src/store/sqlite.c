@@ -224,6 +224,8 @@ int
 ql_sqlite_open(uv_loop_t *loop, const char *path, const char *const *steps,
 	struct ql_store **ret_store, struct ql_err *e)
 {
+	/* every allocation would take a lock to be counted; refused once SQLite is in use */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	struct sqlite *sqlite = calloc(1, sizeof(*sqlite));
 	if (sqlite)
 		sqlite->path = strdup(path);
