@@ -25,7 +25,15 @@ static const char add_outbox[] = "CREATE TABLE outbox ("
 static const char add_remote[] =
 	ADD("absent_at") ADD("again_at") ADD("ahead_until") ADD("adopted") ADD("seen");
 
-const char *const ql_schema_steps[] = {add_outbox, add_remote, NULL};
+static const char count_in_commits[] =
+	"DROP TRIGGER count_new; DROP TRIGGER count_change; DROP TRIGGER count_gone;"
+	"DROP TRIGGER settled_once;"
+	"CREATE TRIGGER settled_once AFTER UPDATE OF status, attempt ON evaluations"
+	" WHEN NEW.attempt < OLD.attempt"
+	" OR (NEW.attempt = OLD.attempt AND NEW.status <> OLD.status AND 56 >> OLD.status & 1)"
+	" BEGIN SELECT raise(ROLLBACK, 'settled is write-once for an attempt'); END;";
+
+const char *const ql_schema_steps[] = {add_outbox, add_remote, count_in_commits, NULL};
 
 static int
 newest_of(const char *const *steps)

@@ -7,7 +7,7 @@ CREATE TABLE meta (
 	clock_offset_ms INTEGER NOT NULL DEFAULT 0,
 	boot_id TEXT NOT NULL DEFAULT '',
 	last_ms INTEGER NOT NULL DEFAULT 0,
-	queued INTEGER NOT NULL DEFAULT 0,     -- counted by the triggers below, so that opening
+	queued INTEGER NOT NULL DEFAULT 0,     -- counted by each commit, so that opening
 	kept_bytes INTEGER NOT NULL DEFAULT 0  -- and sweeping need no scan
 ) STRICT;
 
@@ -169,8 +169,9 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_outlet ON outbox (outlet, number);
 
--- A refusal ends the whole transaction, so that no statement needs a journal of its own.
-CREATE TRIGGER settled_once BEFORE UPDATE OF status, attempt ON evaluations
+-- A refusal ends the whole transaction, so that no statement needs a journal of its own. After the
+-- update rather than before it, which would have the row looked up and read twice.
+CREATE TRIGGER settled_once AFTER UPDATE OF status, attempt ON evaluations
 WHEN NEW.attempt < OLD.attempt
 	OR (NEW.attempt = OLD.attempt AND NEW.status <> OLD.status AND {settled} >> OLD.status & 1)
 BEGIN
@@ -196,25 +197,4 @@ END;
 CREATE TRIGGER tombstones_stay BEFORE DELETE ON tombstones
 BEGIN
 	SELECT raise(ROLLBACK, 'a tombstone is for ever');
-END;
-
-CREATE TRIGGER count_new AFTER INSERT ON evaluations
-BEGIN
-	UPDATE meta SET queued = queued + (NEW.status = {queued}), kept_bytes = kept_bytes
-		+ (NEW.place = 2) * (NEW.past_bytes + NEW.output_bytes + NEW.checkpoint_bytes);
-END;
-
-CREATE TRIGGER count_change AFTER UPDATE ON evaluations
-WHEN NEW.status <> OLD.status OR NEW.place = 2 OR OLD.place = 2
-BEGIN
-	UPDATE meta SET queued = queued + (NEW.status = {queued}) - (OLD.status = {queued}),
-		kept_bytes = kept_bytes
-		+ (NEW.place = 2) * (NEW.past_bytes + NEW.output_bytes + NEW.checkpoint_bytes)
-		- (OLD.place = 2) * (OLD.past_bytes + OLD.output_bytes + OLD.checkpoint_bytes);
-END;
-
-CREATE TRIGGER count_gone AFTER DELETE ON evaluations
-BEGIN
-	UPDATE meta SET queued = queued - (OLD.status = {queued}), kept_bytes = kept_bytes
-		- (OLD.place = 2) * (OLD.past_bytes + OLD.output_bytes + OLD.checkpoint_bytes);
 END;

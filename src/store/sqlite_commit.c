@@ -52,7 +52,35 @@ struct head {
 	int32_t attempt;
 	int32_t status;
 	int32_t cancel_attempt; /* of last_cancel */
+	int32_t place;
+	int64_t past_bytes; /* of its earlier attempts' output */
+	int64_t output_bytes;
+	int64_t checkpoint_bytes;
 };
+
+/* What a commit adds to the counters of the table `meta`. */
+struct tally {
+	int64_t queued;
+	int64_t kept_bytes;
+};
+
+static int64_t
+kept_bytes(const struct head *head)
+{
+	if (head->place != QL_PLACE_DONE)
+		return 0;
+	return head->past_bytes + head->output_bytes + head->checkpoint_bytes;
+}
+
+/* NULL: there was none before, or there is none any more. */
+static void
+count(struct tally *tally, const struct head *was, const struct head *is)
+{
+	tally->queued += is && is->status == QL_STATUS_QUEUED;
+	tally->queued -= was && was->status == QL_STATUS_QUEUED;
+	tally->kept_bytes += is ? kept_bytes(is) : 0;
+	tally->kept_bytes -= was ? kept_bytes(was) : 0;
+}
 
 static int
 find_head(struct ql_db *db, const char *eval_id, struct head *ret_head, struct ql_err *e)
@@ -71,8 +99,25 @@ find_head(struct ql_db *db, const char *eval_id, struct head *ret_head, struct q
 		.last_row = sqlite3_column_int64(stmt, 3),
 		.last_cancel = sqlite3_column_int64(stmt, 4),
 		.cancel_attempt = sqlite3_column_int(stmt, 5),
+		.place = sqlite3_column_int(stmt, 6),
+		.past_bytes = sqlite3_column_int64(stmt, 7),
+		.output_bytes = sqlite3_column_int64(stmt, 8),
+		.checkpoint_bytes = sqlite3_column_int64(stmt, 9),
 	};
 	return rc == 1 ? 0 : -1;
+}
+
+/* What the head is once that state is written. */
+static void
+advance(struct head *head, const struct ql_state *state)
+{
+	if (state->attempt > head->attempt)
+		head->past_bytes += head->output_bytes;
+	head->attempt = state->attempt;
+	head->status = state->status;
+	head->place = (int32_t)ql_row_place(state);
+	head->output_bytes = state->output_bytes;
+	head->checkpoint_bytes = state->checkpoint_bytes;
 }
 
 static void
@@ -211,10 +256,12 @@ explain_insert(struct ql_db *db, const char *eval_id, struct ql_err *e)
 }
 
 static int
-write_new(struct ql_db *db, struct ql_change *change, struct ql_err *e)
+write_new(struct ql_db *db, struct ql_change *change, struct tally *tally, struct ql_err *e)
 {
 	struct ql_record *record = &change->record;
-	struct head head = {.attempt = record->state.attempt, .status = record->state.status};
+	struct head head = {0};
+	advance(&head, &record->state);
+	count(tally, NULL, &head);
 	if (write_row(db, &head, change, e))
 		return -1;
 	if (insert(db, record, head.last_row, e))
@@ -243,22 +290,24 @@ update(struct ql_db *db, const struct head *head, const struct ql_record *record
 	ql_field_bind_text(stmt, 4, record->runtime);
 	ql_field_bind_text(stmt, 5, record->container);
 	sqlite3_bind_int(stmt, 6, record->state.attempt);
-	sqlite3_bind_int(stmt, 7, (int)ql_row_place(&record->state));
+	sqlite3_bind_int(stmt, 7, head->place);
 	bind_link(stmt, 8, head->last_row);
 	bind_link(stmt, 9, head->last_cancel);
-	ql_field_bind_eval(stmt, 10, &record->state);
+	sqlite3_bind_int64(stmt, 10, head->past_bytes);
+	ql_field_bind_eval(stmt, 11, &record->state);
 	return ql_db_run(db, stmt, e);
 }
 
 static int
-write_state(struct ql_db *db, const struct ql_change *change, struct ql_err *e)
+write_state(struct ql_db *db, const struct ql_change *change, struct tally *tally, struct ql_err *e)
 {
 	const struct ql_record *record = &change->record;
 	struct head head;
 	if (find_head(db, record->eval_id, &head, e))
 		return -1;
-	head.attempt = record->state.attempt;
-	head.status = record->state.status;
+	struct head was = head;
+	advance(&head, &record->state);
+	count(tally, &was, &head);
 	if (write_row(db, &head, change, e) || write_cancel(db, &head, record, e) ||
 		update(db, &head, record, e) || run_with_seq(db, QL_SQL_DROP_RUNS, head.seq, e) ||
 		write_runs(db, head.seq, &record->state, e))
@@ -267,7 +316,7 @@ write_state(struct ql_db *db, const struct ql_change *change, struct ql_err *e)
 }
 
 static int
-write_forget(struct ql_db *db, const char *eval_id, struct ql_err *e)
+write_forget(struct ql_db *db, const char *eval_id, struct tally *tally, struct ql_err *e)
 {
 	static const enum ql_sql steps[] = {QL_SQL_BURY, QL_SQL_FORGET_LABELS,
 		QL_SQL_FORGET_PAYLOAD, QL_SQL_FORGET_CANCELS, QL_SQL_FORGET_TIMELINE,
@@ -275,6 +324,7 @@ write_forget(struct ql_db *db, const char *eval_id, struct ql_err *e)
 	struct head head;
 	if (find_head(db, eval_id, &head, e))
 		return -1;
+	count(tally, &head, NULL);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		if (run_with_seq(db, steps[i], head.seq, e))
 			return -1;
@@ -337,15 +387,15 @@ write_report(struct ql_db *db, const struct ql_change *change, struct ql_err *e)
 }
 
 static int
-write_change(struct ql_db *db, struct ql_change *change, struct ql_err *e)
+write_change(struct ql_db *db, struct ql_change *change, struct tally *tally, struct ql_err *e)
 {
 	switch (change->kind) {
 	case QL_CHANGE_NEW:
-		return write_new(db, change, e);
+		return write_new(db, change, tally, e);
 	case QL_CHANGE_STATE:
-		return write_state(db, change, e);
+		return write_state(db, change, tally, e);
 	case QL_CHANGE_FORGET:
-		return write_forget(db, change->record.eval_id, e);
+		return write_forget(db, change->record.eval_id, tally, e);
 	case QL_CHANGE_REFUSAL:
 		return write_refusal(db, change, e);
 	case QL_CHANGE_REPLAY:
@@ -375,18 +425,32 @@ write_last_ms(struct ql_db *db, const struct ql_change *changes, struct ql_err *
 }
 
 static int
+write_tally(struct ql_db *db, const struct tally *tally, struct ql_err *e)
+{
+	if (!tally->queued && !tally->kept_bytes)
+		return 0;
+	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_TALLY, e);
+	if (!stmt)
+		return -1;
+	sqlite3_bind_int64(stmt, 1, tally->queued);
+	sqlite3_bind_int64(stmt, 2, tally->kept_bytes);
+	return ql_db_run(db, stmt, e);
+}
+
+static int
 write_all(struct ql_db *db, struct ql_change *changes, struct ql_err *e)
 {
+	struct tally tally = {0};
 	if (write_last_ms(db, changes, e))
 		return -1;
 	for (struct ql_change *change = changes; change; change = change->next) {
-		if (write_change(db, change, e) == 0)
+		if (write_change(db, change, &tally, e) == 0)
 			continue;
 		if (e->code == QL_E_INTERNAL) /* about this very change, not about the disk */
 			ql_err_prefix(e, "evaluation %s", change->record.eval_id);
 		return -1;
 	}
-	return ql_db_do(db, QL_SQL_COMMIT, e);
+	return write_tally(db, &tally, e) ? -1 : ql_db_do(db, QL_SQL_COMMIT, e);
 }
 
 int

@@ -537,6 +537,13 @@ take_back_to(struct kit *kit, int version)
 		"ALTER TABLE evaluations DROP COLUMN ahead_until;"
 		"ALTER TABLE evaluations DROP COLUMN adopted;"
 		"ALTER TABLE evaluations DROP COLUMN seen",
+		"CREATE TRIGGER count_new AFTER INSERT ON evaluations"
+		" BEGIN UPDATE meta SET queued = queued + (NEW.status = 0); END;"
+		"CREATE TRIGGER count_change AFTER UPDATE ON evaluations"
+		" BEGIN UPDATE meta"
+		" SET queued = queued + (NEW.status = 0) - (OLD.status = 0); END;"
+		"CREATE TRIGGER count_gone AFTER DELETE ON evaluations"
+		" BEGIN UPDATE meta SET queued = queued - (OLD.status = 0); END;",
 	};
 	assert_int_equal(newest() - 1, sizeof(undo) / sizeof(undo[0]));
 	for (int at = newest(); at > version; at--)
@@ -596,6 +603,24 @@ gives_an_older_one_the_columns_for_a_broker(void **state)
 		"write-once");
 }
 
+static void
+counts_in_an_older_one_once(void **state)
+{
+	struct kit *kit = *state;
+	kit_ok(kit, kit_new("waits", 1000));
+	kit_ok(kit, kit_new("done", 1000));
+	kit_shut(kit);
+	take_back_to(kit, 3);
+	if (kit_reopen(kit))
+		fail_msg("%s", kit->err.text);
+	kit_ok(kit, kit_status(kit, "done", 1001, QL_STATUS_CANCELLED));
+	kit_ok(kit, kit_new("new", 1002));
+	kit_shut(kit);
+	assert_int_equal(kit_raw_number(kit, "SELECT queued FROM meta"), 2);
+	raw_refused(kit->path, "UPDATE evaluations SET status = 3 WHERE eval_id = 'done'",
+		"write-once");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -619,6 +644,7 @@ main(int argc, char **argv)
 		KIT_CASE(stays_what_it_was_when_a_step_fails),
 		KIT_CASE(gives_an_older_one_an_outbox),
 		KIT_CASE(gives_an_older_one_the_columns_for_a_broker),
+		KIT_CASE(counts_in_an_older_one_once),
 	};
 	return kit_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -358,6 +358,19 @@ submit_to_both(struct twins *twins)
 	kit_ok(&twins->two, twos);
 }
 
+/* What the commits counted is what is there. */
+static void
+assert_counted(struct kit *kit)
+{
+	assert_int_equal(kit_raw_number(kit, "SELECT queued FROM meta"),
+		kit_raw_number(kit, "SELECT count(*) FROM evaluations WHERE status ="
+				    " (SELECT value FROM words WHERE word = 'QUEUED')"));
+	assert_int_equal(kit_raw_number(kit, "SELECT kept_bytes FROM meta"),
+		kit_raw_number(kit,
+			"SELECT coalesce(sum(past_bytes + output_bytes + checkpoint_bytes), 0)"
+			" FROM evaluations WHERE place = 2"));
+}
+
 /* Opened again, the second one answers from what is durable. */
 static void
 live_together(struct twins *twins)
@@ -368,6 +381,7 @@ live_together(struct twins *twins)
 		read_all_from_both(twins);
 	}
 	kit_shut(&twins->two);
+	assert_counted(&twins->two);
 	if (kit_reopen(&twins->two))
 		fail_msg("%s", twins->two.err.text);
 	read_all_from_both(twins);
