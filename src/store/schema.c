@@ -33,7 +33,12 @@ static const char count_in_commits[] =
 	" OR (NEW.attempt = OLD.attempt AND NEW.status <> OLD.status AND 56 >> OLD.status & 1)"
 	" BEGIN SELECT raise(ROLLBACK, 'settled is write-once for an attempt'); END;";
 
-const char *const ql_schema_steps[] = {add_outbox, add_remote, count_in_commits, NULL};
+static const char index_fewer_cancellations[] =
+	"DROP INDEX cancellations_requested; DROP INDEX cancellations_mode;"
+	"CREATE INDEX cancellations_mode ON cancellations (mode, id) WHERE mode <> 1;";
+
+const char *const ql_schema_steps[] = {
+	add_outbox, add_remote, count_in_commits, index_fewer_cancellations, NULL};
 
 static int
 newest_of(const char *const *steps)

@@ -131,6 +131,8 @@ fill_mark(struct ql_buf *buf, const char *mark, const char *end)
 		return fill_last(buf, kind, (size_t)(end - kind));
 	if (after(mark, "settled}"))
 		return fill_settled(buf);
+	if (after(mark, "cancel}"))
+		return ql_buf_addf(buf, "%d", QL_MODE_CANCEL);
 	if (after(mark, "queued}"))
 		return ql_buf_addf(buf, "%d", QL_STATUS_QUEUED);
 	return -1;

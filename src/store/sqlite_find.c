@@ -209,22 +209,42 @@ cancellations_sql(const struct ql_filter *filter, struct ql_buf *sql)
 		ql_buf_adds(sql, " AND c.attempt = ?4");
 	if (filter->mode)
 		ql_buf_adds(sql, " AND c.mode = ?5");
+	if (filter->mode && filter->mode != QL_MODE_CANCEL) /* it has an index, which ends so */
+		ql_buf_addf(sql, " AND c.mode <> %d", QL_MODE_CANCEL);
 	if (filter->actor)
 		ql_buf_adds(sql, " AND c.actor = ?6");
 	if (filter->owner)
 		ql_buf_adds(sql, " AND e.owner = ?7");
 	if (filter->statuses)
 		ql_buf_adds(sql, " AND ?8 >> e.status & 1");
-	/* ids and times grow together, so that the oldest one wanted bounds the scan */
 	if (filter->since)
-		ql_buf_adds(sql,
-			" AND c.requested_at >= ?9 AND c.id >= (SELECT id FROM cancellations"
-			" WHERE requested_at >= ?9 ORDER BY requested_at, id LIMIT 1)");
+		ql_buf_adds(sql, " AND c.id >= ?9");
 	return ql_buf_adds(sql, " ORDER BY c.id DESC LIMIT ?1");
 }
 
+/* Ids and times grow together: the first id of that time, or one above all. */
+static int
+find_since(struct ql_db *db, int64_t since, int64_t *ret_first, struct ql_err *e)
+{
+	int64_t low = 1, high = since ? INT64_MAX : 1;
+	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_CANCEL_FROM, e);
+	int rc = stmt ? 0 : -1;
+	while (rc >= 0 && low < high) {
+		int64_t middle = low + (high - low) / 2;
+		sqlite3_bind_int64(stmt, 1, middle);
+		rc = ql_db_step(db, stmt, e);
+		if (rc == 1 && sqlite3_column_int64(stmt, 1) < since)
+			low = sqlite3_column_int64(stmt, 0) + 1;
+		else
+			high = middle;
+		sqlite3_reset(stmt);
+	}
+	*ret_first = low;
+	return rc < 0 ? -1 : 0;
+}
+
 static void
-bind_cancellations(sqlite3_stmt *stmt, const struct ql_filter *filter)
+bind_cancellations(sqlite3_stmt *stmt, const struct ql_filter *filter, int64_t first)
 {
 	sqlite3_bind_int64(stmt, 1, (int64_t)ql_row_limit(filter) + 1);
 	sqlite3_bind_int64(stmt, 2, filter->cursor ? filter->cursor : INT64_MAX);
@@ -234,7 +254,7 @@ bind_cancellations(sqlite3_stmt *stmt, const struct ql_filter *filter)
 	ql_field_bind_text(stmt, 6, filter->actor);
 	ql_field_bind_text(stmt, 7, filter->owner);
 	sqlite3_bind_int64(stmt, 8, filter->statuses);
-	sqlite3_bind_int64(stmt, 9, filter->since);
+	sqlite3_bind_int64(stmt, 9, first);
 }
 
 static int
@@ -242,11 +262,14 @@ find_cancellations(struct ql_db *db, struct ql_store_read *op, struct ql_finds *
 {
 	QL_CLEAN_BUF struct ql_buf sql = {0};
 	sqlite3_stmt *stmt;
+	int64_t first;
+	if (find_since(db, op->filter.since, &first, &op->err))
+		return -1;
 	if (cancellations_sql(&op->filter, &sql))
 		return no_memory(&op->err);
 	if (sqlite3_prepare_v2(db->sql, sql.data, -1, &stmt, NULL) != SQLITE_OK)
 		return ql_db_fail(db, &op->err, "the database refused");
-	bind_cancellations(stmt, &op->filter);
+	bind_cancellations(stmt, &op->filter, first);
 	int rc;
 	while ((rc = ql_db_step(db, stmt, &op->err)) == 1) {
 		struct ql_found found = {

@@ -544,6 +544,9 @@ take_back_to(struct kit *kit, int version)
 		" SET queued = queued + (NEW.status = 0) - (OLD.status = 0); END;"
 		"CREATE TRIGGER count_gone AFTER DELETE ON evaluations"
 		" BEGIN UPDATE meta SET queued = queued - (OLD.status = 0); END;",
+		"DROP INDEX cancellations_mode;"
+		"CREATE INDEX cancellations_mode ON cancellations (mode, id);"
+		"CREATE INDEX cancellations_requested ON cancellations (requested_at, id)",
 	};
 	assert_int_equal(newest() - 1, sizeof(undo) / sizeof(undo[0]));
 	for (int at = newest(); at > version; at--)
@@ -621,6 +624,27 @@ counts_in_an_older_one_once(void **state)
 		"write-once");
 }
 
+static void
+indexes_the_cancellations_of_an_older_one(void **state)
+{
+	struct kit *kit = *state;
+	kit_ok(kit, kit_new("one", 1000));
+	struct ql_change *change = kit_cancelled(kit, "one", 1001);
+	change->record.state.cancel.mode = QL_MODE_KILL;
+	kit_ok(kit, change);
+	kit_shut(kit);
+	take_back_to(kit, 4);
+	if (kit_reopen(kit))
+		fail_msg("%s", kit->err.text);
+	struct ql_store_read op = {
+		.kind = QL_READ_CANCELLATIONS, .filter = {.mode = QL_MODE_KILL, .since = 1001}};
+	assert_string_equal(kit_ids(kit, &op), "one");
+	kit_shut(kit);
+	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM cancellations INDEXED BY"
+					     " cancellations_mode WHERE mode = 3 AND mode <> 1"),
+		1);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -645,6 +669,7 @@ main(int argc, char **argv)
 		KIT_CASE(gives_an_older_one_an_outbox),
 		KIT_CASE(gives_an_older_one_the_columns_for_a_broker),
 		KIT_CASE(counts_in_an_older_one_once),
+		KIT_CASE(indexes_the_cancellations_of_an_older_one),
 	};
 	return kit_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -324,6 +324,7 @@ lists_cancellations_by_filter(void **state)
 	} lists[] = {
 		{{0}, "f e a d"},
 		{{.mode = QL_MODE_KILL}, "e a"},
+		{{.mode = QL_MODE_CANCEL, .since = 2003}, "f"},
 		{{.actor = "user:alice"}, "f e d"},
 		{{.actor = "user:alice", .mode = QL_MODE_KILL}, "e"},
 		{{.owner = "bob"}, "e"},
