@@ -57,8 +57,16 @@ is_fork(struct ql_scan *scan, int32_t pid, const char *folder)
 	return count == 3 && !strcmp(strings[1], "start") && !strcmp(strings[2], folder);
 }
 
-int
-ql_scan_match(struct ql_scan *scan, int32_t pid)
+static uid_t
+owner_of(int proc, const char *name)
+{
+	struct stat st;
+	return fstatat(proc, name, &st, 0) ? (uid_t)-1 : st.st_uid;
+}
+
+/* By which check the process belongs to the run; -1 when by none. */
+static int
+match(struct ql_scan *scan, int proc, const char *name, int32_t pid)
 {
 	const struct ql_proof_subject *subject = scan->subject;
 	int hit = scan->pidns ? is_in(pid, scan->pidns) : 0;
@@ -66,10 +74,7 @@ ql_scan_match(struct ql_scan *scan, int32_t pid)
 		return QL_CHECK_PIDNS;
 	if (subject->folder && is_fork(scan, pid, subject->folder))
 		return QL_CHECK_MARKS;
-	char path[64];
-	struct stat st;
-	snprintf(path, sizeof(path), "/proc/%d", pid);
-	if (stat(path, &st) || st.st_uid != subject->uid)
+	if (owner_of(proc, name) != subject->uid)
 		return -1;
 	if (subject->mark && is_marked(scan, pid, subject->mark))
 		return QL_CHECK_MARKS;
@@ -81,14 +86,17 @@ void
 ql_scan_init(struct ql_scan *scan, const struct ql_proof_subject *subject)
 {
 	bool alive = subject->init_pid && ql_process_lives(subject->init_pid, subject->init_start);
+	bool counts = subject->init_pid ? alive : subject->pinned;
 	scan->subject = subject;
-	scan->pidns = subject->pinned || alive ? subject->pidns : 0;
+	scan->pidns = counts ? subject->pidns : 0;
 	scan->hidden = false;
 }
 
 int
 ql_scan_proc(struct ql_scan *scan)
 {
+	if (!scan->pidns && !scan->subject->mark && !scan->subject->folder)
+		return 0;
 	DIR *proc = opendir("/proc");
 	if (!proc)
 		return -1;
@@ -99,7 +107,7 @@ ql_scan_proc(struct ql_scan *scan)
 		long pid = strtol(entry->d_name, &end, 10);
 		if (*end || pid <= 0 || pid == self)
 			continue;
-		int check = ql_scan_match(scan, (int32_t)pid);
+		int check = match(scan, dirfd(proc), entry->d_name, (int32_t)pid);
 		if (check >= 0)
 			scan->found(scan->arg, (enum ql_check)check, (int32_t)pid);
 	}

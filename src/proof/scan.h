@@ -20,15 +20,13 @@ struct ql_scan {
 };
 
 /*
- * The number of a namespace is given to another as soon as it is dead, and it is dead with its
- * PID 1: unless it is pinned, it counts for as long as that one lives.
+ * A namespace is empty once its PID 1 is dead: the kernel shows that one as dead only when it has
+ * killed and reaped all others there (zap_pid_ns_processes). And its number may be another's from then on.
+ * So it is looked for while PID 1 lives; where PID 1 isn't known, as long as it is pinned.
  */
 void ql_scan_init(struct ql_scan *scan, const struct ql_proof_subject *subject);
 
-/* Calls found for each. -1 when /proc can't be read. */
+/* Calls found for each. Walks only if there is something to look for. -1 when /proc can't be read. */
 int ql_scan_proc(struct ql_scan *scan);
-
-/* By which check the process belongs to the run; -1 when by none. */
-int ql_scan_match(struct ql_scan *scan, int32_t pid);
 
 #endif

@@ -8,10 +8,14 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -149,10 +153,77 @@ a_namespaces_number_is_anothers_once_its_init_is_dead(void **state)
 	end_child(pid);
 	assert_int_equal(prove(subject).failed, 0);
 	assert_int_equal(prove(subject).passed, BIT(PIDFD) | BIT(PIDNS));
+	subject.init_pid = 0;
+	assert_int_equal(prove(subject).failed, 0);
 	subject.pinned = true;
 	struct ql_proof proof = prove(subject);
 	assert_int_equal(proof.failed, BIT(PIDNS));
 	assert_true(proof.left >= 1);
+}
+
+#define CROWD 64
+
+/* PID 1 of a namespace with many others, half of them orphans. Each holds `alive`. */
+static void
+be_init(int alive)
+{
+	for (int i = 0; i < CROWD; i++) {
+		if (fork())
+			continue;
+		if (i % 2 == 0 || fork() == 0) {
+			for (;;)
+				pause();
+		}
+		_exit(0);
+	}
+	if (write(alive, "x", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static pid_t
+start_namespace(int *ret_pidfd, int *ret_alive)
+{
+	int fds[2];
+	char byte;
+	struct clone_args args = {
+		.flags = CLONE_NEWPID | CLONE_PIDFD | (geteuid() ? CLONE_NEWUSER : 0u),
+		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		be_init(fds[1]);
+	close(fds[1]);
+	*ret_alive = fds[0];
+	assert_true(pid > 0 || errno == EPERM);
+	assert_true(pid < 0 || read(fds[0], &byte, 1) == 1);
+	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+	return pid;
+}
+
+/* What the verifier relies on, of the kernel. */
+static void
+a_namespace_is_empty_as_soon_as_its_init_is_seen_dead(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		int pidfd = -1, alive;
+		char byte;
+		pid_t pid = start_namespace(&pidfd, &alive);
+		if (pid < 0)
+			skip(); /* an ordinary user who may have no namespaces */
+		assert_int_equal(read(alive, &byte, 1), -1);
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		struct pollfd dead = {.fd = pidfd, .events = POLLIN};
+		assert_int_equal(poll(&dead, 1, 10000), 1);
+		assert_int_equal(read(alive, &byte, 1), 0);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		close(pidfd);
+		close(alive);
+	}
 }
 
 static void
@@ -313,6 +384,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(a_pidfd_says_when_it_is_over),
 		cmocka_unit_test(a_pid_counts_with_its_start_time_only),
 		cmocka_unit_test(a_namespaces_number_is_anothers_once_its_init_is_dead),
+		cmocka_unit_test(a_namespace_is_empty_as_soon_as_its_init_is_seen_dead),
 		cmocka_unit_test(a_mark_is_found_where_its_uid_is),
 		cmocka_unit_test(only_a_supervisors_fork_has_its_arguments),
 		cmocka_unit_test(a_cgroup_is_asked_as_its_version_wants),
