@@ -143,7 +143,7 @@ build(const struct ql_plan *plan, struct ql_err *e)
 		return -1;
 	if (sethostname("quell", 5))
 		return ql_fail_sys(e, "name the sandbox's host");
-	if (ql_root_build(plan, fds, e) || populate(plan, &report, e))
+	if (ql_root_build(plan, fds, e) || ql_bound_rights(e) || populate(plan, &report, e))
 		return -1;
 	if (ql_report_send(plan->report, &report, fds, QL_REPORT_FDS))
 		return ql_fail_sys(e, "report to the supervisor");

@@ -101,7 +101,10 @@ _Noreturn void ql_report_failure(const struct ql_plan *plan, const struct ql_err
 /* SIGKILL when the supervisor dies, or at once if it did before. */
 void ql_die_with_supervisor(const struct ql_plan *plan);
 
-/* Becomes the run's uid with no capability, now or by exec, ever. */
+/* No exec of ours or our children's gives a capability; those that we have stay. */
+int ql_bound_rights(struct ql_err *e);
+
+/* Becomes the run's uid with no capability, now or, after ql_bound_rights, by exec, ever. */
 int ql_drop_rights(const struct ql_plan *plan, struct ql_err *e);
 
 #endif

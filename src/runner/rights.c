@@ -18,9 +18,8 @@ drop_capabilities(struct ql_err *e)
 	return 0;
 }
 
-/* What isn't in the bounding set comes back by no exec. */
-static int
-drop_bounding_set(struct ql_err *e)
+int
+ql_bound_rights(struct ql_err *e)
 {
 	int cap = 0;
 	while (prctl(PR_CAPBSET_DROP, cap) == 0)
@@ -43,7 +42,7 @@ take_uid(const struct ql_plan *plan, struct ql_err *e)
 int
 ql_drop_rights(const struct ql_plan *plan, struct ql_err *e)
 {
-	if (drop_bounding_set(e) || take_uid(plan, e) || drop_capabilities(e))
+	if (take_uid(plan, e) || drop_capabilities(e))
 		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return ql_fail_sys(e, "set no_new_privs");
