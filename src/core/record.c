@@ -14,6 +14,7 @@
 	X(labels) \
 	X(session) \
 	X(supersedes) \
+	X(task_id) \
 	X(payload) \
 	X(error) \
 	X(worker) \
@@ -50,12 +51,12 @@ ql_record_copy(struct ql_record *ret_record, const struct ql_record *record)
 }
 
 void
-ql_task_id(const char *eval_id, int32_t attempt, char ret_id[static QL_TASK_ID])
+ql_record_task_id(const struct ql_record *record, int32_t attempt, char ret_id[static QL_TASK_ID])
 {
-	if (attempt <= 1)
-		snprintf(ret_id, QL_TASK_ID, "celery-%s", eval_id);
-	else
-		snprintf(ret_id, QL_TASK_ID, "celery-%s~%d", eval_id, attempt);
+	int len = record->task_id ? snprintf(ret_id, QL_TASK_ID, "%s", record->task_id)
+				  : snprintf(ret_id, QL_TASK_ID, "celery-%s", record->eval_id);
+	if (attempt > 1 && !record->state.adopted && len < QL_TASK_ID)
+		snprintf(ret_id + len, (size_t)(QL_TASK_ID - len), "~%d", attempt);
 }
 
 void

@@ -9,7 +9,7 @@
 #include "core/state.h"
 
 #define QL_EVAL_ID 129 /* 128 characters and a NUL */
-#define QL_TASK_ID 160 /* celery-{eval_id}~{attempt} */
+#define QL_TASK_ID 256 /* 255 bytes, as Celery's own tables bound it, and a NUL */
 
 struct ql_record {
 	char eval_id[QL_EVAL_ID];
@@ -21,7 +21,9 @@ struct ql_record {
 	char *supersedes;
 	int32_t priority; /* 0..9, 9 first */
 	int64_t seq; /* the store's own order of submission; 0 until stored */
-	char *payload; /* the submission as JSON text; loaded only where it is asked for */
+	char *task_id; /* of its message, where that isn't celery-{eval_id}: see ql_record_task_id */
+	char *payload; /* the submission as JSON text, or, once it was taken out of a queue, the message
+			  of another producer; loaded only where it is asked for */
 
 	char *error; /* the sentence of a failure, NULL for none */
 	char *worker; /* who runs it: "local", or a Celery node */
@@ -42,8 +44,12 @@ void ql_record_done(struct ql_record *record);
 /* A deep copy into a zeroed or uninitialised record; -1 when out of memory (then it is empty). */
 int ql_record_copy(struct ql_record *ret_record, const struct ql_record *record);
 
-/* celery-{eval_id} for the first attempt, celery-{eval_id}~N for attempt N. */
-void ql_task_id(const char *eval_id, int32_t attempt, char ret_id[static QL_TASK_ID]);
+/*
+ * Its message's id: celery-{eval_id} for the first attempt, or what task_id says; with ~N for attempt N. What
+ * another producer sent keeps its id, as that producer knows no other.
+ */
+void
+ql_record_task_id(const struct ql_record *record, int32_t attempt, char ret_id[static QL_TASK_ID]);
 
 /* The cancellation's id: {eval_id}~{attempt}; there is at most one for an attempt. */
 void ql_cancellation_id(const char *eval_id, int32_t attempt, char ret_id[static QL_TASK_ID]);

@@ -174,6 +174,10 @@ apply(struct ql_engine *engine, const struct decided *decided, struct ql_change 
 		live->gone = true;
 		ql_forget_kept(engine, live->record.eval_id, live->durable.attempt);
 		break;
+	case QL_CHANGE_DISOWN:
+		live->gone = true;
+		ql_watch_gone(engine, live->record.eval_id);
+		break;
 	case QL_CHANGE_REFUSAL:
 	case QL_CHANGE_REPLAY:
 	case QL_CHANGE_REPORT:

@@ -268,6 +268,7 @@ void ql_overdue_at(struct ql_engine *engine, int64_t at);
 
 /* wait.c */
 void ql_watch_changed(struct ql_engine *engine, const struct ql_record *record);
+void ql_watch_gone(struct ql_engine *engine, const char *eval_id); /* there is no such one */
 void ql_watch_end(struct ql_engine *engine); /* all waits are over */
 bool ql_wait_is_over(const struct ql_state *state);
 

@@ -159,6 +159,14 @@ ql_watch_changed(struct ql_engine *engine, const struct ql_record *record)
 }
 
 void
+ql_watch_gone(struct ql_engine *engine, const char *eval_id)
+{
+	struct watch *watch = watch_of(engine, eval_id);
+	if (watch)
+		watch_over(watch);
+}
+
+void
 ql_watch_end(struct ql_engine *engine)
 {
 	struct watch *watch, *next;

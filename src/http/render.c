@@ -172,7 +172,7 @@ ql_render_cancellation_members(
 	const struct ql_cancel *cancel = &state->cancel;
 	char id[QL_TASK_ID], task_id[QL_TASK_ID], message[MESSAGE];
 	ql_cancellation_id(record->eval_id, state->attempt, id);
-	ql_task_id(record->eval_id, state->attempt, task_id);
+	ql_record_task_id(record, state->attempt, task_id);
 	message_of(record, message);
 	ql_json_text(json, "cancellation_id", cancel->requested_at ? id : NULL);
 	ql_json_text(json, "eval_id", record->eval_id);
@@ -251,7 +251,7 @@ put_what_it_is(struct ql_json *json, const struct ql_record *record)
 	const struct ql_state *state = &record->state;
 	enum ql_status status = (enum ql_status)state->status;
 	char task_id[QL_TASK_ID];
-	ql_task_id(record->eval_id, state->attempt, task_id);
+	ql_record_task_id(record, state->attempt, task_id);
 	ql_json_text(json, "eval_id", record->eval_id);
 	ql_json_text(json, "task_id", task_id);
 	ql_json_int(json, "attempt", state->attempt);

@@ -27,6 +27,7 @@ struct ql_memory_entry {
 	struct ql_memory_cancel *cancels;
 	size_t cancel_count;
 	bool forgotten; /* staged only */
+	bool disowned; /* and without a tombstone */
 	UT_hash_handle hh;
 };
 

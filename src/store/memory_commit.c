@@ -244,6 +244,7 @@ stage_state(struct stage *stage, const struct ql_record *record, struct ql_err *
 	KEEP(actor)
 	KEEP(reason)
 #undef KEEP
+	failed |= replace_text(&kept->payload, record->payload);
 	kept->state = record->state;
 	return failed || keep_cancel(stage, entry) ? no_memory(e) : 0;
 }
@@ -258,6 +259,19 @@ stage_forget(struct stage *stage, const char *eval_id, struct ql_err *e)
 		return ql_fail(e, QL_E_INTERNAL,
 			"couldn't commit: %s is not settled and can't be forgotten", eval_id);
 	entry->forgotten = true;
+	return 0;
+}
+
+static int
+stage_disown(struct stage *stage, const char *eval_id, struct ql_err *e)
+{
+	struct ql_memory_entry *entry = stage_entry(stage, eval_id, e);
+	if (!entry)
+		return -1;
+	if (!entry->record.state.adopted || entry->record.state.seen)
+		return ql_fail(e, QL_E_INTERNAL,
+			"couldn't commit: %s was seen and can't be disowned", eval_id);
+	entry->forgotten = entry->disowned = true;
 	return 0;
 }
 
@@ -410,6 +424,8 @@ stage_change(struct stage *stage, struct ql_change *change, struct ql_err *e)
 		break;
 	case QL_CHANGE_FORGET:
 		return stage_forget(stage, change->record.eval_id, e);
+	case QL_CHANGE_DISOWN:
+		return stage_disown(stage, change->record.eval_id, e);
 	case QL_CHANGE_REFUSAL:
 		return stage_refusal(stage, change, e);
 	case QL_CHANGE_REPLAY:
@@ -451,6 +467,17 @@ bury(struct ql_memory *memory, const char *eval_id)
 }
 
 static void
+unbury(struct ql_memory *memory, const char *eval_id)
+{
+	struct ql_memory_tomb *tomb;
+	HASH_FIND_STR(memory->tombs, eval_id, tomb);
+	if (!tomb)
+		return;
+	HASH_DEL(memory->tombs, tomb);
+	free(tomb);
+}
+
+static void
 drop_note(struct ql_memory *memory, struct ql_memory_note *note)
 {
 	memory->refusals -= note->kind == QL_CHANGE_REFUSAL;
@@ -472,7 +499,9 @@ drop_refusals(struct ql_memory *memory, const char *eval_id)
 static void
 keep_entry(struct ql_memory *memory, struct ql_memory_entry *entry)
 {
-	if (entry->forgotten || entry->record.state.cancel.requested_at)
+	if (entry->disowned)
+		unbury(memory, entry->record.eval_id);
+	else if (entry->forgotten || entry->record.state.cancel.requested_at)
 		bury(memory, entry->record.eval_id);
 	if (entry->forgotten)
 		drop_refusals(memory, entry->record.eval_id);

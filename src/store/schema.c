@@ -37,8 +37,18 @@ static const char index_fewer_cancellations[] =
 	"DROP INDEX cancellations_requested; DROP INDEX cancellations_mode;"
 	"CREATE INDEX cancellations_mode ON cancellations (mode, id) WHERE mode <> 1;";
 
+/* What was never seen may be dropped before it is settled. */
+static const char add_task_id[] =
+	"ALTER TABLE evaluations ADD COLUMN task_id TEXT;"
+	"DROP TRIGGER forget_done_only;"
+	"CREATE TRIGGER forget_done_only BEFORE DELETE ON evaluations"
+	" WHEN OLD.place <> 2 AND (NOT OLD.adopted OR OLD.seen)"
+	" BEGIN"
+	" SELECT raise(ROLLBACK, 'only a settled evaluation can be forgotten');"
+	" END;";
+
 const char *const ql_schema_steps[] = {
-	add_outbox, add_remote, count_in_commits, index_fewer_cancellations, NULL};
+	add_outbox, add_remote, count_in_commits, index_fewer_cancellations, add_task_id, NULL};
 
 static int
 newest_of(const char *const *steps)

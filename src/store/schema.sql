@@ -37,6 +37,7 @@ CREATE TABLE evaluations (
 	worker TEXT,
 	runtime TEXT,
 	container TEXT,
+	task_id TEXT,
 	past_bytes INTEGER NOT NULL DEFAULT 0, -- output of earlier attempts
 	place INTEGER NOT NULL CHECK (place BETWEEN 0 AND 2),
 	last_row INTEGER,
@@ -178,7 +179,8 @@ BEGIN
 	SELECT raise(ROLLBACK, 'settled is write-once for an attempt');
 END;
 
-CREATE TRIGGER forget_done_only BEFORE DELETE ON evaluations WHEN OLD.place <> 2
+CREATE TRIGGER forget_done_only BEFORE DELETE ON evaluations
+WHEN OLD.place <> 2 AND (NOT OLD.adopted OR OLD.seen)
 BEGIN
 	SELECT raise(ROLLBACK, 'only a settled evaluation can be forgotten');
 END;

@@ -236,9 +236,10 @@ insert(struct ql_db *db, const struct ql_record *record, int64_t last_row, struc
 	ql_field_bind_text(stmt, 10, record->worker);
 	ql_field_bind_text(stmt, 11, record->runtime);
 	ql_field_bind_text(stmt, 12, record->container);
-	sqlite3_bind_int(stmt, 13, (int)ql_row_place(&record->state));
-	bind_link(stmt, 14, last_row);
-	ql_field_bind_eval(stmt, 15, &record->state);
+	ql_field_bind_text(stmt, 13, record->task_id);
+	sqlite3_bind_int(stmt, 14, (int)ql_row_place(&record->state));
+	bind_link(stmt, 15, last_row);
+	ql_field_bind_eval(stmt, 16, &record->state);
 	return ql_db_run(db, stmt, e);
 }
 
@@ -267,7 +268,7 @@ write_new(struct ql_db *db, struct ql_change *change, struct tally *tally, struc
 	if (insert(db, record, head.last_row, e))
 		return explain_insert(db, record->eval_id, e);
 	head.seq = record->seq = sqlite3_last_insert_rowid(db->sql);
-	if (record->payload && run_with_text(db, QL_SQL_NEW_PAYLOAD, head.seq, record->payload, e))
+	if (record->payload && run_with_text(db, QL_SQL_PAYLOAD_IS, head.seq, record->payload, e))
 		return -1;
 	if (record->labels && run_with_text(db, QL_SQL_NEW_LABELS, head.seq, record->labels, e))
 		return -1;
@@ -312,20 +313,25 @@ write_state(struct ql_db *db, const struct ql_change *change, struct tally *tall
 		update(db, &head, record, e) || run_with_seq(db, QL_SQL_DROP_RUNS, head.seq, e) ||
 		write_runs(db, head.seq, &record->state, e))
 		return -1;
+	if (record->payload && run_with_text(db, QL_SQL_PAYLOAD_IS, head.seq, record->payload, e))
+		return -1;
 	return write_letters(db, head.seq, change, e);
 }
 
 static int
-write_forget(struct ql_db *db, const char *eval_id, struct tally *tally, struct ql_err *e)
+write_forget(
+	struct ql_db *db, const struct ql_change *change, struct tally *tally, struct ql_err *e)
 {
 	static const enum ql_sql steps[] = {QL_SQL_BURY, QL_SQL_FORGET_LABELS,
 		QL_SQL_FORGET_PAYLOAD, QL_SQL_FORGET_CANCELS, QL_SQL_FORGET_TIMELINE,
 		QL_SQL_FORGET_REPORT, QL_SQL_DROP_RUNS, QL_SQL_FORGET};
+	const char *eval_id = change->record.eval_id;
 	struct head head;
 	if (find_head(db, eval_id, &head, e))
 		return -1;
 	count(tally, &head, NULL);
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+	size_t first = change->kind == QL_CHANGE_DISOWN; /* no tombstone */
+	for (size_t i = first; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		if (run_with_seq(db, steps[i], head.seq, e))
 			return -1;
 	}
@@ -395,7 +401,8 @@ write_change(struct ql_db *db, struct ql_change *change, struct tally *tally, st
 	case QL_CHANGE_STATE:
 		return write_state(db, change, tally, e);
 	case QL_CHANGE_FORGET:
-		return write_forget(db, change->record.eval_id, tally, e);
+	case QL_CHANGE_DISOWN:
+		return write_forget(db, change, tally, e);
 	case QL_CHANGE_REFUSAL:
 		return write_refusal(db, change, e);
 	case QL_CHANGE_REPLAY:

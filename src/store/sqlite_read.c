@@ -22,7 +22,7 @@ read_columns(sqlite3_stmt *stmt, struct ql_record *ret_record, int32_t *ret_canc
 	char **texts[] = {&record->owner, &record->language, &record->queue, &record->labels,
 		&record->session, &record->supersedes};
 	char **later[] = {&record->error, &record->worker, &record->runtime, &record->container,
-		&record->actor, &record->reason};
+		&record->task_id, &record->actor, &record->reason};
 	int failed = 0;
 	const char *eval_id = (const char *)sqlite3_column_text(stmt, 0);
 	if (!eval_id)
@@ -31,10 +31,10 @@ read_columns(sqlite3_stmt *stmt, struct ql_record *ret_record, int32_t *ret_canc
 	for (int i = 0; i < 6; i++)
 		failed |= ql_field_read_text(stmt, 1 + i, texts[i]);
 	record->priority = sqlite3_column_int(stmt, 7);
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 7; i++)
 		failed |= ql_field_read_text(stmt, 8 + i, later[i]);
-	*ret_cancel_attempt = sqlite3_column_int(stmt, 14);
-	int at = ql_field_read_eval(stmt, 15, &record->state);
+	*ret_cancel_attempt = sqlite3_column_int(stmt, 15);
+	int at = ql_field_read_eval(stmt, 16, &record->state);
 	ql_field_read_cancel(stmt, at, &record->state.cancel);
 	return failed ? -1 : 0;
 }

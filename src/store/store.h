@@ -39,10 +39,12 @@ enum ql_change_kind {
 	QL_CHANGE_NEW, /* a new evaluation: the whole record, payload included; its seq is
 			      filled in. An eval_id that exists or has a tombstone: QL_E_CONFLICT */
 	QL_CHANGE_STATE, /* record.state of an existing one, and those of error, worker, runtime,
-			      container, actor, reason that are not NULL; a new attempt (state.attempt
+			      container, actor, reason, payload that are not NULL; a new attempt (state.attempt
 			      above the stored one) clears them all first */
 	QL_CHANGE_FORGET, /* delete a settled evaluation, its timeline, cancellations and payload;
 			      its tombstone stays, so that the id is never used again */
+	QL_CHANGE_DISOWN, /* delete an adopted one of which nothing was ever seen; no tombstone stays, so
+			     that whoever sends that task later can */
 	QL_CHANGE_REFUSAL, /* a stop that was refused: record.eval_id, actor, reason, and the row,
 			      which the timeline of that evaluation shows too; `at` is never 0 */
 	QL_CHANGE_REPLAY, /* an Idempotency-Key: key, fingerprint, record.owner and eval_ids */

@@ -448,10 +448,51 @@ keeps_the_last_report(void **state)
 	kit_refused(kit, change, QL_E_NOT_FOUND);
 }
 
+/* ---- what another producer sent ---- */
+
+static struct ql_change *
+adopted(const char *eval_id, int64_t at, int32_t seen)
+{
+	struct ql_change *change = kit_new(eval_id, at);
+	change->record.task_id = strdup("an id of its own");
+	change->record.state.adopted = 1;
+	change->record.state.seen = seen;
+	change->record.state.enqueued_at = at;
+	return change;
+}
+
+static void
+keeps_the_task_id_and_the_message_of_another_producer(void **state)
+{
+	struct kit *kit = *state;
+	struct ql_store_read read = {
+		.kind = QL_READ_GET, .filter = {.eval_id = "theirs", .with_payload = true}};
+	kit_ok(kit, adopted("theirs", 1000, 1));
+	struct ql_change *change = kit_state(kit, "theirs", 1001);
+	change->record.payload = strdup("the bytes");
+	kit_ok(kit, change);
+	assert_int_equal(kit_read(kit, &read), 0);
+	assert_string_equal(read.records[0].task_id, "an id of its own");
+	assert_string_equal(read.records[0].payload, "the bytes");
+	ql_store_read_done(&read);
+}
+
+static void
+disowns_what_was_never_seen_without_a_trace(void **state)
+{
+	struct kit *kit = *state;
+	kit_ok(kit, adopted("ghost", 1000, 0));
+	kit_ok(kit, kit_change(QL_CHANGE_DISOWN, "ghost"));
+	kit_ok(kit, adopted("ghost", 1002, 1));
+	kit_refused(kit, kit_change(QL_CHANGE_DISOWN, "ghost"), QL_E_INTERNAL);
+}
+
 int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
+		KIT_CASE(keeps_the_task_id_and_the_message_of_another_producer),
+		KIT_CASE(disowns_what_was_never_seen_without_a_trace),
 		KIT_CASE(keeps_all_of_a_new_one),
 		KIT_CASE(keeps_nothing_where_there_was_nothing),
 		KIT_CASE(fills_in_the_order_of_submission),

@@ -547,6 +547,10 @@ take_back_to(struct kit *kit, int version)
 		"DROP INDEX cancellations_mode;"
 		"CREATE INDEX cancellations_mode ON cancellations (mode, id);"
 		"CREATE INDEX cancellations_requested ON cancellations (requested_at, id)",
+		"DROP TRIGGER forget_done_only;"
+		"CREATE TRIGGER forget_done_only BEFORE DELETE ON evaluations"
+		" WHEN OLD.place <> 2 BEGIN SELECT raise(ROLLBACK, 'settled first'); END;"
+		"ALTER TABLE evaluations DROP COLUMN task_id",
 	};
 	assert_int_equal(newest() - 1, sizeof(undo) / sizeof(undo[0]));
 	for (int at = newest(); at > version; at--)
@@ -645,6 +649,23 @@ indexes_the_cancellations_of_an_older_one(void **state)
 		1);
 }
 
+static void
+lets_an_older_one_disown_what_was_never_seen(void **state)
+{
+	struct kit *kit = *state;
+	struct ql_change *change = kit_new("ghost", 1000);
+	change->record.state.adopted = 1;
+	kit_ok(kit, change);
+	kit_shut(kit);
+	take_back_to(kit, 5);
+	if (kit_reopen(kit))
+		fail_msg("%s", kit->err.text);
+	kit_ok(kit, kit_change(QL_CHANGE_DISOWN, "ghost"));
+	change = kit_new("ghost", 1001);
+	change->record.task_id = strdup("its own");
+	kit_ok(kit, change);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -670,6 +691,7 @@ main(int argc, char **argv)
 		KIT_CASE(gives_an_older_one_the_columns_for_a_broker),
 		KIT_CASE(counts_in_an_older_one_once),
 		KIT_CASE(indexes_the_cancellations_of_an_older_one),
+		KIT_CASE(lets_an_older_one_disown_what_was_never_seen),
 	};
 	return kit_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));
 }

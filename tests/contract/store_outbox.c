@@ -14,7 +14,7 @@ settled(struct kit *kit, const char *eval_id, int64_t at, enum ql_status status,
 {
 	struct ql_change *change = kit_status(kit, eval_id, at, status);
 	char task_id[QL_TASK_ID];
-	ql_task_id(eval_id, change->record.state.attempt, task_id);
+	ql_record_task_id(&change->record, change->record.state.attempt, task_id);
 	change->outlets = outlets;
 	change->task_id = strdup(task_id);
 	return change;
