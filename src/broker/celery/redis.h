@@ -1,7 +1,7 @@
 /*
  * Redis, as the Celery driver needs it: one address (redis://, redis+socket://, sentinel://), several
- * connections, each pipelined, with deadlines of our own and reconnects with backoff. hiredis' async
- * context on libuv by poll glue of our own: the adapter of Debian's 0.14 never reports a dead server.
+ * connections, each pipelined, with deadlines of our own and reconnects with backoff. The protocol
+ * is hiredis', the socket libuv's (redis_link.h says why).
  *
  * A command is a struct embedded in its caller's: `done` once, on the loop's thread, never from
  * within the call, at the latest at its deadline. Commands of one connection take effect in their
@@ -13,6 +13,7 @@
 #define QL_BROKER_CELERY_REDIS_H
 
 #include <hiredis/hiredis.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -23,7 +24,17 @@
 
 #define QL_REDIS_OPEN_MAX 65536 /* commands open on one connection */
 #define QL_REDIS_BYTES_MAX (64 << 20) /* bytes of them that were not sent yet */
-#define QL_REDIS_TIMEOUT_MS 5000
+#define QL_REDIS_TIMEOUT_MS 5000 /* of a command that names no time */
+#define QL_REDIS_CONNECT_MS 3000 /* to find the server, connect and greet it */
+#define QL_REDIS_BACKOFF_MS \
+	50 /* before the second attempt to connect; doubles, half of it chance */
+#define QL_REDIS_BACKOFF_MAX_MS 5000
+#define QL_REDIS_WATCH_MS 1000 /* between looks at whether the server is alive */
+#define QL_REDIS_IDLE_MS 2000 /* without a word: PING */
+#define QL_REDIS_SILENCE_MS 4000 /* while an answer is awaited: the connection is given up */
+#define QL_REDIS_BREAKER_FAILURES \
+	3 /* failed attempts and lost connections in a row open the breaker */
+#define QL_REDIS_BREAKER_MS 250 /* its first pause */
 
 /* redis://[user:password@]host:port/db and the rest; strings are owned. Never logged as a whole. */
 struct ql_redis_url {
@@ -49,16 +60,18 @@ struct ql_redis_command {
 	struct ql_err err;
 	struct ql_redis *redis;
 	int64_t timeout_ms; /* 0 = QL_REDIS_TIMEOUT_MS */
+	void *wire; /* the connection's own, until done */
 };
 
 struct ql_redis;
 
 struct ql_redis_config {
-	const struct ql_redis_url *url; /* borrowed */
+	const struct ql_redis_url *url; /* borrowed until closed */
 	const char *name; /* CLIENT SETNAME: "quell", "quell-sub" */
 	/*
-	 * NULL, or this connection is for subscriptions: each message comes here, and `up` subscribes
-	 * again after each reconnect. `lost` is told each time the connection goes.
+	 * message: NULL, or this connection is for subscriptions and each message comes here. `up`
+	 * is told after each connect (and subscribes again), `lost` each time a connection that was
+	 * up goes. Each of them may be NULL.
 	 */
 	void (*message)(
 		void *arg, const char *pattern, const char *channel, const char *data, size_t len);
@@ -70,11 +83,15 @@ struct ql_redis_config {
 int ql_redis_open(uv_loop_t *loop, const struct ql_redis_config *config,
 	struct ql_redis **ret_redis, struct ql_err *e);
 
-/* argv is copied. */
+/* argv is copied. lens NULL: they are strings. */
 void ql_redis_send(struct ql_redis *redis, struct ql_redis_command *command, int argc,
 	const char *const *argv, const size_t *lens);
 
-/* EVALSHA, loaded (SCRIPT LOAD) when the server has it not; body is static. */
+/*
+ * EVALSHA of body (static: its address is its name), with so many of the arguments as keys. It is
+ * loaded on each new connection by itself; where the server forgot it since (SCRIPT FLUSH) it goes
+ * again as EVAL, and that once it may take effect after later commands.
+ */
 void ql_redis_eval(struct ql_redis *redis, struct ql_redis_command *command, const char *body,
 	int keys, int argc, const char *const *argv, const size_t *lens);
 
@@ -83,6 +100,7 @@ void ql_redis_subscribe(struct ql_redis *redis, const char *channel, bool patter
 
 bool ql_redis_is_up(const struct ql_redis *redis);
 const struct ql_breaker *ql_redis_breaker(const struct ql_redis *redis);
+/* Whatever is open is done with -1 before `closed`. From within those `done` more may be sent: it is refused. */
 void ql_redis_close(struct ql_redis *redis, void (*closed)(void *arg), void *arg);
 
 #endif
