@@ -1,7 +1,7 @@
 /*
- * Celery's messages as bytes: the kombu envelope, the task's message of protocol 2 (and 1), control
- * messages and their replies, results. Foreign input: every function is total, bounded, and fuzzed.
- * Strings that are returned are the caller's to free.
+ * Celery's messages as bytes: the task's message of protocol 2 (and 1), control messages and their
+ * replies, events, results. Foreign input: every function is total, bounded, and fuzzed. Strings that are
+ * returned are the caller's to free; a NUL within one makes it none.
  */
 #ifndef QL_BROKER_CELERY_MESSAGE_H
 #define QL_BROKER_CELERY_MESSAGE_H
@@ -13,10 +13,19 @@
 
 #include "base/err.h"
 #include "broker/broker.h"
+#include "broker/celery/text.h"
 
 #define QL_MESSAGE_MAX (64 << 20) /* bytes of a message that is looked into */
+#define QL_MESSAGE_CHAIN_MAX 10000 /* tasks that follow one: beyond them it is refused */
 
-/* What a task's message says. */
+/* What `expires` says in a message that was marked: any worker drops it. */
+#define QL_MESSAGE_MARK "2000-01-01T00:00:00+00:00"
+
+/*
+ * What a task's message says. A body that is not JSON (pickled, compressed) can't be looked into: then
+ * canvas is true, as others may depend on its end, and of protocol 1 the id is that of
+ * properties.correlation_id, and task is NULL.
+ */
 struct ql_message {
 	char *id;
 	char *task; /* its name */
@@ -26,8 +35,15 @@ struct ql_message {
 	bool redelivered;
 	bool canvas; /* group, chord, chain, callbacks or errbacks: others depend on its end */
 	bool expired; /* already marked */
-	char **chain; /* ids of the tasks that would follow, next first; NULL-terminated, or NULL */
+	/* Ids of the tasks that would follow, next first, the members of a group among them in its place; NULL-terminated, or NULL. */
+	char **chain;
 };
+
+/*
+ * The id as it stands in the headers, found without a parse: a slice of bytes. False where only a parse
+ * can tell (protocol 1, an escaped letter, no message). For a look at many messages and many ids.
+ */
+bool ql_message_peek_id(const char *bytes, size_t len, const char **ret_id, size_t *ret_id_len);
 
 /* A quick look: could this message be of that id? Never false for one that is. */
 bool ql_message_may_be(const char *bytes, size_t len, const char *task_id, size_t id_len);
@@ -36,7 +52,10 @@ int
 ql_message_parse(const char *bytes, size_t len, struct ql_message *ret_message, struct ql_err *e);
 void ql_message_done(struct ql_message *message);
 
-/* The same message with `expires` in the past, as text: nothing else of it changes. NULL: out of memory or not a message. */
+/*
+ * The same message with `expires` in the past, as text: nothing else of it changes. NULL: no
+ * message, of protocol 1 with a body that is not JSON, or out of memory.
+ */
 char *ql_message_expire(const char *bytes, size_t len, size_t *ret_len);
 
 /* An entry of `unacked`: [message, exchange, routing_key]. The message alone, and the entry with the message marked. */
@@ -48,7 +67,7 @@ struct ql_message_new {
 	const char *task_id;
 	const char *task; /* "tasks.evaluate_code" */
 	const char *queue;
-	const char *eval_id, *code, *language;
+	const char *eval_id, *code, *language; /* language: or NULL */
 	int32_t priority; /* Redis' own: 0 first */
 	int64_t soft_limit_s, hard_limit_s; /* 0 = none */
 };
@@ -72,11 +91,18 @@ int
 ql_control_parse(const char *bytes, size_t len, struct ql_control *ret_control, struct ql_err *e);
 void ql_control_done(struct ql_control *control);
 
-/* The answer to hello: under that node's name, these ids as a JSON list (borrowed). */
-char *ql_control_hello_answer(const char *node, const char *ticket, const char *reply_exchange,
-	const char *reply_key, json_t *ids, size_t *ret_len);
+/*
+ * The answer to hello. Its body, base64, says under that node's name which ids are revoked: ids is the text
+ * of a JSON list. It is the same for each asker, so that one body answers many.
+ */
+char *ql_control_hello_body(const char *node, struct ql_text ids, size_t *ret_len);
+char *ql_control_hello_answer(const char *ticket, const char *reply_exchange, const char *reply_key,
+	struct ql_text body, size_t *ret_len);
 
-/* One worker's reply: node, and its value, which the caller decrefs. A pickled one is refused with a sentence. */
+/*
+ * One worker's reply: node and value are the caller's, ticket too (NULL when it has none). 1: a reply that can't be
+ * read, pickled for example: only ticket is given, and e has the sentence. -1: no reply.
+ */
 int ql_control_reply_parse(const char *bytes, size_t len, char **ret_ticket, char **ret_node,
 	json_t **ret_value, struct ql_err *e);
 
@@ -85,7 +111,8 @@ int ql_control_reply_parse(const char *bytes, size_t len, char **ret_ticket, cha
 struct ql_beat {
 	char node[QL_TASK_NODE];
 	char version[32]; /* sw_ver */
-	int64_t pid;
+	int64_t pid; /* of the worker's main process */
+	int64_t pace_ms; /* from one beat to the next; 0 = not said */
 	bool offline; /* worker-offline */
 };
 /* worker-online, -heartbeat, -offline: 0; any other event: 1; no event: -1. */
@@ -106,7 +133,7 @@ struct ql_result {
 };
 int ql_result_parse(const char *bytes, size_t len, struct ql_result *ret_result, struct ql_err *e);
 void ql_result_done(struct ql_result *result);
-/* REVOKED ("terminated" or "revoked") or ABORTED. */
+/* REVOKED ("terminated" or "revoked") or ABORTED (reason NULL). */
 char *ql_result_make(
 	const char *task_id, const char *state, const char *reason, int64_t at, size_t *ret_len);
 
