@@ -133,6 +133,8 @@ ql_batch_changed(struct ql_engine *engine, const struct ql_state *was,
 {
 	struct ql_subscriber *sub, *next;
 	count_queue(engine, was, &record->state);
+	if (ql_settles(was, &record->state))
+		ql_outbox_settled(engine, record);
 	if (was && looks_the_same(was, &record->state))
 		return;
 	DL_FOREACH_SAFE (engine->subscribers, sub, next)
@@ -321,6 +323,7 @@ commit_failed(struct ql_engine *engine, struct batch *batch, const struct ql_err
 	if (gathered)
 		batch_end(engine, gathered, err);
 	ql_batch_retry(engine, QL_ENGINE_RETRY_MS);
+	ql_outbox_doubt(engine);
 }
 
 static void

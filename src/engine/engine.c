@@ -54,14 +54,18 @@ ql_engine_new(
 	engine->store_ok = true;
 	engine->queued = config->store->facts.queued;
 	engine->may_wait = true;
+	if (config->runtime)
+		config->runtime->sink =
+			(struct ql_runtime_sink){.sighted = on_sighted, .arg = engine};
+	if (ql_outbox_open(engine, e)) {
+		ql_engine_free(engine);
+		return -1;
+	}
 	uv_idle_init(config->loop, &engine->turn);
 	uv_timer_init(config->loop, &engine->timer);
 	engine->handles = 2;
 	engine->turn.data = engine;
 	engine->timer.data = engine;
-	if (config->runtime)
-		config->runtime->sink =
-			(struct ql_runtime_sink){.sighted = on_sighted, .arg = engine};
 	*ret_engine = engine;
 	return 0;
 }
@@ -122,9 +126,11 @@ on_handle_closed(uv_handle_t *handle)
 }
 
 static void
-on_runtime_closed(void *arg)
+on_part_closed(void *arg)
 {
 	struct ql_engine *engine = arg;
+	if (--engine->closings)
+		return;
 	uv_close((uv_handle_t *)&engine->turn, on_handle_closed);
 	uv_close((uv_handle_t *)&engine->timer, on_handle_closed);
 }
@@ -135,6 +141,25 @@ idle(const struct ql_engine *engine)
 	return !engine->open_ops && !engine->gathering && !engine->in_flight && !engine->laters;
 }
 
+static void
+close_parts(struct ql_engine *engine)
+{
+	struct ql_runtime *runtime = engine->config.runtime;
+	engine->closings = 1;
+	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
+		struct ql_outlet *outlet = engine->config.outlets[kind];
+		if (!outlet)
+			continue;
+		engine->closings++;
+		outlet->close(outlet, on_part_closed, engine);
+	}
+	if (runtime) {
+		engine->closings++;
+		runtime->ops->close(runtime, on_part_closed, engine);
+	}
+	on_part_closed(engine);
+}
+
 void
 ql_engine_close_if_idle(struct ql_engine *engine)
 {
@@ -143,11 +168,7 @@ ql_engine_close_if_idle(struct ql_engine *engine)
 	if (engine->stop_runs && any_open_run(engine))
 		return;
 	engine->shut = true;
-	struct ql_runtime *runtime = engine->config.runtime;
-	if (runtime)
-		runtime->ops->close(runtime, on_runtime_closed, engine);
-	else
-		on_runtime_closed(engine);
+	close_parts(engine);
 }
 
 void
@@ -192,6 +213,7 @@ ql_engine_close(struct ql_engine *engine, bool stop_runs, void (*closed)(void *a
 	engine->closed_arg = arg;
 	ql_wake_clear(engine, &engine->sweep);
 	ql_wake_clear(engine, &engine->overdue);
+	ql_outbox_stop(engine);
 	struct ql_live *live, *next;
 	HASH_ITER (hh, engine->lives, live, next)
 		ql_engine_end_runs(live);
@@ -206,6 +228,7 @@ ql_engine_free(struct ql_engine *engine)
 	struct ql_live *live, *next;
 	HASH_ITER (hh, engine->lives, live, next)
 		ql_live_free(live);
+	ql_outbox_free(engine);
 	ql_heap_done(&engine->wakes);
 	free(engine->slots);
 	free(engine);
@@ -226,4 +249,5 @@ ql_engine_health(const struct ql_engine *engine, struct ql_health *ret_health)
 		.slots_used = engine->slots_used,
 		.slots = engine->config.workers,
 	};
+	ret_health->dependency_count = ql_outbox_health(engine, ret_health->dependencies);
 }

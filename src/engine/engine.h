@@ -2,7 +2,7 @@
  * The engine: step -> persist -> act -> feed the answer back. One thread, one libuv loop.
  *
  * It holds in memory what is claimed, running or being stopped; what waits stays in the store.
- * It sees the seams (store, runtime), never a driver. Every operation below is a struct embedded
+ * It sees the seams (store, runtime, outlets), never a driver. Every operation below is a struct embedded
  * in its caller's: `done` is called exactly once, on the loop's thread, never from within the
  * call, after what it reports is durable. Until then the strings it points to stay the caller's.
  *
@@ -16,10 +16,12 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/breaker.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "core/record.h"
 #include "core/step.h"
+#include "outlet/outlet.h"
 #include "runtime/runtime.h"
 #include "store/store.h"
 
@@ -28,7 +30,9 @@ struct ql_engine;
 struct ql_engine_config {
 	uv_loop_t *loop;
 	struct ql_store *store; /* borrowed */
-	struct ql_runtime *runtime; /* borrowed; NULL with workers = 0 */
+	struct ql_runtime *runtime; /* closed with the engine; NULL with workers = 0 */
+	/* Told of each settled attempt; closed with the engine. NULL where there is none. */
+	struct ql_outlet *outlets[QL_OUTLET_COUNT];
 	struct ql_clock clock;
 	const char *data_dir; /* outputs and checkpoints live below it */
 	int32_t workers; /* evaluations that run at once; 0 runs none */
@@ -161,7 +165,12 @@ struct ql_subscriber {
 void ql_engine_subscribe(struct ql_engine *engine, struct ql_subscriber *sub);
 void ql_engine_unsubscribe(struct ql_engine *engine, struct ql_subscriber *sub);
 
-/* For /readyz and doctor. All text is static or lives until the next call. */
+#define QL_HEALTH_DEPENDENCIES 8
+
+/*
+ * For /readyz and doctor. All text is static or lives until the next call. Without one of its
+ * dependencies the server still does its work, and tells it later.
+ */
 struct ql_health {
 	bool ready;
 	bool store_ok;
@@ -172,6 +181,8 @@ struct ql_health {
 	int32_t live;
 	int32_t slots_used;
 	int32_t slots;
+	struct ql_dependency dependencies[QL_HEALTH_DEPENDENCIES];
+	size_t dependency_count;
 };
 void ql_engine_health(const struct ql_engine *engine, struct ql_health *ret_health);
 

@@ -104,6 +104,29 @@ fill_texts(struct ql_change *change, const struct ql_live *live, const struct fe
 		record->container = ql_str_dup(sighting->container);
 }
 
+bool
+ql_settles(const struct ql_state *was, const struct ql_state *is)
+{
+	if (!ql_status_settled((enum ql_status)is->status))
+		return false;
+	return !was || was->attempt != is->attempt ||
+	       !ql_status_settled((enum ql_status)was->status);
+}
+
+/* Each outlet is told of it by the commit that makes it durable. */
+static int
+address(struct ql_change *change, const struct ql_live *live)
+{
+	uint32_t outlets = ql_outbox_whom(live->engine, &live->record);
+	char task_id[QL_TASK_ID];
+	if (!outlets || !ql_settles(&live->record.state, &change->record.state))
+		return 0;
+	ql_record_task_id(&live->record, change->record.state.attempt, task_id);
+	change->task_id = ql_str_dup(task_id);
+	change->outlets = outlets;
+	return change->task_id ? 0 : -1;
+}
+
 static struct ql_change *
 change_of(const struct ql_live *live, const struct feeding *feeding,
 	const struct ql_decision *decision)
@@ -117,7 +140,10 @@ change_of(const struct ql_live *live, const struct feeding *feeding,
 	change->rung = decision->next.cancel.rung;
 	ql_str_copy(change->what, sizeof(change->what), decision->why);
 	fill_texts(change, live, feeding, &decision->next);
-	return change;
+	if (!address(change, live))
+		return change;
+	ql_changes_free(change);
+	return NULL;
 }
 
 enum ql_verdict

@@ -10,6 +10,7 @@
  *	claim.c	 fills free slots from the queue; ends what waited for too long
  *	wake.c	 one heap of wake times, one timer
  *	recover.c  takes up after a start;  sweep.c  forgets old ones
+ *	outbox.c  tells the outlets how attempts were settled
  *	submit.c supersede.c stop.c revise.c wait.c  the operations
  */
 #ifndef QL_ENGINE_PRIVATE_H
@@ -32,6 +33,12 @@
 #define QL_ENGINE_SWEEP_MS 60000 /* between two looks for what is old */
 #define QL_ENGINE_SWEEP_BATCH 500
 #define QL_ENGINE_OVERDUE_BATCH 500
+#define QL_ENGINE_LETTERS_MAX 256 /* of one outlet in memory, whatever its backlog */
+#define QL_ENGINE_DELIVERIES_MAX 16 /* under way to one outlet */
+#define QL_ENGINE_REMOVE_MS 50 /* delivered letters wait for so long to be removed together */
+#define QL_ENGINE_OUTLET_FAILURES 3 /* in a row: then an outlet counts as away */
+#define QL_ENGINE_OUTLET_PAUSE_MS 500 /* and is asked again after that; it doubles, up to */
+#define QL_ENGINE_OUTLET_PAUSE_MAX_MS 15000
 
 /* Calls fn at a time, once; embedded in its owner. */
 struct wake {
@@ -167,6 +174,8 @@ struct ql_engine {
 	struct wake sweep;
 
 	struct act *starting; /* starts that are being prepared */
+	struct outbox *outboxes[QL_OUTLET_COUNT]; /* NULL where there is no such outlet */
+
 	struct watch *watches; /* by eval_id */
 	struct ql_subscriber *subscribers;
 	struct pending *pending; /* ids and keys of submissions that are not yet durable */
@@ -178,6 +187,7 @@ struct ql_engine {
 	bool stopping; /* it never accepts again */
 	bool closing;
 	bool shut; /* nothing was under way, and nothing is taken any more */
+	int closings; /* of runtime and outlets, not answered yet */
 	bool stop_runs;
 	void (*ready)(void *arg);
 	void *ready_arg;
@@ -244,6 +254,9 @@ void ql_sighting_free(struct ql_sighting *sighting);
 void ql_kept_feed(struct ql_live *live);
 void ql_kept_free(struct ql_live *live);
 
+/* Does it settle an attempt that was not settled before? was may be NULL. */
+bool ql_settles(const struct ql_state *was, const struct ql_state *is);
+
 /* batch.c */
 /* Takes the list of changes, which may be NULL; NULL when out of memory (it stays the caller's). */
 struct decided *ql_batch_add(struct ql_engine *engine, struct ql_change *changes);
@@ -265,6 +278,21 @@ void ql_purge(struct ql_engine *engine, uint64_t incarnation);
 /* claim.c */
 void ql_claim(struct ql_engine *engine);
 void ql_overdue_at(struct ql_engine *engine, int64_t at);
+
+/* outbox.c */
+int ql_outbox_open(struct ql_engine *engine, struct ql_err *e);
+void ql_outbox_start(struct ql_engine *engine);
+/* Who is told of its ends, as bits 1 << enum ql_outlet_kind. */
+uint32_t ql_outbox_whom(const struct ql_engine *engine, const struct ql_record *record);
+/* An attempt is settled, durably, and there are letters of it. */
+void ql_outbox_settled(struct ql_engine *engine, const struct ql_record *record);
+/* A commit failed: the letters are counted again. */
+void ql_outbox_doubt(struct ql_engine *engine);
+/* Begins no delivery any more; what was delivered is removed. */
+void ql_outbox_stop(struct ql_engine *engine);
+/* -> how many; there is room for QL_OUTLET_COUNT */
+size_t ql_outbox_health(const struct ql_engine *engine, struct ql_dependency *ret);
+void ql_outbox_free(struct ql_engine *engine);
 
 /* wait.c */
 void ql_watch_changed(struct ql_engine *engine, const struct ql_record *record);

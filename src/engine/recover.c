@@ -23,6 +23,7 @@ finish(struct recovery *recovery)
 	engine->recovery = NULL;
 	if (!engine->stopping) {
 		engine->accepting = true;
+		ql_outbox_start(engine);
 		ql_sweep_start(engine);
 		ql_claim(engine);
 		engine->ready(engine->ready_arg);

@@ -13,7 +13,6 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "base/breaker.h"
 #include "base/err.h"
 #include "core/words.h"
 
@@ -38,7 +37,6 @@ struct ql_delivery {
 struct ql_outlet {
 	const char *name; /* "storage", "results" */
 	void (*deliver)(struct ql_outlet *outlet, struct ql_delivery *op);
-	void (*health)(const struct ql_outlet *outlet, struct ql_dependency *ret);
 	/* Answers what is open with -1, then calls closed; the outlet is free then. */
 	void (*close)(struct ql_outlet *outlet, void (*closed)(void *arg), void *arg);
 };

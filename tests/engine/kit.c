@@ -90,12 +90,39 @@ kit_open(struct kit *kit, const struct kit_options *options)
 	open_inner(kit);
 }
 
+struct counting {
+	struct ql_store_read read; /* first */
+	bool over;
+};
+
+static void
+on_counted(struct ql_store_read *read, int status)
+{
+	(void)status;
+	((struct counting *)read)->over = true;
+}
+
+static int64_t
+count_letters(struct kit *kit)
+{
+	struct counting counting = {.read = {.kind = QL_READ_OUTBOX,
+					    .filter = {.outlet = QL_OUTLET_STORAGE},
+					    .done = on_counted}};
+	kit->inner->ops->read(kit->inner, &counting.read);
+	while (!counting.over)
+		uv_run(&kit->loop, UV_RUN_ONCE);
+	int64_t count = (int64_t)counting.read.letter_count;
+	ql_store_read_done(&counting.read);
+	return count;
+}
+
 /* What a store says of itself when it is opened: this one stays open. */
 static void
 count_facts(struct kit *kit)
 {
 	struct ql_store_facts *facts = &kit->inner->facts;
 	facts->queued = facts->next_queue_until = 0;
+	facts->backlog[QL_OUTLET_STORAGE] = count_letters(kit);
 	for (struct witnessed *eval = kit->book.evals; eval; eval = eval->hh.next) {
 		const struct ql_state *state = &eval->state;
 		facts->queued += state->status == QL_STATUS_QUEUED && !eval->forgotten;
@@ -131,6 +158,24 @@ open_runtime(struct kit *kit)
 	if (kit->options.hurt && ql_runtime_faulty_open(runtime, kit->options.hurt, &runtime, &err))
 		kit_fail(kit, "runtime: %s", err.text);
 	kit->runtime = witness_runtime(runtime, &kit->book);
+}
+
+/* What the engine speaks to; NULL where there is none. */
+static struct ql_outlet *
+open_outlet(struct kit *kit)
+{
+	struct ql_outlet *outlet;
+	struct ql_err err;
+	kit->outlet = NULL;
+	if (kit->options.mute)
+		return NULL;
+	if (ql_outlet_fake_open(&kit->loop, &kit->place, &kit->outlet, &err))
+		kit_fail(kit, "outlet: %s", err.text);
+	outlet = kit->outlet;
+	if (kit->options.hurt_outlet &&
+		ql_outlet_faulty_open(&kit->loop, outlet, kit->options.hurt_outlet, &outlet, &err))
+		kit_fail(kit, "outlet: %s", err.text);
+	return outlet;
 }
 
 static void
@@ -175,6 +220,7 @@ kit_start_engine(struct kit *kit)
 		.loop = &kit->loop,
 		.store = kit->store,
 		.runtime = kit->runtime,
+		.outlets = {[QL_OUTLET_STORAGE] = open_outlet(kit)},
 		.data_dir = kit->dir,
 		.workers = workers > 0 ? workers : 0,
 		.max_queued = kit->options.max_queued ? kit->options.max_queued : 1000000,
@@ -226,6 +272,8 @@ throw_away(struct kit *kit)
 	uv_close((uv_handle_t *)&engine->turn, NULL);
 	uv_close((uv_handle_t *)&engine->timer, NULL);
 	kit->book.dead = false;
+	if (kit->outlet)
+		ql_outlet_fake_die(kit->outlet);
 	if (kit->runtime) {
 		witness_runtime_die(kit->runtime, on_closed, kit);
 		drain(kit, &kit->closed, "the dead engine's driver closes");
@@ -320,6 +368,8 @@ void
 kit_close(struct kit *kit)
 {
 	kit->restart_at = 0;
+	if (kit->engine && kit->ready && kit->outlet)
+		kit_check_told(kit);
 	if (kit->engine)
 		kit_stop(kit, true);
 	if (kit->book.complaint[0])
@@ -332,6 +382,7 @@ kit_close(struct kit *kit)
 	uv_run(&kit->loop, UV_RUN_DEFAULT);
 	kit_check(kit, !uv_loop_close(&kit->loop));
 	book_done(&kit->book);
+	ql_fake_place_done(&kit->place);
 	nftw(kit->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -431,6 +482,51 @@ kit_run(const struct kit *kit, const char *eval_id)
 			found = run;
 	}
 	return found;
+}
+
+static bool
+has_told_all(struct kit *kit, void *arg)
+{
+	(void)arg;
+	struct ql_health health = kit_health(kit);
+	return kit->ready && health.dependency_count && !health.dependencies[0].backlog;
+}
+
+static void
+check_told_of(struct kit *kit, const struct witnessed *eval, int attempt)
+{
+	const struct ql_fake_told *told;
+	const struct ql_state *end = &eval->at_end[attempt];
+	if (!ql_status_settled((enum ql_status)end->status))
+		return;
+	DL_FOREACH (kit->place.told, told) {
+		if (told->attempt == attempt && !strcmp(told->eval_id, eval->eval_id))
+			return;
+	}
+	kit_fail(kit, "nobody was told of the end of attempt %d of %s", attempt, eval->eval_id);
+}
+
+void
+kit_check_told(struct kit *kit)
+{
+	const struct ql_fake_told *told;
+	kit_until(kit, has_told_all, NULL, "the outlet is told of all that is settled");
+	for (struct witnessed *eval = kit->book.evals; eval; eval = eval->hh.next) {
+		int last = 0;
+		for (int attempt = 1; attempt < 8; attempt++) {
+			check_told_of(kit, eval, attempt);
+			if (ql_status_settled((enum ql_status)eval->at_end[attempt].status))
+				last = attempt;
+		}
+		told = ql_fake_place_last(&kit->place, eval->eval_id);
+		kit_check(kit, !told || told->attempt == last);
+	}
+	DL_FOREACH (kit->place.told, told) {
+		const struct witnessed *eval = book_find(&kit->book, told->eval_id);
+		kit_check(kit, eval && eval->at_end[told->attempt].status == (int)told->status);
+		kit_check(kit, eval->at_end[told->attempt].finished_at == told->finished_at);
+	}
+	kit_check(kit, !kit->place.overlapped);
 }
 
 struct ql_health

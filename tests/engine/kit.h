@@ -17,6 +17,8 @@
 
 #include "engine/engine.h"
 #include "engine/witness.h"
+#include "outlet/fake.h"
+#include "outlet/faulty.h"
 #include "runtime/fake.h"
 #include "runtime/faulty.h"
 
@@ -30,6 +32,8 @@ struct kit_options {
 	bool hasty; /* starts and proofs are given up after some 100 ms */
 	bool log;
 	struct ql_runtime_faults *hurt; /* NULL = the runtime is sound */
+	struct ql_outlet_faults *hurt_outlet; /* NULL = the outlet is sound; not with crashes */
+	bool mute; /* there is no outlet */
 };
 
 struct kit {
@@ -43,6 +47,8 @@ struct kit {
 	struct ql_store *store; /* faulty, around the witness, around inner */
 	struct ql_store *seen;
 	struct book book;
+	struct ql_fake_place place; /* what the outlet tells */
+	struct ql_outlet *outlet; /* fake, or NULL */
 	struct ql_engine *engine;
 	bool ready;
 	bool closed;
@@ -71,7 +77,10 @@ void kit_crash(struct kit *kit);
 /* A run that the store never heard of is started by a driver of its own; while there is no engine. */
 void kit_start_stray(struct kit *kit, uint64_t incarnation, const char *program);
 
-/* Stops what is still there, checks the book, and takes everything down. */
+/* The place was told how each attempt was settled, truly, and of the latest attempt last. */
+void kit_check_told(struct kit *kit);
+
+/* Stops what is still there, checks the book and the place, and takes everything down. */
 void kit_close(struct kit *kit);
 
 /* One turn of the loop, and whatever is due then: a crash, a restart. */

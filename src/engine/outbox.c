@@ -1,0 +1,503 @@
+/*
+ * Tells each outlet how attempts were settled, from its letters in the store: oldest first for
+ * each evaluation, several evaluations at once, again until it has them. A letter is removed once
+ * it is delivered, so one may be delivered again after a crash. Only so many are in memory; the
+ * rest stays in the store. Nothing else waits for any of this.
+ */
+#include "engine/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/breaker.h"
+
+enum stage {
+	STAGE_WAITING,
+	STAGE_UNDER_WAY,
+	STAGE_DELIVERED, /* or refused for good: to be removed */
+	STAGE_REMOVING, /* by a commit that is under way */
+};
+
+struct parcel {
+	struct parcel *prev, *next;
+	struct outbox *outbox;
+	struct parcel *after; /* an earlier one of the same evaluation that is not delivered */
+	struct ql_letter letter; /* owned */
+	struct ql_delivery op;
+	enum stage stage;
+	int tries; /* that failed */
+	int64_t again_at; /* 0 = at once */
+};
+
+struct outbox {
+	struct ql_engine *engine;
+	struct ql_outlet *outlet;
+	enum ql_outlet_kind kind;
+	struct ql_breaker breaker;
+	struct wake wake;
+	struct parcel *parcels; /* in the order of their letters */
+	size_t count;
+	size_t under_way;
+	size_t delivered; /* in that stage */
+	size_t removing;
+	int64_t remove_at; /* those that are delivered, not earlier */
+	int64_t backlog; /* letters, here and in the store */
+	struct ql_store_read read;
+	int64_t cursor; /* what was read so far */
+	int64_t read_at; /* not earlier */
+	bool reading;
+	bool more; /* there may be letters above the cursor */
+	bool doubt; /* a commit failed, and may be durable all the same: so many may wait or not */
+};
+
+static void pump(struct outbox *outbox);
+
+static void
+parcel_free(struct parcel *parcel)
+{
+	struct outbox *outbox = parcel->outbox;
+	DL_DELETE(outbox->parcels, parcel);
+	outbox->count--;
+	ql_letter_done(&parcel->letter);
+	free(parcel);
+}
+
+/* ---- from the store ---- */
+
+/* Takes the letter. */
+static int
+add_parcel(struct outbox *outbox, struct ql_letter *letter)
+{
+	struct parcel *parcel = calloc(1, sizeof(*parcel)), *other;
+	if (!parcel)
+		return -1;
+	parcel->outbox = outbox;
+	parcel->letter = *letter;
+	*letter = (struct ql_letter){0};
+	DL_FOREACH (outbox->parcels, other) {
+		if (other->stage <= STAGE_UNDER_WAY &&
+			!strcmp(other->letter.eval_id, parcel->letter.eval_id))
+			parcel->after = other;
+	}
+	DL_APPEND(outbox->parcels, parcel);
+	outbox->count++;
+	outbox->cursor = parcel->letter.number;
+	return 0;
+}
+
+/* Exact again, where all that there is was read and nothing of what failed is open any more. */
+static void
+count_again(struct outbox *outbox)
+{
+	struct ql_engine *engine = outbox->engine;
+	struct ql_live *live, *next;
+	bool open = outbox->more || ql_batch_under_way(engine);
+	HASH_ITER (hh, engine->lives, live, next)
+		open |= live->stale;
+	outbox->doubt = open;
+	if (!open) {
+		outbox->backlog = (int64_t)outbox->count;
+		return;
+	}
+	outbox->more = true;
+	outbox->read_at = ql_engine_now(engine) + QL_ENGINE_RETRY_MS;
+}
+
+static void
+on_read(struct ql_store_read *read, int status)
+{
+	struct outbox *outbox = (struct outbox *)((char *)read - offsetof(struct outbox, read));
+	struct ql_engine *engine = outbox->engine;
+	bool cut = status || read->letter_count == (size_t)read->filter.limit;
+	outbox->reading = false;
+	for (size_t i = 0; !status && i < read->letter_count; i++)
+		status = add_parcel(outbox, &read->letters[i]);
+	if (status)
+		outbox->read_at = ql_engine_now(engine) + QL_ENGINE_RETRY_MS;
+	outbox->more |= cut || status;
+	if (outbox->doubt)
+		count_again(outbox);
+	ql_store_read_done(read);
+	pump(outbox);
+	ql_engine_op_end(engine);
+}
+
+static void
+read_more(struct outbox *outbox, int64_t now)
+{
+	struct ql_engine *engine = outbox->engine;
+	if (outbox->reading || !outbox->more || outbox->count > QL_ENGINE_LETTERS_MAX / 2 ||
+		now < outbox->read_at)
+		return;
+	outbox->reading = true;
+	outbox->more = false;
+	outbox->read = (struct ql_store_read){.kind = QL_READ_OUTBOX,
+		.filter = {.outlet = outbox->kind,
+			.cursor = outbox->cursor,
+			.limit = (int32_t)(QL_ENGINE_LETTERS_MAX - outbox->count)},
+		.done = on_read};
+	ql_engine_op_begin(engine);
+	ql_engine_read(engine, &outbox->read);
+}
+
+/* ---- to the outlet ---- */
+
+/* From now on the breaker alone says when. */
+static void
+drop_pauses(struct outbox *outbox)
+{
+	struct parcel *parcel;
+	DL_FOREACH (outbox->parcels, parcel)
+		parcel->again_at = 0;
+}
+
+static void
+failed(struct outbox *outbox, struct parcel *parcel, int64_t now)
+{
+	bool was_closed = outbox->breaker.state == QL_BREAKER_CLOSED;
+	int64_t pause = QL_ENGINE_OUTLET_PAUSE_MS;
+	for (int i = 0; i < parcel->tries && pause < QL_ENGINE_OUTLET_PAUSE_MAX_MS; i++)
+		pause *= 2;
+	parcel->tries++;
+	parcel->stage = STAGE_WAITING;
+	parcel->again_at =
+		now +
+		(pause < QL_ENGINE_OUTLET_PAUSE_MAX_MS ? pause : QL_ENGINE_OUTLET_PAUSE_MAX_MS);
+	ql_breaker_failure(&outbox->breaker, now, parcel->op.err.text);
+	if (outbox->breaker.state == QL_BREAKER_CLOSED)
+		return;
+	drop_pauses(outbox);
+	if (was_closed)
+		ql_engine_log(outbox->engine, "%s: %s: %lld letters wait until it is back",
+			ql_outlet_word(outbox->kind), parcel->op.err.text,
+			(long long)outbox->backlog);
+}
+
+static void
+arrived(struct outbox *outbox, struct parcel *parcel, int64_t now)
+{
+	struct parcel *other;
+	parcel->stage = STAGE_DELIVERED;
+	if (!outbox->delivered++ && outbox->remove_at < now)
+		outbox->remove_at = now + QL_ENGINE_REMOVE_MS;
+	DL_FOREACH (parcel, other) {
+		if (other->after == parcel)
+			other->after = NULL;
+	}
+	if (!ql_breaker_success(&outbox->breaker, now))
+		return;
+	drop_pauses(outbox);
+	ql_engine_log(outbox->engine, "%s: is back, %lld letters wait",
+		ql_outlet_word(outbox->kind), (long long)outbox->backlog);
+}
+
+static void
+on_done(struct ql_delivery *op, int status)
+{
+	struct parcel *parcel = (struct parcel *)((char *)op - offsetof(struct parcel, op));
+	struct outbox *outbox = parcel->outbox;
+	struct ql_engine *engine = outbox->engine;
+	int64_t now = ql_engine_now(engine);
+	outbox->under_way--;
+	if (engine->shut) {
+		parcel->stage = STAGE_WAITING; /* the next start delivers it */
+		return;
+	}
+	if (status && op->retry) {
+		failed(outbox, parcel, now);
+	} else {
+		if (status)
+			ql_engine_log(engine, "%s: %s: it is not told again",
+				ql_outlet_word(outbox->kind), op->err.text);
+		arrived(outbox, parcel, now);
+	}
+	pump(outbox);
+}
+
+static void
+deliver(struct outbox *outbox, struct parcel *parcel)
+{
+	const struct ql_letter *letter = &parcel->letter;
+	parcel->stage = STAGE_UNDER_WAY;
+	outbox->under_way++;
+	parcel->op = (struct ql_delivery){
+		.eval_id = letter->eval_id,
+		.task_id = letter->task_id,
+		.error = letter->error,
+		.attempt = letter->attempt,
+		.status = (enum ql_status)letter->status,
+		.finished_at = letter->finished_at,
+		.done = on_done,
+	};
+	outbox->outlet->deliver(outbox->outlet, &parcel->op);
+}
+
+/*
+ * The least tried one, so that a letter which the outlet never takes can't keep the others, or the
+ * breaker, from it. ret_at: when there may be another one.
+ */
+static struct parcel *
+next_due(struct outbox *outbox, int64_t now, int64_t *ret_at)
+{
+	struct parcel *parcel, *best = NULL;
+	*ret_at = 0;
+	DL_FOREACH (outbox->parcels, parcel) {
+		if (parcel->stage != STAGE_WAITING || parcel->after)
+			continue;
+		bool due = parcel->again_at <= now;
+		if (due && (!best || parcel->tries < best->tries))
+			best = parcel;
+		else if (!due && (!*ret_at || parcel->again_at < *ret_at))
+			*ret_at = parcel->again_at;
+	}
+	return best;
+}
+
+/* -> when to look again; 0 = not before something happens */
+static int64_t
+deliver_some(struct outbox *outbox, int64_t now)
+{
+	int64_t at;
+	while (outbox->under_way < QL_ENGINE_DELIVERIES_MAX) {
+		struct parcel *parcel = next_due(outbox, now, &at);
+		if (!parcel)
+			return at;
+		if (!ql_breaker_allows(&outbox->breaker, now))
+			return ql_breaker_next(&outbox->breaker);
+		deliver(outbox, parcel);
+	}
+	return 0;
+}
+
+/* ---- out of the store ---- */
+
+/* Those of the commit that failed are delivered and still there. */
+static void
+take_back(struct outbox *outbox)
+{
+	struct parcel *parcel;
+	DL_FOREACH (outbox->parcels, parcel) {
+		if (parcel->stage == STAGE_REMOVING)
+			parcel->stage = STAGE_DELIVERED;
+	}
+	outbox->delivered += outbox->removing;
+	outbox->removing = 0;
+	outbox->remove_at = ql_engine_now(outbox->engine) + QL_ENGINE_RETRY_MS;
+}
+
+static void
+on_removed(struct decided *decided, const struct ql_err *err)
+{
+	struct outbox *outbox = decided->arg;
+	struct parcel *parcel, *next;
+	if (err) {
+		take_back(outbox);
+		if (!outbox->engine->closing)
+			pump(outbox);
+		return;
+	}
+	outbox->backlog -= (int64_t)outbox->removing;
+	outbox->removing = 0;
+	DL_FOREACH_SAFE (outbox->parcels, parcel, next) {
+		if (parcel->stage == STAGE_REMOVING)
+			parcel_free(parcel);
+	}
+	pump(outbox);
+}
+
+static struct ql_change *
+removals(struct outbox *outbox)
+{
+	struct ql_change *changes = NULL, *change;
+	struct parcel *parcel;
+	DL_FOREACH (outbox->parcels, parcel) {
+		if (parcel->stage != STAGE_DELIVERED)
+			continue;
+		change = ql_change_new(QL_CHANGE_DELIVERED);
+		if (!change)
+			break;
+		change->letter = parcel->letter.number;
+		LL_PREPEND(changes, change);
+		parcel->stage = STAGE_REMOVING;
+		outbox->delivered--;
+		outbox->removing++;
+	}
+	return changes;
+}
+
+/* Several with one commit, and not in a hurry: stops come first. One commit at a time. */
+static void
+remove_some(struct outbox *outbox, int64_t now)
+{
+	struct ql_engine *engine = outbox->engine;
+	bool many = engine->store_ok && outbox->delivered >= QL_ENGINE_LETTERS_MAX / 4;
+	bool soon = engine->closing || many || now >= outbox->remove_at;
+	if (!outbox->delivered || outbox->removing || !soon)
+		return;
+	outbox->remove_at = now + QL_ENGINE_REMOVE_MS;
+	struct ql_change *changes = removals(outbox);
+	struct decided *decided = changes ? ql_batch_add(engine, changes) : NULL;
+	if (decided) {
+		decided->done = on_removed;
+		decided->arg = outbox;
+		return;
+	}
+	ql_changes_free(changes);
+	take_back(outbox);
+}
+
+/* ---- all of it ---- */
+
+static int64_t
+earliest(int64_t one, int64_t two)
+{
+	if (!one || !two)
+		return one ? one : two;
+	return one < two ? one : two;
+}
+
+/* Does what can be done now, and sets the wake for what can't. */
+static void
+pump(struct outbox *outbox)
+{
+	struct ql_engine *engine = outbox->engine;
+	int64_t now = ql_engine_now(engine);
+	remove_some(outbox, now);
+	if (engine->closing)
+		return; /* what is under way comes to its end, or is delivered by the next start */
+	read_more(outbox, now);
+	int64_t at = deliver_some(outbox, now);
+	if (outbox->delivered && !outbox->removing)
+		at = earliest(at, outbox->remove_at);
+	if (outbox->more && outbox->read_at > now)
+		at = earliest(at, outbox->read_at);
+	ql_wake_set(engine, &outbox->wake, at);
+}
+
+static void
+on_wake(struct wake *wake)
+{
+	pump((struct outbox *)((char *)wake - offsetof(struct outbox, wake)));
+}
+
+int
+ql_outbox_open(struct ql_engine *engine, struct ql_err *e)
+{
+	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
+		if (!engine->config.outlets[kind])
+			continue;
+		struct outbox *outbox = calloc(1, sizeof(*outbox));
+		if (!outbox)
+			return ql_fail(e, QL_E_UNAVAILABLE, "the outbox: out of memory");
+		outbox->engine = engine;
+		outbox->outlet = engine->config.outlets[kind];
+		outbox->kind = (enum ql_outlet_kind)kind;
+		outbox->wake.fn = on_wake;
+		outbox->breaker = (struct ql_breaker){
+			.threshold = QL_ENGINE_OUTLET_FAILURES,
+			.pause_ms = QL_ENGINE_OUTLET_PAUSE_MS,
+			.pause_max_ms = QL_ENGINE_OUTLET_PAUSE_MAX_MS,
+		};
+		outbox->backlog = engine->config.store->facts.backlog[kind];
+		engine->outboxes[kind] = outbox;
+	}
+	return 0;
+}
+
+void
+ql_outbox_start(struct ql_engine *engine)
+{
+	const int64_t *backlog = engine->config.store->facts.backlog;
+	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
+		struct outbox *outbox = engine->outboxes[kind];
+		const char *word = ql_outlet_word((enum ql_outlet_kind)kind);
+		if (backlog[kind])
+			ql_engine_log(engine, "%s: %lld letters wait%s", word,
+				(long long)backlog[kind],
+				outbox ? "" : ", and no such outlet is set up: they are kept");
+		if (!outbox)
+			continue;
+		outbox->more = true;
+		pump(outbox);
+	}
+}
+
+/* A task that Quell adopted under its own id is no evaluation that a storage service has heard of. */
+uint32_t
+ql_outbox_whom(const struct ql_engine *engine, const struct ql_record *record)
+{
+	bool stranger = record->state.adopted && record->task_id;
+	uint32_t outlets = 0;
+	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
+		if (engine->outboxes[kind] && !(stranger && kind == QL_OUTLET_STORAGE))
+			outlets |= 1u << kind;
+	}
+	return outlets;
+}
+
+void
+ql_outbox_settled(struct ql_engine *engine, const struct ql_record *record)
+{
+	uint32_t outlets = ql_outbox_whom(engine, record);
+	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
+		struct outbox *outbox = engine->outboxes[kind];
+		if (!(outlets >> kind & 1))
+			continue;
+		outbox->backlog++;
+		outbox->more = true;
+		if (!engine->closing && !engine->recovery)
+			ql_wake_set(engine, &outbox->wake, ql_engine_now(engine));
+	}
+}
+
+void
+ql_outbox_doubt(struct ql_engine *engine)
+{
+	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
+		struct outbox *outbox = engine->outboxes[kind];
+		if (!outbox || engine->closing)
+			continue;
+		outbox->doubt = outbox->more = true;
+		outbox->read_at = ql_engine_now(engine) + QL_ENGINE_RETRY_MS;
+		ql_wake_set(engine, &outbox->wake, outbox->read_at);
+	}
+}
+
+void
+ql_outbox_stop(struct ql_engine *engine)
+{
+	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
+		struct outbox *outbox = engine->outboxes[kind];
+		if (!outbox)
+			continue;
+		ql_wake_clear(engine, &outbox->wake);
+		pump(outbox);
+	}
+}
+
+size_t
+ql_outbox_health(const struct ql_engine *engine, struct ql_dependency *ret)
+{
+	size_t count = 0;
+	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
+		const struct outbox *outbox = engine->outboxes[kind];
+		if (!outbox)
+			continue;
+		struct ql_dependency *dependency = &ret[count++];
+		ql_breaker_show(&outbox->breaker, dependency);
+		dependency->name = ql_outlet_word(outbox->kind);
+		dependency->backlog = outbox->backlog;
+	}
+	return count;
+}
+
+void
+ql_outbox_free(struct ql_engine *engine)
+{
+	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
+		struct outbox *outbox = engine->outboxes[kind];
+		while (outbox && outbox->parcels)
+			parcel_free(outbox->parcels);
+		free(outbox);
+	}
+}
