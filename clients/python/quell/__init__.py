@@ -1,16 +1,30 @@
 """A client of Quell, which stops work and proves that it stopped; and cancellable Celery tasks."""
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from .aio import AsyncClient
+from .attach import attach, detach
 from .client import Client
-from .errors import (AttemptMismatch, Busy, Conflict, Forbidden, Invalid, NotFound, Problem,
+from .errors import (AttemptMismatch, Busy, Cancelled, Conflict, Forbidden, Invalid, NotFound, Problem,
                      QuellError, Unauthorized, Unavailable, Unreachable)
 from .types import Cancellation, Evaluation, Event, Report, Task, TimelineStep
+
+if TYPE_CHECKING:
+    from .task import CancellableTask
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "AsyncClient", "AttemptMismatch", "Busy", "Cancellation", "Client", "Conflict", "Evaluation",
-    "Event", "Forbidden", "Invalid", "NotFound", "Problem", "QuellError", "Report", "Task",
-    "TimelineStep", "Unauthorized", "Unavailable", "Unreachable",
+    "AsyncClient", "AttemptMismatch", "Busy", "CancellableTask", "Cancellation", "Cancelled", "Client",
+    "Conflict", "Evaluation", "Event", "Forbidden", "Invalid", "NotFound", "Problem", "QuellError",
+    "Report", "Task", "TimelineStep", "Unauthorized", "Unavailable", "Unreachable", "attach", "detach",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs Celery is imported when it is asked for."""
+    if name == "CancellableTask":
+        from .task import CancellableTask
+        return CancellableTask
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -58,6 +58,13 @@ class Unavailable(Problem):
     """503: nothing was done; `retry_after` says in how many seconds to ask again."""
 
 
+class Cancelled(BaseException):
+    """Raised inside of a task that was asked to stop, where it stops. CancellableTask catches it.
+
+    No Exception, so that code which handles its own errors does not take it for one of them.
+    """
+
+
 BY_STATUS = {
     401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 412: AttemptMismatch,
     422: Invalid, 429: Busy, 503: Unavailable,

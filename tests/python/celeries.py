@@ -1,0 +1,107 @@
+"""A redis-server and Celery workers for the tests, each on its own, ended by its pid."""
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+
+from conftest import HERE, PACKAGE, system
+
+PYTHON = "/usr/bin/python3"
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def answers(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1) as asked:
+            asked.sendall(b"PING\r\n")
+            return asked.recv(7) == b"+PONG\r\n"
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def redis_server():
+    """Yields its URL."""
+    with tempfile.TemporaryDirectory(prefix="quell-redis-") as folder:
+        port = free_port()
+        process = subprocess.Popen(
+            ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+             "--dir", folder], stdout=subprocess.DEVNULL, preexec_fn=system.die_with_parent)
+        try:
+            system.eventually(lambda: answers(port), what="redis-server")
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            process.kill()
+            process.wait()
+
+
+def environment(broker, **more):
+    clean = {name: value for name, value in os.environ.items()
+             if not name.startswith(("QUELL_", "CELERY_", "DOCKER_", "STORAGE_"))}
+    return {**clean, "CELERY_BROKER_URL": broker, "CELERY_RESULT_BACKEND": broker,
+            "PYTHONPATH": os.pathsep.join([PACKAGE, HERE]), "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+
+class Worker:
+    """A worker of Debian's Celery."""
+
+    def __init__(self, broker, *flags, app="deployment", node="w", env=None):
+        self.log = []
+        self.process = subprocess.Popen(
+            [PYTHON, "-m", "celery", "-A", app, "worker", "-n", f"{node}@test", "-l", "INFO",
+             "--without-gossip", *flags], env=environment(broker, **(env or {})),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            start_new_session=True)
+        self.ready = threading.Event()
+        threading.Thread(target=self.read, daemon=True).start()
+        if not self.ready.wait(60):
+            self.end()
+            raise AssertionError("the worker did not start:\n" + "\n".join(self.log[-30:]))
+
+    def read(self):
+        for line in self.process.stderr:
+            self.log.append(line.rstrip())
+            if "ready." in line:
+                self.ready.set()
+
+    def end(self):
+        """All of its session: the pool's processes too."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def worker(broker, *flags, **more):
+    made = Worker(broker, *flags, **more)
+    try:
+        yield made
+    except BaseException:
+        print("the worker's log:", *made.log[-60:], sep="\n  ", file=sys.stderr)
+        raise
+    finally:
+        made.end()
+
+
+@contextlib.contextmanager
+def app_of(broker):
+    """deployment.app for this process, speaking to that broker."""
+    os.environ["CELERY_BROKER_URL"] = os.environ["CELERY_RESULT_BACKEND"] = broker
+    sys.modules.pop("deployment", None)
+    import deployment
+    try:
+        yield deployment.app
+    finally:
+        # Results unsubscribe when they are dropped, and their Redis is gone by then.
+        deployment.app.backend.result_consumer.cancel_for = lambda _task_id: None
+        deployment.app.close()
+        sys.modules.pop("deployment", None)
