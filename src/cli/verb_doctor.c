@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +27,15 @@ print_dependencies(const json_t *ready)
 	json_t *dependency;
 	json_object_foreach (json_object_get(ready, "dependencies"), name, dependency) {
 		const char *detail = ql_member_text(dependency, "detail", NULL);
-		ql_detail_line(name, "%s%s%s", ql_member_text(dependency, "state", "?"),
-			detail ? ": " : "", detail ? detail : "");
+		const char *since = ql_member_text(dependency, "since", NULL);
+		char waits[64] = "";
+		json_int_t backlog = json_integer_value(json_object_get(dependency, "backlog"));
+		if (backlog)
+			snprintf(waits, sizeof(waits), "; %lld wait to be told to it",
+				(long long)backlog);
+		ql_detail_line(name, "%s%s%s%s%s%s", ql_member_text(dependency, "state", "?"),
+			since ? " since " : "", since ? since : "", detail ? ": " : "",
+			detail ? detail : "", waits);
 	}
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "daemon/storage.h"
 
 enum type { TEXT, NUMBER, DURATION, SIZE, SWITCH };
 
@@ -109,6 +110,26 @@ read_environment(struct ql_config *config, struct ql_err *e)
 			name[n++] = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
 		const char *value = getenv(name);
 		if (value && set(config, &settings[i], value, "the environment's QUELL_ ", e))
+			return -1;
+	}
+	return 0;
+}
+
+/* Variables that other programs of a deployment read too, so that it names each thing once. */
+static const struct {
+	const char *variable;
+	const char *setting;
+} shared[] = {
+	{"STORAGE_SERVICE_URL", "storage-url"},
+};
+
+static int
+read_shared(struct ql_config *config, struct ql_err *e)
+{
+	for (size_t i = 0; i < sizeof(shared) / sizeof(*shared); i++) {
+		const char *value = getenv(shared[i].variable);
+		const char *name = shared[i].setting;
+		if (value && set(config, find(name, strlen(name)), value, "the environment's ", e))
 			return -1;
 	}
 	return 0;
@@ -222,6 +243,9 @@ check(const struct ql_config *config, struct ql_err *e)
 		check_word("broker", config->broker, brokers, "local", e) ||
 		check_word("runtime", config->runtime, runtimes, "sandbox", e))
 		return -1;
+	if (ql_config_has(config->storage_url) &&
+		ql_storage_check(config->storage_url, config->listen, e))
+		return -1;
 	if (config->workers > 4096)
 		return ql_fail(e, QL_E_USAGE, "--workers takes at most 4096");
 	return 0;
@@ -245,6 +269,8 @@ ql_config_read(
 	const char *path = file_named(given, count);
 	*ret_config = (struct ql_config){0};
 	int status = set_defaults(ret_config, e);
+	if (!status)
+		status = read_shared(ret_config, e);
 	if (!status && path)
 		status = read_file(ret_config, path, e);
 	if (!status)
@@ -258,6 +284,12 @@ ql_config_read(
 	if (status)
 		ql_config_done(ret_config);
 	return status;
+}
+
+bool
+ql_config_has(const char *text)
+{
+	return text && *text;
 }
 
 void

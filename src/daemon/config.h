@@ -1,6 +1,6 @@
 /*
  * Settings of `quell serve`: one const table, setting.def. The flag wins, then QUELL_NAME in the environment
- * then the config file, then the default.
+ * then the config file, then what the environment says to other programs too, then the default.
  */
 #ifndef QL_DAEMON_CONFIG_H
 #define QL_DAEMON_CONFIG_H
@@ -19,6 +19,8 @@ struct ql_config {
 	char *store;
 	char *broker;
 	char *runtime;
+	char *storage_url; /* NULL = none; so is the next one */
+	char *storage_key_file;
 	char *auth;
 	int64_t workers;
 	int64_t max_queued;
@@ -35,5 +37,8 @@ extern const struct ql_option ql_config_options[];
 int ql_config_read(
 	const struct ql_given *given, size_t count, struct ql_config *ret_config, struct ql_err *e);
 void ql_config_done(struct ql_config *config);
+
+/* Is it set? An empty one takes back what a weaker source said. */
+bool ql_config_has(const char *text);
 
 #endif

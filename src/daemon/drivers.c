@@ -5,6 +5,8 @@
 
 #include "base/str.h"
 #include "daemon/rundir.h"
+#include "daemon/storage.h"
+#include "outlet/storage.h"
 
 int
 ql_drivers_store(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
@@ -49,4 +51,23 @@ ql_drivers_runtime(uv_loop_t *loop, const struct ql_config *config, const struct
 		.uid_base = geteuid() ? 0 : config->uid_base,
 	};
 	return ql_runtime_sandbox_open(loop, &sandbox, ret_runtime, e);
+}
+
+int
+ql_drivers_storage(uv_loop_t *loop, const struct ql_config *config, struct ql_outlet **ret_outlet,
+	struct ql_err *e)
+{
+	char key[QL_STORAGE_KEY_MAX];
+	struct ql_storage_config storage = {.url = config->storage_url};
+	*ret_outlet = NULL;
+	if (!ql_config_has(config->storage_url))
+		return 0;
+	if (ql_config_has(config->storage_key_file)) {
+		if (ql_storage_key(config->storage_key_file, key, e))
+			return -1;
+		storage.key = key;
+	}
+	int status = ql_outlet_storage_open(loop, &storage, ret_outlet, e);
+	explicit_bzero(key, sizeof(key));
+	return status;
 }

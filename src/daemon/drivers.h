@@ -4,6 +4,7 @@
 
 #include "daemon/config.h"
 #include "daemon/data.h"
+#include "outlet/outlet.h"
 #include "runtime/runtime.h"
 #include "store/store.h"
 
@@ -13,5 +14,9 @@ int ql_drivers_store(uv_loop_t *loop, const struct ql_config *config, const stru
 /* NULL with workers = 0. */
 int ql_drivers_runtime(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
 	struct ql_runtime **ret_runtime, struct ql_err *e);
+
+/* NULL where no storage service is named. */
+int ql_drivers_storage(uv_loop_t *loop, const struct ql_config *config,
+	struct ql_outlet **ret_outlet, struct ql_err *e);
 
 #endif

@@ -27,6 +27,7 @@ struct daemon {
 	uv_loop_t loop;
 	struct ql_store *store;
 	struct ql_runtime *runtime;
+	struct ql_outlet *storage;
 	struct ql_engine *engine;
 	struct ql_auth auth;
 	struct ql_server *server;
@@ -62,6 +63,7 @@ open_engine(struct daemon *daemon, struct ql_err *e)
 		.loop = &daemon->loop,
 		.store = daemon->store,
 		.runtime = daemon->runtime,
+		.outlets = {[QL_OUTLET_STORAGE] = daemon->storage},
 		.data_dir = daemon->data.dir,
 		.workers = daemon->runtime ? (int32_t)daemon->config.workers : 0,
 		.max_queued = daemon->config.max_queued,
@@ -179,6 +181,8 @@ announce(void *arg)
 		ql_logf("%d workers; languages: %s", health.slots, names.len ? names.data : "none");
 	else
 		ql_log("no workers: evaluations are queued and none is run");
+	if (daemon->storage)
+		ql_logf("storage service: %s", daemon->config.storage_url);
 	if (!strcmp(daemon->config.auth, "none"))
 		ql_log("no keys are asked for: whoever reaches this address may do anything");
 	else
@@ -194,6 +198,7 @@ open_all(struct daemon *daemon, struct ql_err *e)
 			&daemon->loop, &daemon->config, &daemon->data, &daemon->store, e) ||
 		ql_drivers_runtime(
 			&daemon->loop, &daemon->config, &daemon->data, &daemon->runtime, e) ||
+		ql_drivers_storage(&daemon->loop, &daemon->config, &daemon->storage, e) ||
 		open_engine(daemon, e) || open_auth(daemon, e))
 		return -1;
 	return open_server(daemon, e);

@@ -41,7 +41,7 @@ leave(struct ql_fetch *fetch, struct ql_fetch_request *request)
 {
 	ql_heap_remove(&fetch->deadlines, &request->due);
 	if (request->transfer) {
-		ql_transfer_drop(request->transfer);
+		ql_fetch_transfer_drop(request->transfer);
 		DL_DELETE(fetch->running, request);
 		fetch->running_count--;
 	} else {
@@ -75,7 +75,7 @@ start_waiting(struct ql_fetch *fetch)
 {
 	while (fetch->waiting && fetch->running_count < fetch->connections && !fetch->closing) {
 		struct ql_fetch_request *request = fetch->waiting;
-		if (ql_transfer_start(fetch, request)) {
+		if (ql_fetch_transfer_start(fetch, request)) {
 			end(fetch, request, -1);
 			continue;
 		}
@@ -110,7 +110,7 @@ take_ended(struct ql_fetch *fetch)
 		CURLcode code = message->data.result;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
 		if (transfer->request) /* else it is swept next */
-			end(fetch, transfer->request, ql_transfer_judge(transfer, code));
+			end(fetch, transfer->request, ql_fetch_transfer_judge(transfer, code));
 	}
 }
 
@@ -118,7 +118,7 @@ void
 ql_fetch_settle(struct ql_fetch *fetch)
 {
 	take_ended(fetch);
-	ql_transfer_sweep(fetch);
+	ql_fetch_transfer_sweep(fetch);
 	start_waiting(fetch);
 }
 

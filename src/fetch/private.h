@@ -44,16 +44,16 @@ struct ql_fetch {
 /* ---- transfer.c: one request as curl knows it ---- */
 
 /* Hands the request to curl; -1 fills its err. */
-int ql_transfer_start(struct ql_fetch *fetch, struct ql_fetch_request *request);
+int ql_fetch_transfer_start(struct ql_fetch *fetch, struct ql_fetch_request *request);
 
 /* The request is the caller's again at once. */
-void ql_transfer_drop(struct ql_transfer *transfer);
+void ql_fetch_transfer_drop(struct ql_transfer *transfer);
 
 /* What was let go of from within curl. */
-void ql_transfer_sweep(struct ql_fetch *fetch);
+void ql_fetch_transfer_sweep(struct ql_fetch *fetch);
 
 /* What curl's word means for the request: 0, or -1 and its err. */
-int ql_transfer_judge(struct ql_transfer *transfer, CURLcode code);
+int ql_fetch_transfer_judge(struct ql_transfer *transfer, CURLcode code);
 
 /* ---- socket.c: curl's sockets and its timer on the loop ---- */
 

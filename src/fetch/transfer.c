@@ -154,7 +154,7 @@ set_up(const struct ql_fetch *fetch, const struct ql_fetch_request *request,
 }
 
 int
-ql_transfer_start(struct ql_fetch *fetch, struct ql_fetch_request *request)
+ql_fetch_transfer_start(struct ql_fetch *fetch, struct ql_fetch_request *request)
 {
 	struct ql_transfer *transfer = calloc(1, sizeof(*transfer));
 	if (!transfer || set_up(fetch, request, transfer)) {
@@ -178,7 +178,7 @@ let_go(struct ql_transfer *transfer)
 }
 
 void
-ql_transfer_drop(struct ql_transfer *transfer)
+ql_fetch_transfer_drop(struct ql_transfer *transfer)
 {
 	struct ql_fetch *fetch = transfer->fetch;
 	transfer->request->transfer = NULL;
@@ -192,7 +192,7 @@ ql_transfer_drop(struct ql_transfer *transfer)
 }
 
 void
-ql_transfer_sweep(struct ql_fetch *fetch)
+ql_fetch_transfer_sweep(struct ql_fetch *fetch)
 {
 	while (fetch->dropped) {
 		struct ql_transfer *transfer = fetch->dropped;
@@ -202,7 +202,7 @@ ql_transfer_sweep(struct ql_fetch *fetch)
 }
 
 int
-ql_transfer_judge(struct ql_transfer *transfer, CURLcode code)
+ql_fetch_transfer_judge(struct ql_transfer *transfer, CURLcode code)
 {
 	struct ql_fetch_request *request = transfer->request;
 	const char *why = transfer->text[0] ? transfer->text : curl_easy_strerror(code);

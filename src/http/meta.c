@@ -10,12 +10,35 @@ ql_serve_healthz(struct ql_request *req)
 	ql_reply_response(req, MHD_HTTP_OK, req->server->healthy);
 }
 
+/* What the server can't do without. */
 static void
-put_dependency(struct ql_json *json, const char *name, const char *what, const char *away)
+put_part(struct ql_json *json, const char *name, const char *what, const char *away)
 {
 	ql_json_open(json, name, '{');
 	ql_json_text(json, "state", away ? "away" : "ok");
 	ql_json_text(json, "detail", away ? away : what);
+	ql_json_null(json, "since");
+	ql_json_null(json, "backlog");
+	ql_json_close(json, '}');
+}
+
+/* What is told later while it is away. */
+static void
+put_dependency(struct ql_json *json, const struct ql_dependency *dependency)
+{
+	static const char *const states[] = {
+		[QL_BREAKER_CLOSED] = "ok",
+		[QL_BREAKER_OPEN] = "away",
+		[QL_BREAKER_HALF_OPEN] = "probing",
+	};
+	ql_json_open(json, dependency->name, '{');
+	ql_json_text(json, "state", states[dependency->state]);
+	ql_json_text(json, "detail", dependency->detail[0] ? dependency->detail : NULL);
+	ql_json_time(json, "since", dependency->since);
+	if (dependency->backlog < 0)
+		ql_json_null(json, "backlog");
+	else
+		ql_json_int(json, "backlog", dependency->backlog);
 	ql_json_close(json, '}');
 }
 
@@ -30,12 +53,14 @@ ql_serve_readyz(struct ql_request *req)
 	ql_json_open(&json, NULL, '{');
 	ql_json_text(&json, "status", ready ? "ready" : health.ready ? "unavailable" : "starting");
 	ql_json_open(&json, "dependencies", '{');
-	put_dependency(&json, "store", NULL, health.store_ok ? NULL : health.store_error);
+	put_part(&json, "store", NULL, health.store_ok ? NULL : health.store_error);
 	if (health.runtime_name) {
 		snprintf(runtime, sizeof(runtime), "%s: %s", health.runtime_name,
 			health.runtime_limits ? health.runtime_limits : "");
-		put_dependency(&json, "runtime", runtime, NULL);
+		put_part(&json, "runtime", runtime, NULL);
 	}
+	for (size_t i = 0; i < health.dependency_count; i++)
+		put_dependency(&json, &health.dependencies[i]);
 	ql_json_close(&json, '}');
 	ql_json_close(&json, '}');
 	ql_reply_json(req, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, &json);

@@ -364,6 +364,20 @@ def test_doctor_finds_nothing_wrong(quell, server):
     assert re.search(r"^key +the key of --key, accepted$", said, re.M)
 
 
+def test_doctor_shows_what_waits(quell, server):
+    server.on("GET /healthz", {"status": "ok"})
+    server.on("GET /readyz", {"status": "ready", "dependencies": {
+        "storage": {"state": "away", "detail": "connection refused", "backlog": 12,
+                    "since": "2026-01-02T03:04:05.678Z"},
+        "results": {"state": "ok", "detail": None, "backlog": 0, "since": None}}})
+    server.on("GET /api/evaluations?limit=1", page())
+    status, said, _ = quell("doctor", "--key", "secret")
+    assert status == 0
+    assert re.search(r"^storage +away since 2026-01-02T03:04:05\.678Z: connection refused; "
+                     r"12 wait to be told to it$", said, re.M)
+    assert re.search(r"^results +ok$", said, re.M)
+
+
 def test_doctor_says_which_dependency_is_away(quell, server):
     server.on("GET /healthz", {"status": "ok"})
     server.on("GET /readyz", Answer(503, {"status": "unavailable", "dependencies": {

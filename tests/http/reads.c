@@ -290,6 +290,32 @@ test_readiness(void **state)
 	answer_done(&answer);
 }
 
+static void
+lose_storage(struct world *world, void *arg)
+{
+	(void)arg;
+	world->engine->health.dependencies[0] = (struct ql_dependency){.name = "storage",
+		.state = QL_BREAKER_OPEN,
+		.since = 1700000000000,
+		.backlog = 12,
+		.detail = "connection refused"};
+	world->engine->health.dependency_count = 1;
+}
+
+/* What is told later keeps nobody from working now. */
+static void
+test_ready_without_a_storage_service(void **state)
+{
+	struct world *world = *state;
+	world_call(world, lose_storage, NULL);
+	struct answer answer = ask(world, NULL, "GET", "/readyz", NULL, NULL);
+	assert_int_equal(answer.status, 200);
+	assert_non_null(strstr(answer.body,
+		"\"storage\":{\"state\":\"away\",\"detail\":\"connection refused\","
+		"\"since\":\"2023-11-14T22:13:20.000Z\",\"backlog\":12}"));
+	answer_done(&answer);
+}
+
 int
 main(void)
 {
@@ -305,6 +331,7 @@ main(void)
 		WORLD_TEST(test_cancelled_is_a_request),
 		WORLD_TEST(test_a_long_error_is_cut_for_a_reason),
 		WORLD_TEST(test_readiness),
+		WORLD_TEST(test_ready_without_a_storage_service),
 	};
 	return cmocka_run_group_tests_name("reads", tests, NULL, NULL);
 }
