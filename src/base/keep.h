@@ -7,7 +7,11 @@
 #ifndef QL_BASE_KEEP_H
 #define QL_BASE_KEEP_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "base/err.h"
 
 #define QL_KEEP_OUTPUT "output"
 #define QL_KEEP_INDEX "index"
@@ -18,5 +22,23 @@ struct ql_keep_span {
 	uint32_t len;
 	uint32_t stream; /* 1 = stdout, 2 = stderr */
 };
+
+/* The writer of output and index: up to a bound, or until the disk takes no more. */
+struct ql_keep {
+	int output; /* owned, as is index; -1 = not open */
+	int index;
+	int64_t bytes; /* kept so far */
+	int64_t spans;
+	int64_t max;
+	bool truncated; /* something is missing at the end */
+};
+
+/* Makes both files in that folder, empty. */
+int ql_keep_open(struct ql_keep *keep, int folder, int64_t max, struct ql_err *e);
+
+/* Blocks as writing a file does. What isn't kept is counted as truncated. */
+void ql_keep_add(struct ql_keep *keep, uint32_t stream, const char *data, size_t len);
+
+void ql_keep_close(struct ql_keep *keep);
 
 #endif

@@ -47,6 +47,7 @@ struct ql_containers_op {
 	struct ql_err err;
 	struct ql_container *found; /* FIND, KILL: freed by the driver after done */
 	size_t count;
+	int32_t unasked; /* KILL: bits 1 << enum ql_check of what could not be asked of one of them */
 	int64_t output_bytes; /* SALVAGE */
 	bool output_truncated;
 	struct ql_ticket ticket;

@@ -55,8 +55,10 @@ answer_by_desk(struct ql_desk *desk, struct ql_ticket *ticket)
 {
 	if (ticket->done == done_op && desk->dropped)
 		desk->dropped(desk, OWNER(ticket, struct ql_runtime_op, ticket));
-	if (ticket->done == done_list && desk->dropped_list)
+	else if (ticket->done == done_list && desk->dropped_list)
 		desk->dropped_list(desk, OWNER(ticket, struct ql_runtime_list, ticket));
+	else if (desk->dropped_ticket)
+		desk->dropped_ticket(desk, ticket);
 	answer(desk, ticket, -1);
 }
 
@@ -114,6 +116,15 @@ ql_desk_take_list(struct ql_desk *desk, struct ql_runtime_list *op)
 	return take(desk, &op->ticket, QL_RUNTIME_LIST_MS);
 }
 
+int
+ql_desk_take_ticket(struct ql_desk *desk, struct ql_ticket *ticket, struct ql_err *err,
+	void (*done)(struct ql_ticket *ticket), int64_t timeout_ms)
+{
+	*err = (struct ql_err){0};
+	*ticket = (struct ql_ticket){.done = done, .err = err};
+	return take(desk, ticket, timeout_ms);
+}
+
 void
 ql_desk_answer(struct ql_desk *desk, struct ql_runtime_op *op, int status)
 {
@@ -124,6 +135,12 @@ void
 ql_desk_answer_list(struct ql_desk *desk, struct ql_runtime_list *op, int status)
 {
 	answer(desk, &op->ticket, status);
+}
+
+void
+ql_desk_answer_ticket(struct ql_desk *desk, struct ql_ticket *ticket, int status)
+{
+	answer(desk, ticket, status);
 }
 
 void

@@ -47,6 +47,7 @@ struct ql_desk {
 	/* The driver's: the desk answers it (deadline, close): drop what points to it. */
 	void (*dropped)(struct ql_desk *desk, struct ql_runtime_op *op);
 	void (*dropped_list)(struct ql_desk *desk, struct ql_runtime_list *op);
+	void (*dropped_ticket)(struct ql_desk *desk, struct ql_ticket *ticket);
 	/* The driver's: all of this run was told. Here, and nowhere else, may it be freed. */
 	void (*told)(struct ql_desk *desk, struct ql_news *news);
 
@@ -54,7 +55,7 @@ struct ql_desk {
 	void *closed_arg;
 };
 
-/* sink is read at each sighting. The three callbacks may be NULL. */
+/* sink is read at each sighting; NULL where nothing is told. The callbacks may be NULL. */
 int ql_desk_init(struct ql_desk *desk, uv_loop_t *loop, const struct ql_runtime_sink *sink,
 	struct ql_err *e);
 
@@ -64,10 +65,14 @@ int ql_desk_init(struct ql_desk *desk, uv_loop_t *loop, const struct ql_runtime_
  */
 int ql_desk_take(struct ql_desk *desk, struct ql_runtime_op *op);
 int ql_desk_take_list(struct ql_desk *desk, struct ql_runtime_list *op);
+/* For operations of other kinds: done is called with the ticket, which says what it is of. */
+int ql_desk_take_ticket(struct ql_desk *desk, struct ql_ticket *ticket, struct ql_err *err,
+	void (*done)(struct ql_ticket *ticket), int64_t timeout_ms);
 
 /* With -1 the operation's err is filled already. One that was answered before stays as it is. */
 void ql_desk_answer(struct ql_desk *desk, struct ql_runtime_op *op, int status);
 void ql_desk_answer_list(struct ql_desk *desk, struct ql_runtime_list *op, int status);
+void ql_desk_answer_ticket(struct ql_desk *desk, struct ql_ticket *ticket, int status);
 
 /* Sightings of that kind, with news->facts as they are when it is told. */
 void ql_desk_tell(struct ql_desk *desk, struct ql_news *news, enum ql_event_kind kind);
