@@ -3,6 +3,9 @@
  * answers are released after it. If it fails, every evaluation in it and in the gathering batch
  * goes back to what the store has, requests are refused, sightings are kept and fed again.
  *
+ * A commit costs the same for one change as for many. So what nobody waits for begins none: it goes with
+ * the next one that is begun, or by itself after a moment.
+ *
  * What the store has is not what was durable before: a commit can be answered as failed and have
  * become durable all the same. So each of them is stale until it was read again.
  */
@@ -19,10 +22,27 @@ ql_batch_full(const struct ql_engine *engine, size_t more)
 	return count + more > QL_ENGINE_GATHER_MAX;
 }
 
-bool
-ql_batch_under_way(const struct ql_engine *engine)
+void
+ql_batch_hasten(struct ql_engine *engine)
 {
-	return engine->in_flight || (engine->gathering && engine->gathering->op.changes);
+	if (engine->gathering)
+		engine->gathering->soon = true;
+	ql_turn_soon(engine);
+}
+
+static bool
+gathers(const struct ql_engine *engine)
+{
+	return engine->gathering && engine->gathering->op.changes;
+}
+
+bool
+ql_batch_under_way(struct ql_engine *engine)
+{
+	if (!gathers(engine))
+		return engine->in_flight;
+	ql_batch_hasten(engine);
+	return true;
 }
 
 static struct batch *
@@ -49,8 +69,8 @@ append_changes(struct batch *batch, struct decided *decided, struct ql_change *c
 	}
 }
 
-struct decided *
-ql_batch_add(struct ql_engine *engine, struct ql_change *changes)
+static struct decided *
+add(struct ql_engine *engine, struct ql_change *changes, bool soon)
 {
 	ql_turn_soon(engine);
 	if (!engine->gathering)
@@ -64,15 +84,22 @@ ql_batch_add(struct ql_engine *engine, struct ql_change *changes)
 	else
 		batch->first = decided;
 	batch->last = decided;
+	batch->soon |= soon;
 	if (changes)
 		append_changes(batch, decided, changes);
 	return decided;
 }
 
 struct decided *
-ql_batch_add_to(struct ql_live *live, struct ql_change *changes)
+ql_batch_add(struct ql_engine *engine, struct ql_change *changes)
 {
-	struct decided *decided = ql_batch_add(live->engine, changes);
+	return add(engine, changes, true);
+}
+
+struct decided *
+ql_batch_add_to(struct ql_live *live, struct ql_change *changes, bool soon)
+{
+	struct decided *decided = add(live->engine, changes, soon);
 	if (!decided)
 		return NULL;
 	decided->live = live;
@@ -125,6 +152,14 @@ looks_the_same(const struct ql_state *was, const struct ql_state *is)
 	shown.salvage_until = is->salvage_until;
 	memcpy(shown.runs, is->runs, sizeof(shown.runs));
 	return !memcmp(&shown, is, sizeof(shown));
+}
+
+bool
+ql_batch_is_quiet(const struct ql_state *was, const struct ql_decision *decision)
+{
+	const struct ql_state *is = &decision->next;
+	return !decision->act_count && looks_the_same(was, is) &&
+	       ql_state_slots(was) == ql_state_slots(is);
 }
 
 void
@@ -333,7 +368,7 @@ commit_done(struct ql_engine *engine, struct batch *batch)
 	if (again)
 		ql_engine_log(engine, "store: commits again");
 	engine->store_ok = true;
-	if (ql_batch_under_way(engine)) /* the store goes on while the answers go out */
+	if (gathers(engine)) /* the store goes on while the answers go out */
 		ql_batch_flush(engine);
 	batch_end(engine, batch, NULL);
 	if (again || engine->overdue_more)
@@ -358,12 +393,31 @@ on_commit(struct ql_store_commit *op, int status)
 	ql_engine_op_end(engine);
 }
 
+static void
+on_quiet(struct wake *wake)
+{
+	ql_batch_hasten((struct ql_engine *)((char *)wake - offsetof(struct ql_engine, quiet)));
+}
+
+static void
+wait_for_others(struct ql_engine *engine)
+{
+	engine->quiet.fn = on_quiet;
+	if (!engine->quiet.node.slot)
+		ql_wake_set(engine, &engine->quiet, ql_engine_now(engine) + QL_ENGINE_QUIET_MS);
+}
+
 void
 ql_batch_flush(struct ql_engine *engine)
 {
 	struct batch *batch = engine->gathering;
 	if (!batch || engine->in_flight)
 		return;
+	if (!batch->soon && !engine->closing) {
+		wait_for_others(engine);
+		return;
+	}
+	ql_wake_clear(engine, &engine->quiet);
 	engine->gathering = NULL;
 	if (!batch->op.changes && !batch->probe) {
 		batch_end(engine, batch, NULL);

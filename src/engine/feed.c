@@ -155,8 +155,10 @@ ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
 	ql_step(&live->record.state, &engine->config.policy, &feeding->event, ret);
 	if (!ql_verdict_makes_row(ret->verdict))
 		return ret->verdict;
+	bool soon = feeding->done || live->rests || !feeding->sighting || feeding->sighting->text ||
+		    !ql_batch_is_quiet(&live->record.state, ret);
 	struct ql_change *change = change_of(live, feeding, ret);
-	struct decided *decided = change ? ql_batch_add_to(live, change) : NULL;
+	struct decided *decided = change ? ql_batch_add_to(live, change, soon) : NULL;
 	if (!decided) {
 		ql_changes_free(change);
 		ql_engine_log(
@@ -180,7 +182,7 @@ int
 ql_feed_after(struct ql_live *live, void (*done)(struct decided *decided, const struct ql_err *err),
 	void *arg, struct ql_err *e)
 {
-	struct decided *decided = ql_batch_add_to(live, NULL);
+	struct decided *decided = ql_batch_add_to(live, NULL, true);
 	if (!decided)
 		return ql_fail(e, QL_E_UNAVAILABLE, "out of memory: try again later");
 	decided->done = done;

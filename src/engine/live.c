@@ -143,7 +143,8 @@ bool
 ql_live_ends(const struct ql_live *live)
 {
 	const struct ql_state *state = &live->record.state;
-	return ql_status_settled((enum ql_status)state->status) && ql_state_live(state);
+	return ql_status_settled((enum ql_status)state->status) &&
+	       (ql_state_live(state) || live->uncommitted);
 }
 
 /* ready is called when it rests; the evaluation stays in memory until then. */
@@ -152,6 +153,7 @@ ql_live_rest(struct ql_live *live, struct want *want)
 {
 	live->pins++;
 	DL_APPEND(live->rests, want);
+	ql_batch_hasten(live->engine);
 }
 
 void

@@ -28,6 +28,7 @@
 #define QL_ENGINE_LOAD_MAX 64 /* evaluations that one read brings into memory */
 #define QL_ENGINE_ACT_MS 5000 /* an act's deadline */
 #define QL_ENGINE_REST_MS 3000 /* a resume or delete waits for the end of the last run */
+#define QL_ENGINE_QUIET_MS 20 /* what nobody waits for is committed after this, or with others */
 #define QL_ENGINE_RETRY_MS 1000 /* after a failed commit, read or claim */
 #define QL_ENGINE_GIVE_UP_MS 10000 /* of failing commits, when runs are stopped for a shutdown */
 #define QL_ENGINE_SWEEP_MS 60000 /* between two looks for what is old */
@@ -135,6 +136,7 @@ struct batch {
 	struct decided *first, *last;
 	struct ql_change *last_change;
 	size_t count;
+	bool soon; /* somebody waits for it */
 	bool probe; /* submitted although it is empty, to see whether the store works again */
 };
 
@@ -152,6 +154,7 @@ struct ql_engine {
 	struct batch *gathering; /* decided, not yet submitted */
 	struct batch *in_flight; /* with the store */
 	size_t kept_count;
+	struct wake quiet; /* ends the wait of a batch for which nobody waits */
 	struct wake retry; /* after a failed commit */
 	bool store_ok; /* the last commit succeeded */
 	int64_t failing_since;
@@ -218,7 +221,7 @@ void ql_live_reload(struct ql_live *live);
 void ql_live_loaded(struct ql_live *live, struct ql_record *record, const struct ql_err *err);
 void ql_live_free(struct ql_live *live);
 bool ql_live_owned(const struct ql_live *live, const struct ql_caller *caller);
-/* Settled, and the last of its runs is not over yet: it rests in a moment. */
+/* Settled, and the last of its runs is not over yet, or not durably: it rests in a moment. */
 bool ql_live_ends(const struct ql_live *live);
 void ql_live_rest(struct ql_live *live, struct want *want);
 void ql_live_unrest(struct ql_live *live, struct want *want);
@@ -260,10 +263,17 @@ bool ql_settles(const struct ql_state *was, const struct ql_state *is);
 /* batch.c */
 /* Takes the list of changes, which may be NULL; NULL when out of memory (it stays the caller's). */
 struct decided *ql_batch_add(struct ql_engine *engine, struct ql_change *changes);
-/* The same for a change that belongs to an evaluation in memory, which is held until done. */
-struct decided *ql_batch_add_to(struct ql_live *live, struct ql_change *changes);
+/*
+ * The same for a change that belongs to an evaluation in memory, which is held until done. Without
+ * `soon` it may wait for QL_ENGINE_QUIET_MS.
+ */
+struct decided *ql_batch_add_to(struct ql_live *live, struct ql_change *changes, bool soon);
+/* It does nothing outside and shows nothing: that it is durable makes a difference to nobody. */
+bool ql_batch_is_quiet(const struct ql_state *was, const struct ql_decision *decision);
 bool ql_batch_full(const struct ql_engine *engine, size_t more);
-bool ql_batch_under_way(const struct ql_engine *engine); /* a commit will be answered */
+/* A commit will be answered, soon: it is under way then if it was only gathering. */
+bool ql_batch_under_way(struct ql_engine *engine);
+void ql_batch_hasten(struct ql_engine *engine);
 void ql_batch_flush(struct ql_engine *engine);
 /* Reads again what is stale, and looks whether the store works again. */
 void ql_batch_retry(struct ql_engine *engine, int64_t in_ms);

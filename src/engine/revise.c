@@ -96,7 +96,7 @@ report(struct revision *revision, struct ql_live *live)
 	struct ql_change *change = ql_change_new(QL_CHANGE_REPORT);
 	struct decided *decided = NULL;
 	if (change && (change->report = ql_str_dup(revision->report->report)))
-		decided = ql_batch_add_to(live, change);
+		decided = ql_batch_add_to(live, change, true);
 	if (!decided) {
 		ql_changes_free(change);
 		ql_fail(&revision->err, QL_E_UNAVAILABLE, "out of memory: try again later");

@@ -78,7 +78,7 @@ refuse(struct stopping *stopping, struct ql_live *live)
 	struct ql_change *change = ql_change_new(QL_CHANGE_REFUSAL);
 	struct decided *decided = NULL;
 	if (change)
-		decided = live ? ql_batch_add_to(live, change) : ql_batch_add(engine, change);
+		decided = live ? ql_batch_add_to(live, change, true) : ql_batch_add(engine, change);
 	if (!decided) {
 		ql_changes_free(change);
 		finish_later(stopping);

@@ -64,7 +64,7 @@ ql_forget(struct ql_live *live, void (*done)(struct decided *decided, const stru
 	if (live->uncommitted)
 		return ql_fail(e, QL_E_CONFLICT, "%s is being changed: try again", eval_id);
 	struct ql_change *change = ql_change_new(QL_CHANGE_FORGET);
-	struct decided *decided = change ? ql_batch_add_to(live, change) : NULL;
+	struct decided *decided = change ? ql_batch_add_to(live, change, true) : NULL;
 	if (!decided) {
 		ql_changes_free(change);
 		return ql_fail(e, QL_E_UNAVAILABLE, "out of memory: try again later");

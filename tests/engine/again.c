@@ -110,6 +110,36 @@ delete_leaves_nothing_but_the_id(void **state)
 	kit_close(&kit);
 }
 
+/*
+ * That it is seen to run, and that its record was dropped, makes a difference to nobody: it goes with what
+ * comes after, or by itself in the end. On a busy machine more than that may come at once.
+ */
+static void
+what_nobody_waits_for_begins_no_commit(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	int few = 0;
+	open_world(&kit);
+	run(&kit, "stays", "\"after=never\"");
+	while (kit_state(&kit, "stays")->runs[0].phase != QL_PHASE_RUNNING)
+		kit_turn(&kit);
+	for (int i = 0; i < 20; i++) {
+		char eval_id[16];
+		int before = kit.book.commits;
+		snprintf(eval_id, sizeof(eval_id), "e%d", i);
+		run(&kit, eval_id, "\"after=3\"");
+		kit_until_status(&kit, eval_id, QL_STATUS_SUCCEEDED);
+		while (kit_health(&kit).live > 1)
+			kit_turn(&kit);
+		/* submitted, claimed, released, ended, salvaged, dropped */
+		few += kit.book.commits - before <= 6;
+	}
+	assert_true(few > 10);
+	ask_stop(&kit, "stays", &by_kill, NULL, NULL);
+	kit_close(&kit);
+}
+
 struct revising {
 	struct ql_revise op;
 	bool answered;
@@ -369,6 +399,7 @@ main(void)
 		cmocka_unit_test(restore_queues_again),
 		cmocka_unit_test(resume_goes_on_from_the_checkpoint),
 		cmocka_unit_test(delete_leaves_nothing_but_the_id),
+		cmocka_unit_test(what_nobody_waits_for_begins_no_commit),
 		cmocka_unit_test(right_after_the_settlement),
 		cmocka_unit_test(delete_and_stop_at_once),
 		cmocka_unit_test(report_is_a_hint),
