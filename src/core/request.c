@@ -48,6 +48,7 @@ ql_hear_adopt(struct ql_move *move)
 	next->adopted = 1;
 	ql_move_attempt(move);
 	next->enqueued_at = event->now;
+	next->absent_at = event->absent_at;
 	next->ahead_until = event->ahead_ms ? event->now + event->ahead_ms : 0;
 	ql_what(move, "queued as attempt 1");
 	return QL_VERDICT_DONE;

@@ -40,6 +40,7 @@ struct ql_event {
 	int64_t grace_ms; /* SUBMIT, ADOPT; CANCEL: -1 = the evaluation's own */
 	int64_t timeout_ms; /* SUBMIT */
 	int64_t queue_ttl_ms; /* SUBMIT: 0 = none */
+	int64_t absent_at; /* ADOPT: when a look at it ended in «nowhere», a short while ago; 0 = never */
 	int64_t ahead_ms; /* ADOPT: how long an id not yet seen keeps its tombstone; 0 = not at all */
 	int32_t slot; /* CLAIM */
 

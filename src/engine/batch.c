@@ -191,6 +191,7 @@ apply_state(struct ql_live *live, struct ql_change *change, bool stopping)
 	take_text(&live->record.actor, &record->actor);
 	take_text(&live->record.reason, &record->reason);
 	live->durable = record->state;
+	ql_tomb_follow(live);
 	struct ql_record shown = live->record;
 	shown.state = live->durable;
 	ql_batch_changed(live->engine, &was, &shown, stopping);
@@ -276,7 +277,8 @@ decides(const struct decided *decided)
 {
 	const struct ql_change *change = decided->changes;
 	return decided->live && change &&
-	       (change->kind == QL_CHANGE_STATE || change->kind == QL_CHANGE_FORGET);
+	       (change->kind == QL_CHANGE_NEW || change->kind == QL_CHANGE_STATE ||
+		       change->kind == QL_CHANGE_FORGET || change->kind == QL_CHANGE_DISOWN);
 }
 
 /* Of the whole batch before any answer goes out: an answer may bring the next request. */

@@ -54,9 +54,11 @@ ql_engine_new(
 	engine->store_ok = true;
 	engine->queued = config->store->facts.queued;
 	engine->may_wait = true;
+	struct ql_runtime_sink sink = {.sighted = on_sighted, .arg = engine};
 	if (config->runtime)
-		config->runtime->sink =
-			(struct ql_runtime_sink){.sighted = on_sighted, .arg = engine};
+		config->runtime->sink = sink;
+	if (config->broker)
+		config->broker->sink = sink;
 	if (ql_outbox_open(engine, e)) {
 		ql_engine_free(engine);
 		return -1;
@@ -157,6 +159,11 @@ close_parts(struct ql_engine *engine)
 		engine->closings++;
 		runtime->ops->close(runtime, on_part_closed, engine);
 	}
+	struct ql_broker *broker = engine->config.broker;
+	if (broker) {
+		engine->closings++;
+		broker->ops->close(broker, on_part_closed, engine);
+	}
 	on_part_closed(engine);
 }
 
@@ -235,6 +242,13 @@ ql_engine_free(struct ql_engine *engine)
 }
 
 void
+ql_engine_locate(struct ql_engine *engine, struct ql_locate *op)
+{
+	struct ql_broker *broker = engine->config.broker;
+	broker->ops->locate(broker, op);
+}
+
+void
 ql_engine_health(const struct ql_engine *engine, struct ql_health *ret_health)
 {
 	struct ql_runtime *runtime = engine->config.runtime;
@@ -250,4 +264,9 @@ ql_engine_health(const struct ql_engine *engine, struct ql_health *ret_health)
 		.slots = engine->config.workers,
 	};
 	ret_health->dependency_count = ql_outbox_health(engine, ret_health->dependencies);
+	struct ql_broker *broker = engine->config.broker;
+	if (broker)
+		ret_health->dependency_count += broker->ops->health(broker,
+			ret_health->dependencies + ret_health->dependency_count,
+			QL_HEALTH_DEPENDENCIES - ret_health->dependency_count);
 }

@@ -19,6 +19,7 @@
 #include "base/breaker.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "broker/broker.h"
 #include "core/record.h"
 #include "core/step.h"
 #include "outlet/outlet.h"
@@ -31,9 +32,12 @@ struct ql_engine_config {
 	uv_loop_t *loop;
 	struct ql_store *store; /* borrowed */
 	struct ql_runtime *runtime; /* closed with the engine; NULL with workers = 0 */
+	/* Closed with the engine. NULL: the queue is the store's; else policy.remote_broker holds. */
+	struct ql_broker *broker;
 	/* Told of each settled attempt; closed with the engine. NULL where there is none. */
 	struct ql_outlet *outlets[QL_OUTLET_COUNT];
 	struct ql_clock clock;
+	const char *task_id; /* the template of task ids, or NULL for the usual one */
 	const char *data_dir; /* outputs and checkpoints live below it */
 	int32_t workers; /* evaluations that run at once; 0 runs none */
 	int64_t max_queued;
@@ -92,6 +96,8 @@ void ql_engine_submit(struct ql_engine *engine, struct ql_submit *op);
 struct ql_stop {
 	struct ql_caller caller;
 	const char *eval_id;
+	const char *task_id; /* or NULL: of the task that is meant, whoever sent it */
+	bool ahead; /* an id that nobody has seen keeps its tombstone for a day */
 	int32_t attempt; /* If-Match; 0 = whichever is current */
 	enum ql_mode mode;
 	enum ql_rung top; /* escalate; NONE = the mode's own */
@@ -164,6 +170,9 @@ struct ql_subscriber {
 };
 void ql_engine_subscribe(struct ql_engine *engine, struct ql_subscriber *sub);
 void ql_engine_unsubscribe(struct ql_engine *engine, struct ql_subscriber *sub);
+
+/* Where a task is. Only with a broker. */
+void ql_engine_locate(struct ql_engine *engine, struct ql_locate *op);
 
 #define QL_HEALTH_DEPENDENCIES 8
 

@@ -14,6 +14,9 @@ ql_sighting_free(struct ql_sighting *sighting)
 		return;
 	free((char *)sighting->text);
 	free((char *)sighting->container);
+	free((char *)sighting->eval_id);
+	free((char *)sighting->worker);
+	free((char *)sighting->message);
 	free(sighting);
 }
 
@@ -26,6 +29,9 @@ sighting_dup(const struct ql_sighting *sighting)
 	*copy = *sighting;
 	copy->text = ql_str_dup(sighting->text);
 	copy->container = ql_str_dup(sighting->container);
+	copy->eval_id = ql_str_dup(sighting->eval_id);
+	copy->worker = ql_str_dup(sighting->worker);
+	copy->message = ql_str_dup(sighting->message);
 	return copy;
 }
 
@@ -83,6 +89,20 @@ name_actor(struct ql_record *record, const struct feeding *feeding, const struct
 	record->actor = ql_str_dup(actor);
 }
 
+/* What a place of execution says of itself, and the bytes that it took out of a queue. */
+static void
+fill_seen(struct ql_record *record, const struct ql_live *live, const struct ql_sighting *sighting)
+{
+	if (sighting->container)
+		record->container = ql_str_dup(sighting->container);
+	if (sighting->worker) {
+		record->worker = ql_str_dup(sighting->worker);
+		record->runtime = ql_str_dup(live->engine->config.broker->ops->name);
+	}
+	if (sighting->message && live->record.state.adopted)
+		record->payload = ql_str_dup(sighting->message);
+}
+
 static void
 fill_texts(struct ql_change *change, const struct ql_live *live, const struct feeding *feeding,
 	const struct ql_state *next)
@@ -100,8 +120,8 @@ fill_texts(struct ql_change *change, const struct ql_live *live, const struct fe
 		record->worker = ql_str_dup("local");
 		record->runtime = ql_str_dup(live->engine->config.runtime->ops->name);
 	}
-	if (sighting && sighting->container)
-		record->container = ql_str_dup(sighting->container);
+	if (sighting)
+		fill_seen(record, live, sighting);
 }
 
 bool
@@ -117,11 +137,12 @@ ql_settles(const struct ql_state *was, const struct ql_state *is)
 static int
 address(struct ql_change *change, const struct ql_live *live)
 {
-	uint32_t outlets = ql_outbox_whom(live->engine, &live->record);
+	const struct ql_state *next = &change->record.state;
+	uint32_t outlets = ql_outbox_whom(live->engine, &live->record, next);
 	char task_id[QL_TASK_ID];
-	if (!outlets || !ql_settles(&live->record.state, &change->record.state))
+	if (!outlets || !ql_settles(&live->record.state, next))
 		return 0;
-	ql_record_task_id(&live->record, change->record.state.attempt, task_id);
+	ql_record_task_id(&live->record, next->attempt, task_id);
 	change->task_id = ql_str_dup(task_id);
 	change->outlets = outlets;
 	return change->task_id ? 0 : -1;
@@ -209,8 +230,11 @@ ql_feed_time(struct ql_live *live)
 	}
 	struct ql_decision decision;
 	struct feeding feeding = {.event = {.kind = QL_EVENT_TIME}};
-	if (ql_feed(live, &feeding, &decision) == QL_VERDICT_IGNORED)
+	enum ql_verdict verdict = ql_feed(live, &feeding, &decision);
+	if (verdict == QL_VERDICT_IGNORED)
 		wake_again(live);
+	else if (verdict == QL_VERDICT_UNKNOWN)
+		ql_disown(live);
 }
 
 /* ---- sightings ---- */
@@ -275,21 +299,72 @@ sighted_unknown(struct ql_engine *engine, const struct ql_event *event)
 		ql_purge(engine, event->incarnation);
 }
 
+static void
+feed_sighting(struct ql_live *live, const struct ql_sighting *sighting)
+{
+	struct ql_decision decision;
+	struct feeding feeding = {.event = sighting->event, .sighting = sighting};
+	if (!ql_live_ready(live))
+		ql_sighting_keep(live, sighting_dup(sighting));
+	else if (ql_feed(live, &feeding, &decision) == QL_VERDICT_UNKNOWN)
+		ql_disown(live);
+}
+
+/* ---- what a broker saw of an evaluation that is not in memory ---- */
+
+struct naming {
+	struct want want;
+	struct ql_engine *engine;
+	struct ql_sighting *sighting; /* owned */
+};
+
+static void
+on_named(struct want *want, struct ql_live *live, const struct ql_err *err)
+{
+	struct naming *naming = (struct naming *)((char *)want - offsetof(struct naming, want));
+	struct ql_engine *engine = naming->engine;
+	if (!err)
+		feed_sighting(live, naming->sighting);
+	engine->naming--;
+	ql_sighting_free(naming->sighting);
+	free(naming);
+	ql_engine_op_end(engine);
+}
+
+/* Whoever else submits tasks under ids like ours is none of our business. */
+static void
+sighted_by_name(struct ql_engine *engine, const struct ql_sighting *sighting)
+{
+	struct naming *naming = NULL;
+	if (engine->naming < QL_ENGINE_KEPT_MAX)
+		naming = calloc(1, sizeof(*naming));
+	if (naming)
+		naming->sighting = sighting_dup(sighting);
+	if (!naming || !naming->sighting) {
+		free(naming);
+		ql_engine_log(engine, "'%s' of %s is lost, and looked for again later",
+			ql_event_word(sighting->event.kind), sighting->eval_id);
+		return;
+	}
+	engine->naming++;
+	naming->engine = engine;
+	naming->want.ready = on_named;
+	ql_engine_op_begin(engine);
+	ql_live_want(engine, naming->sighting->eval_id, &naming->want);
+}
+
 void
 ql_sighted(struct ql_engine *engine, const struct ql_sighting *sighting)
 {
 	if (engine->shut)
 		return; /* the next start looks for itself */
 	struct ql_live *live = ql_live_of_run(engine, sighting->event.incarnation);
-	if (!live) {
+	if (!live && sighting->eval_id)
+		live = ql_live_find(engine, sighting->eval_id);
+	if (live)
+		feed_sighting(live, sighting);
+	else if (sighting->eval_id)
+		sighted_by_name(engine, sighting);
+	else
 		sighted_unknown(engine, &sighting->event);
-		return;
-	}
-	if (!ql_live_ready(live)) {
-		ql_sighting_keep(live, sighting_dup(sighting));
-		return;
-	}
-	struct ql_decision decision;
-	struct feeding feeding = {.event = sighting->event, .sighting = sighting};
-	ql_feed(live, &feeding, &decision);
 }

@@ -14,8 +14,8 @@ on_wake(struct wake *wake)
 	ql_feed_time(live);
 }
 
-static struct ql_live *
-find(struct ql_engine *engine, const char *eval_id)
+struct ql_live *
+ql_live_find(struct ql_engine *engine, const char *eval_id)
 {
 	struct ql_live *live;
 	HASH_FIND(hh, engine->lives, eval_id, strlen(eval_id), live);
@@ -285,7 +285,7 @@ ql_live_reload(struct ql_live *live)
 void
 ql_live_want(struct ql_engine *engine, const char *eval_id, struct want *want)
 {
-	struct ql_live *live = find(engine, eval_id);
+	struct ql_live *live = ql_live_find(engine, eval_id);
 	if (live && ql_live_ready(live)) {
 		live->pins++;
 		want->ready(want, live, NULL);

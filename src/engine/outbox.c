@@ -424,13 +424,17 @@ ql_outbox_start(struct ql_engine *engine)
 
 /* A task that Quell adopted under its own id is no evaluation that a storage service has heard of. */
 uint32_t
-ql_outbox_whom(const struct ql_engine *engine, const struct ql_record *record)
+ql_outbox_whom(const struct ql_engine *engine, const struct ql_record *record,
+	const struct ql_state *settled)
 {
 	bool stranger = record->state.adopted && record->task_id;
+	bool known = settled->status != QL_STATUS_CANCELLED; /* its worker wrote how it ended */
 	uint32_t outlets = 0;
 	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
-		if (engine->outboxes[kind] && !(stranger && kind == QL_OUTLET_STORAGE))
-			outlets |= 1u << kind;
+		if (!engine->outboxes[kind] || (stranger && kind == QL_OUTLET_STORAGE) ||
+			(known && kind == QL_OUTLET_RESULTS))
+			continue;
+		outlets |= 1u << kind;
 	}
 	return outlets;
 }
@@ -438,7 +442,7 @@ ql_outbox_whom(const struct ql_engine *engine, const struct ql_record *record)
 void
 ql_outbox_settled(struct ql_engine *engine, const struct ql_record *record)
 {
-	uint32_t outlets = ql_outbox_whom(engine, record);
+	uint32_t outlets = ql_outbox_whom(engine, record, &record->state);
 	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
 		struct outbox *outbox = engine->outboxes[kind];
 		if (!(outlets >> kind & 1))

@@ -6,7 +6,7 @@
  *	live.c	 the set of evaluations in memory: load, index, drop
  *	load.c	 one read of the store for all that a turn wants from it
  *	scan.c	 brings what a scan of the store names into memory, one after the other
- *	act.c	 performs acts on the runtime and feeds the answers back
+ *	act.c	 performs acts at the place of execution and feeds the answers back; prepare.c before a start
  *	claim.c	 fills free slots from the queue; ends what waited for too long
  *	wake.c	 one heap of wake times, one timer
  *	recover.c  takes up after a start;  sweep.c  forgets old ones
@@ -40,6 +40,7 @@
 #define QL_ENGINE_OUTLET_FAILURES 3 /* in a row: then an outlet counts as away */
 #define QL_ENGINE_OUTLET_PAUSE_MS 500 /* and is asked again after that; it doubles, up to */
 #define QL_ENGINE_OUTLET_PAUSE_MAX_MS 15000
+#define QL_ENGINE_UNKNOWN_MAX 256 /* ids that were found nowhere a short while ago */
 
 /* Calls fn at a time, once; embedded in its owner. */
 struct wake {
@@ -112,8 +113,15 @@ struct ql_live {
 	bool loading;
 	bool stale; /* nothing is decided before the store's copy was read again */
 	bool gone; /* it was forgotten */
+	bool buried; /* the broker was given its tombstone */
 	int uncommitted; /* decisions that are not durable yet */
 	int pins; /* operations and acts that point here */
+};
+
+/* Looked for in every place of the broker, twice, and found in none. */
+struct unknown {
+	char eval_id[QL_EVAL_ID];
+	int64_t at; /* 0 = unused */
 };
 
 /* One decision on its way to the store, and what is released after it. */
@@ -155,6 +163,7 @@ struct ql_engine {
 	struct batch *in_flight; /* with the store */
 	size_t kept_count;
 	struct wake quiet; /* ends the wait of a batch for which nobody waits */
+	size_t naming; /* sightings whose evaluation is being read */
 	struct wake retry; /* after a failed commit */
 	bool store_ok; /* the last commit succeeded */
 	int64_t failing_since;
@@ -176,12 +185,15 @@ struct ql_engine {
 	struct scan sweeps;
 	struct wake sweep;
 
-	struct act *starting; /* starts that are being prepared */
+	struct acting *preparing; /* starts, and what is sent to a broker */
 	struct outbox *outboxes[QL_OUTLET_COUNT]; /* NULL where there is no such outlet */
 
 	struct watch *watches; /* by eval_id */
 	struct ql_subscriber *subscribers;
 	struct pending *pending; /* ids and keys of submissions that are not yet durable */
+	struct adoption *adoptions; /* under way, by eval_id */
+	struct unknown unknowns[QL_ENGINE_UNKNOWN_MAX];
+	size_t unknown_next;
 	size_t submitting; /* evaluations of submissions that are not yet durable */
 	struct submission *superseding; /* the one that holds the door, and those behind it */
 
@@ -208,6 +220,7 @@ void ql_turn_soon(struct ql_engine *engine);
 
 /* live.c */
 void ql_live_want(struct ql_engine *engine, const char *eval_id, struct want *want);
+struct ql_live *ql_live_find(struct ql_engine *engine, const char *eval_id);
 struct ql_live *ql_live_of_run(struct ql_engine *engine, uint64_t incarnation);
 /* Takes the record's strings; NULL when out of memory (then they stay the caller's). */
 struct ql_live *ql_live_adopt(struct ql_engine *engine, struct ql_record *record);
@@ -285,6 +298,20 @@ void ql_batch_changed(struct ql_engine *engine, const struct ql_state *was,
 void ql_act(struct ql_live *live, const struct ql_act *act);
 void ql_purge(struct ql_engine *engine, uint64_t incarnation);
 
+/* tomb.c: the broker's copy of its tombstone follows what is durable. */
+void ql_tomb_follow(struct ql_live *live);
+
+/* adopt.c: makes a record of what the store doesn't know; want gets it, or why there is none. */
+void ql_adopt(
+	struct ql_engine *engine, const struct ql_stop *op, const char *eval_id, struct want *want);
+bool ql_adopt_was_unknown(struct ql_engine *engine, const char *eval_id);
+/* It is nowhere: its record goes, and whoever waits for it learns that there is none. */
+void ql_disown(struct ql_live *live);
+
+/* submit.c: a name that is to become durable; -1 when it is taken already. */
+int ql_name_take(struct ql_engine *engine, const char *name);
+void ql_name_free(struct ql_engine *engine, const char *name);
+
 /* claim.c */
 void ql_claim(struct ql_engine *engine);
 void ql_overdue_at(struct ql_engine *engine, int64_t at);
@@ -293,7 +320,8 @@ void ql_overdue_at(struct ql_engine *engine, int64_t at);
 int ql_outbox_open(struct ql_engine *engine, struct ql_err *e);
 void ql_outbox_start(struct ql_engine *engine);
 /* Who is told of its ends, as bits 1 << enum ql_outlet_kind. */
-uint32_t ql_outbox_whom(const struct ql_engine *engine, const struct ql_record *record);
+uint32_t ql_outbox_whom(const struct ql_engine *engine, const struct ql_record *record,
+	const struct ql_state *settled);
 /* An attempt is settled, durably, and there are letters of it. */
 void ql_outbox_settled(struct ql_engine *engine, const struct ql_record *record);
 /* A commit failed: the letters are counted again. */

@@ -48,6 +48,7 @@ void
 ql_take_up(struct ql_live *live)
 {
 	live->pins++;
+	ql_tomb_follow(live);
 	inspect_runs(live);
 	ql_feed_time(live);
 	ql_engine_end_runs(live);

@@ -8,6 +8,8 @@
 
 #include "base/str.h"
 
+#define AGAIN_MS 2000 /* one more look at what was found nowhere a moment ago */
+
 struct stopping {
 	struct want want;
 	struct later later;
@@ -16,6 +18,7 @@ struct stopping {
 	struct ql_stop *op;
 	char eval_id[QL_EVAL_ID];
 	struct ql_store_read read;
+	bool adopting;
 	struct ql_err err;
 };
 
@@ -94,6 +97,14 @@ refuse(struct stopping *stopping, struct ql_live *live)
 	decided->arg = stopping;
 }
 
+static void
+unknown(struct stopping *stopping)
+{
+	ql_record_done(&stopping->op->record);
+	ql_fail(&stopping->err, QL_E_NOT_FOUND, "there is no evaluation %s", stopping->eval_id);
+	refuse(stopping, NULL);
+}
+
 /* ---- under way: wait for the end as long as was asked for ---- */
 
 static void
@@ -109,7 +120,12 @@ on_reread(struct ql_store_read *read, int status)
 		*record = read->records[0];
 		read->records[0] = (struct ql_record){0};
 	}
+	bool gone = !status && !read->record_count;
 	ql_store_read_done(read);
+	if (gone) { /* nothing of it was found anywhere */
+		unknown(stopping);
+		return;
+	}
 	finish(stopping, NULL); /* else what was shown before the wait still holds */
 }
 
@@ -158,21 +174,37 @@ refusal_text(struct stopping *stopping, const struct ql_live *live, const struct
 		ql_fail(&stopping->err, QL_E_CONFLICT, "%s", ret->why);
 }
 
-static void
-on_wanted(struct want *want, struct ql_live *live, const struct ql_err *err)
+/* Beside a broker an id that the store doesn't know may be another producer's. */
+static bool
+adopts(struct stopping *stopping, const struct ql_err *err)
 {
-	struct stopping *stopping =
-		(struct stopping *)((char *)want - offsetof(struct stopping, want));
+	struct ql_engine *engine = stopping->engine;
 	struct ql_stop *op = stopping->op;
-	if (err || !ql_live_owned(live, &op->caller)) {
-		if (err)
-			stopping->err = *err;
-		else
-			ql_fail(&stopping->err, QL_E_NOT_FOUND, "there is no evaluation %s",
-				stopping->eval_id);
-		refuse(stopping, NULL);
-		return;
-	}
+	if (!engine->config.broker || err->code != QL_E_NOT_FOUND || !op->caller.admin ||
+		stopping->adopting)
+		return false;
+	stopping->adopting = true;
+	if (ql_adopt_was_unknown(engine, stopping->eval_id) && op->wait_ms < AGAIN_MS)
+		op->wait_ms = AGAIN_MS;
+	ql_adopt(engine, op, stopping->eval_id, &stopping->want);
+	return true;
+}
+
+/* A task of an earlier attempt is not the current one's. */
+static bool
+is_other_task(const struct ql_stop *op, const struct ql_live *live)
+{
+	char task_id[QL_TASK_ID];
+	if (!op->task_id)
+		return false;
+	ql_record_task_id(&live->record, live->record.state.attempt, task_id);
+	return strcmp(task_id, op->task_id) != 0;
+}
+
+static void
+decide(struct stopping *stopping, struct ql_live *live)
+{
+	struct ql_stop *op = stopping->op;
 	struct ql_decision decision;
 	struct feeding feeding = {
 		.event = {.kind = QL_EVENT_CANCEL,
@@ -194,6 +226,28 @@ on_wanted(struct want *want, struct ql_live *live, const struct ql_err *err)
 	} else if (!ql_verdict_makes_row(op->verdict)) {
 		refusal_text(stopping, live, &decision);
 		refuse(stopping, live);
+	}
+}
+
+static void
+on_wanted(struct want *want, struct ql_live *live, const struct ql_err *err)
+{
+	struct stopping *stopping =
+		(struct stopping *)((char *)want - offsetof(struct stopping, want));
+	struct ql_stop *op = stopping->op;
+	if (err && adopts(stopping, err))
+		return;
+	if (err && err->code != QL_E_NOT_FOUND) {
+		stopping->err = *err;
+		refuse(stopping, NULL);
+	} else if (err || !ql_live_owned(live, &op->caller)) {
+		unknown(stopping);
+	} else if (is_other_task(op, live)) {
+		ql_fail(&stopping->err, QL_E_FENCED, "attempt %d of %s is the current one, not %s",
+			live->record.state.attempt, stopping->eval_id, op->task_id);
+		refuse(stopping, live);
+	} else {
+		decide(stopping, live);
 	}
 }
 

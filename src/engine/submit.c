@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "rules/task.h"
 
 /* An id or an Idempotency-Key that a submission under way has taken. */
 struct pending {
@@ -26,9 +27,8 @@ pending_find(struct ql_engine *engine, const char *name)
 	return pending;
 }
 
-/* -1 when the name is taken already. */
-static int
-reserve(struct ql_engine *engine, const char *name)
+int
+ql_name_take(struct ql_engine *engine, const char *name)
 {
 	size_t len = strlen(name);
 	if (pending_find(engine, name))
@@ -41,8 +41,8 @@ reserve(struct ql_engine *engine, const char *name)
 	return 0;
 }
 
-static void
-unreserve(struct ql_engine *engine, const char *name)
+void
+ql_name_free(struct ql_engine *engine, const char *name)
 {
 	struct pending *pending = pending_find(engine, name);
 	HASH_DEL(engine->pending, pending);
@@ -54,9 +54,9 @@ submission_free(struct submission *submission)
 {
 	struct ql_engine *engine = submission->engine;
 	for (size_t i = 0; i < submission->reserved; i++)
-		unreserve(engine, submission->op->records[i].eval_id);
+		ql_name_free(engine, submission->op->records[i].eval_id);
 	if (submission->key_reserved)
-		unreserve(engine, submission->key_name);
+		ql_name_free(engine, submission->key_name);
 	engine->submitting -= submission->counted;
 	ql_supersede_leave(submission);
 	ql_store_read_done(&submission->read);
@@ -92,6 +92,42 @@ ql_submission_finish_later(struct submission *submission)
 	ql_later(submission->engine, &submission->later);
 }
 
+/* ---- where a broker has the queue: each of them is a message to be sent ---- */
+
+struct sending {
+	struct want want;
+	struct ql_engine *engine;
+};
+
+/* What can't be sent now is live, and sent again by the decider. */
+static void
+on_sendable(struct want *want, struct ql_live *live, const struct ql_err *err)
+{
+	struct sending *sending = (struct sending *)((char *)want - offsetof(struct sending, want));
+	struct ql_engine *engine = sending->engine;
+	free(sending);
+	if (err)
+		ql_engine_log(engine, "a message is sent at the next start: %s", err->text);
+	else if (!live->record.state.enqueued_at && live->record.state.status == QL_STATUS_QUEUED)
+		ql_act(live, &(struct ql_act){
+				     .kind = QL_ACT_ENQUEUE, .epoch = live->record.state.epoch});
+	ql_engine_op_end(engine);
+}
+
+static void
+send_soon(struct ql_engine *engine, const char *eval_id)
+{
+	struct sending *sending = calloc(1, sizeof(*sending));
+	if (!sending) {
+		ql_engine_log(engine, "out of memory: %s is sent at the next start", eval_id);
+		return;
+	}
+	sending->engine = engine;
+	sending->want.ready = on_sendable;
+	ql_engine_op_begin(engine);
+	ql_live_want(engine, eval_id, &sending->want);
+}
+
 /* The records went into their changes and come back to the caller with what became of them. */
 static void
 on_committed(struct decided *decided, const struct ql_err *err)
@@ -102,6 +138,8 @@ on_committed(struct decided *decided, const struct ql_err *err)
 	for (size_t i = 0; i < op->count; i++, change = change->next) {
 		op->records[i] = change->record;
 		change->record = (struct ql_record){0};
+		if (!err && submission->engine->config.broker)
+			send_soon(submission->engine, op->records[i].eval_id);
 	}
 	ql_submission_finish(submission, err);
 }
@@ -155,10 +193,13 @@ abandon(struct ql_change *changes)
 }
 
 static int
-set_owner(struct ql_record *record, const char *owner)
+set_names(const struct ql_engine *engine, struct ql_record *record, const char *owner)
 {
+	const char *task_id = engine->config.task_id;
 	free(record->owner);
+	free(record->task_id);
 	record->owner = ql_str_dup(owner);
+	record->task_id = task_id ? ql_task_id_make(task_id, record->eval_id) : NULL;
 	return owner && !record->owner ? -1 : 0;
 }
 
@@ -171,7 +212,8 @@ all_changes(struct submission *submission)
 	struct ql_change **last = &first;
 	size_t wanted = op->count + (op->replay_key != NULL);
 	for (size_t i = 0; i < wanted; i++) {
-		if (i < op->count && set_owner(&op->records[i], op->caller.owner)) {
+		if (i < op->count &&
+			set_names(submission->engine, &op->records[i], op->caller.owner)) {
 			abandon(first);
 			return NULL;
 		}
@@ -307,13 +349,13 @@ reserve_names(struct submission *submission)
 		if (asprintf(&submission->key_name, "key %s %s",
 			    op->caller.owner ? op->caller.owner : "", op->replay_key) < 0)
 			return ql_fail(&submission->err, QL_E_UNAVAILABLE, "out of memory");
-		if (reserve(engine, submission->key_name))
+		if (ql_name_take(engine, submission->key_name))
 			return ql_fail(&submission->err, QL_E_CONFLICT,
 				"a request with this Idempotency-Key is under way: try again");
 		submission->key_reserved = true;
 	}
 	for (size_t i = 0; i < op->count; i++) {
-		if (reserve(engine, op->records[i].eval_id))
+		if (ql_name_take(engine, op->records[i].eval_id))
 			return ql_fail(&submission->err, QL_E_CONFLICT,
 				"the id %s is being submitted already", op->records[i].eval_id);
 		submission->reserved++;

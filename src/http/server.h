@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "engine/engine.h"
 #include "http/auth.h"
+#include "rules/submission.h"
 
 struct ql_server;
 
@@ -40,7 +41,7 @@ struct ql_server_config {
 	const struct ql_auth *auth; /* borrowed; `none` is refused on any address but loopback */
 	const char *listen; /* "127.0.0.1:8080"; port 0 = a free one */
 	const char *data_dir; /* borrowed: outputs and checkpoints live below it */
-	bool images; /* the runtime takes a submission's `image` */
+	struct ql_submission_place place; /* who runs what is submitted */
 	struct ql_server_limits limits;
 };
 

@@ -164,7 +164,7 @@ parse_one(struct submitting *submitting, json_t *object, size_t index)
 	int64_t now = ql_engine_now(server->config.engine);
 	if (!json_is_object(object)) {
 		ql_fail(&problem->err, QL_E_INVALID, "a submission must be a JSON object");
-	} else if (!ql_submission_parse(object, server->config.images, now,
+	} else if (!ql_submission_parse(object, &server->config.place, now,
 			   &submitting->records[index], &submitting->events[index], &field,
 			   &problem->err)) {
 		submitting->count++;

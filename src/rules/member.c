@@ -7,18 +7,17 @@
 
 #include "base/str.h"
 #include "core/record.h"
-#include "rules/language.h"
 #include "rules/submission.h"
 
 #define DAY 86400.0
 
-static ql_member_check_fn check_id, check_text, check_language, check_command, check_env,
-	check_labels, check_number, check_whole;
+static ql_member_check_fn check_id, check_text, check_command, check_env, check_labels,
+	check_number, check_whole;
 
 static const struct ql_member members[] = {
 	{"eval_id", check_id, 1, QL_EVAL_ID - 1},
 	{"code", check_text, 1, QL_CODE_MAX},
-	{"language", check_language, 1, QL_TEXT_MAX},
+	{"language", check_text, 1, QL_TEXT_MAX},
 	{"command", check_command, 1, QL_ARGS_MAX},
 	{"image", check_text, 1, QL_TEXT_MAX},
 	{"env", check_env, 0, QL_ENV_MAX},
@@ -132,17 +131,6 @@ check_id(const struct ql_member *member, json_t *value, struct ql_err *e)
 		"begins with a letter or a digit",
 		member->name, member->min, member->max);
 	return NULL;
-}
-
-static json_t *
-check_language(const struct ql_member *member, json_t *value, struct ql_err *e)
-{
-	char shown[QL_MEMBER_SHOWN + 4];
-	if (check_string(member->name, value, (size_t)member->min, (size_t)member->max, e))
-		return NULL;
-	return ql_language_find(ql_member_show(json_string_value(value), shown), e)
-		       ? json_incref(value)
-		       : NULL;
 }
 
 static json_t *

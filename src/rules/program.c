@@ -56,26 +56,30 @@ env_block(json_t *env)
 }
 
 static int
-parse_code(struct ql_program *program, struct ql_err *e)
+parse_code(struct ql_program *program, bool elsewhere, struct ql_err *e)
 {
 	const json_t *code = json_object_get(program->payload, "code");
+	program->code = json_string_value(code);
+	program->code_len = json_string_length(code);
+	program->language = json_string_value(json_object_get(program->payload, "language"));
+	if (elsewhere)
+		return 0;
 	if (!code) {
 		program->argv = argv_of_command(json_object_get(program->payload, "command"));
 		return program->argv ? 0 : fail_memory(e);
 	}
-	const char *name = json_string_value(json_object_get(program->payload, "language"));
-	const struct ql_language *language = ql_language_find(name ? name : "", e);
+	const struct ql_language *language =
+		ql_language_find(program->language ? program->language : "", e);
 	if (!language)
 		return -1;
-	program->code = json_string_value(code);
-	program->code_len = json_string_length(code);
 	program->code_name = language->code_name;
 	program->argv = argv_of_language(language);
 	return program->argv ? 0 : fail_memory(e);
 }
 
 int
-ql_program_parse(const char *payload, struct ql_program *ret_program, struct ql_err *e)
+ql_program_parse(
+	const char *payload, bool elsewhere, struct ql_program *ret_program, struct ql_err *e)
 {
 	*ret_program = (struct ql_program){0};
 	json_error_t error;
@@ -86,11 +90,13 @@ ql_program_parse(const char *payload, struct ql_program *ret_program, struct ql_
 			e, QL_E_INTERNAL, "a stored payload isn't a JSON object: %s", error.text);
 	}
 	ret_program->payload = object;
+	ret_program->queue = json_string_value(json_object_get(object, "queue"));
+	ret_program->priority = (int32_t)json_integer_value(json_object_get(object, "priority"));
 	ret_program->image = json_string_value(json_object_get(object, "image"));
 	ret_program->memory_mb = json_integer_value(json_object_get(object, "memory_mb"));
 	ret_program->pids = json_integer_value(json_object_get(object, "pids"));
 	ret_program->cpus = json_number_value(json_object_get(object, "cpus"));
-	int rc = parse_code(ret_program, e);
+	int rc = parse_code(ret_program, elsewhere, e);
 	if (rc == 0) {
 		ret_program->env = env_block(json_object_get(object, "env"));
 		rc = ret_program->env ? 0 : fail_memory(e);

@@ -2,6 +2,7 @@
 
 #include "base/rand.h"
 #include "base/str.h"
+#include "rules/language.h"
 #include "rules/member.h"
 
 static int
@@ -21,9 +22,35 @@ refuse_unknown(json_t *object, const char **ret_field, struct ql_err *e)
 	return 0;
 }
 
+/* What depends on who runs it. */
+static int
+check_place(const json_t *payload, const struct ql_submission_place *place, const char **ret_field,
+	struct ql_err *e)
+{
+	char shown[QL_MEMBER_SHOWN + 4];
+	const char *language = json_string_value(json_object_get(payload, "language"));
+	*ret_field = "command";
+	if (place->elsewhere && !language)
+		return ql_fail(e, QL_E_INVALID,
+			"command is of no use here: this server sends code to the workers of a "
+			"broker; give code and language");
+	*ret_field = "language";
+	if (language && !place->elsewhere && !ql_language_find(ql_member_show(language, shown), e))
+		return -1;
+	*ret_field = "image";
+	if (!place->images && json_object_get(payload, "image"))
+		return ql_fail(e, QL_E_INVALID, "image is of no use here: %s; leave it out",
+			place->elsewhere
+				? "the workers of a broker choose it"
+				: "this server runs evaluations in its own sandbox on the host's "
+				  "programs");
+	*ret_field = NULL;
+	return 0;
+}
+
 /* What only holds between members. */
 static int
-check_together(const json_t *payload, bool images, const char **ret_field, struct ql_err *e)
+check_together(const json_t *payload, const char **ret_field, struct ql_err *e)
 {
 	bool code = json_object_get(payload, "code");
 	bool command = json_object_get(payload, "command");
@@ -38,11 +65,6 @@ check_together(const json_t *payload, bool images, const char **ret_field, struc
 			e, QL_E_INVALID, "code needs its language beside it, such as python");
 	if (command && language)
 		return ql_fail(e, QL_E_INVALID, "language belongs to code: a command has none");
-	*ret_field = "image";
-	if (!images && json_object_get(payload, "image"))
-		return ql_fail(e, QL_E_INVALID,
-			"image is of no use here: this server runs evaluations in its own "
-			"sandbox on the host's programs; leave it out");
 	*ret_field = NULL;
 	return 0;
 }
@@ -125,8 +147,9 @@ fill_record(json_t *payload, int64_t now, struct ql_record *ret_record)
 }
 
 int
-ql_submission_parse(json_t *object, bool images, int64_t now, struct ql_record *ret_record,
-	struct ql_event *ret_event, const char **ret_field, struct ql_err *e)
+ql_submission_parse(json_t *object, const struct ql_submission_place *place, int64_t now,
+	struct ql_record *ret_record, struct ql_event *ret_event, const char **ret_field,
+	struct ql_err *e)
 {
 	*ret_record = (struct ql_record){0};
 	*ret_field = NULL;
@@ -138,7 +161,9 @@ ql_submission_parse(json_t *object, bool images, int64_t now, struct ql_record *
 	json_t *payload = normalise(object, ret_field, e);
 	if (!payload)
 		return -1;
-	int rc = check_together(payload, images, ret_field, e);
+	int rc = check_together(payload, ret_field, e) || check_place(payload, place, ret_field, e)
+			 ? -1
+			 : 0;
 	if (rc == 0) {
 		fill_event(payload, now, ret_event);
 		rc = fill_record(payload, now, ret_record);

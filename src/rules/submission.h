@@ -24,16 +24,23 @@
 #define QL_ARG_MAX 131071 /* bytes of one argument, or of one NAME=value: the kernel's bound */
 #define QL_ARGV_MAX (768 << 10) /* bytes of all arguments, and as many of all of env */
 
+/* Who will run it. */
+struct ql_submission_place {
+	bool images; /* it takes the member `image` */
+	bool elsewhere; /* a broker's workers: code in whichever language they know, no bare command */
+};
+
 /*
  * Checks the object, which stays as it is: unknown members are refused by name, null is «not
  * given». Writes a record without an owner: eval_id (made from now when not given), the fields to
- * filter by, the payload, and in ret_event the SUBMIT event with its limits. `images` says whether
- * the runtime takes an image; else that member is refused. On failure e names the member and its
+ * filter by, the payload, and in ret_event the SUBMIT event with its limits. `place` says
+ * what may be asked of whoever runs it. On failure e names the member and its
  * bound, `ret_field` the member (static text; NULL when it is about none in particular), and the
  * record is empty.
  */
-int ql_submission_parse(json_t *object, bool images, int64_t now, struct ql_record *ret_record,
-	struct ql_event *ret_event, const char **ret_field, struct ql_err *e);
+int ql_submission_parse(json_t *object, const struct ql_submission_place *place, int64_t now,
+	struct ql_record *ret_record, struct ql_event *ret_event, const char **ret_field,
+	struct ql_err *e);
 
 /* What a payload asks to be run. Owns its memory; all strings point into it. */
 struct ql_program {
@@ -43,14 +50,21 @@ struct ql_program {
 	const char *code; /* NULL for a bare command */
 	size_t code_len;
 	const char *code_name;
+	const char *language; /* or NULL */
+	const char *queue; /* or NULL */
+	int32_t priority;
 	const char *image; /* NULL for none */
 	int64_t memory_mb;
 	int64_t pids;
 	double cpus;
 };
 
-/* Zeroed on failure: e.g. its interpreter is gone from this host since it was submitted. */
-int ql_program_parse(const char *payload, struct ql_program *ret_program, struct ql_err *e);
+/*
+ * Zeroed on failure: e.g. its interpreter is gone from this host since it was submitted. `elsewhere`:
+ * a broker's workers run it, and this host need not know how (no argv, no code_name).
+ */
+int ql_program_parse(
+	const char *payload, bool elsewhere, struct ql_program *ret_program, struct ql_err *e);
 void ql_program_done(struct ql_program *program);
 
 #endif

@@ -35,6 +35,9 @@ struct ql_launch {
 	const char *code; /* source text, or NULL; the program finds it as code_name */
 	size_t code_len;
 	const char *code_name; /* "main.py": in the sandbox's working folder for code */
+	const char *language; /* as submitted, or NULL */
+	const char *queue; /* for a broker: as submitted, or NULL */
+	int32_t priority; /* for a broker: 0..9, 9 first */
 	const char *image; /* docker only */
 	int64_t memory_mb;
 	int64_t pids;

@@ -124,7 +124,7 @@ wanted(const struct ql_memory_entry *entry, const struct ql_store_read *op)
 		return (!filter->cursor || record->seq < filter->cursor) &&
 		       matches(entry, filter) && has_label(record, filter);
 	case QL_READ_CLAIMABLE:
-		return place == QL_PLACE_WAITING;
+		return place == QL_PLACE_WAITING && !record->state.enqueued_at;
 	case QL_READ_OVERDUE:
 		return place == QL_PLACE_WAITING && record->state.queue_until;
 	case QL_READ_LIVE:

@@ -45,7 +45,10 @@ static const char add_task_id[] =
 	" WHEN OLD.place <> 2 AND (NOT OLD.adopted OR OLD.seen)"
 	" BEGIN"
 	" SELECT raise(ROLLBACK, 'only a settled evaluation can be forgotten');"
-	" END;";
+	" END;"
+	"DROP INDEX evaluations_waiting;"
+	"CREATE INDEX evaluations_waiting ON evaluations"
+	" (priority DESC, seq, owner, enqueued_at, place) WHERE place = 0;";
 
 const char *const ql_schema_steps[] = {
 	add_outbox, add_remote, count_in_commits, index_fewer_cancellations, add_task_id, NULL};

@@ -50,7 +50,7 @@ CREATE TABLE evaluations (
 -- Each place has indexes of its own, so that a change of status writes few pages. A list is merged
 -- from them: the live ones, those waiting with each priority, those done with each status. They
 -- end with all that is asked of them, place too, so that no row is looked at.
-CREATE INDEX evaluations_waiting ON evaluations (priority DESC, seq, owner, place)
+CREATE INDEX evaluations_waiting ON evaluations (priority DESC, seq, owner, enqueued_at, place)
 	WHERE place = 0;
 CREATE INDEX evaluations_overdue ON evaluations (queue_until) WHERE place = 0 AND queue_until > 0;
 CREATE INDEX evaluations_live ON evaluations (place) WHERE place = 1;

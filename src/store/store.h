@@ -106,7 +106,8 @@ enum ql_read_kind {
 	QL_READ_GET, /* filter.eval_id: 0 or 1 records, with payload if asked for */
 	QL_READ_NAMED, /* ids: those of them that exist, in that order */
 	QL_READ_LIST, /* filter; newest first; next_cursor */
-	QL_READ_CLAIMABLE, /* waiting ones, priority then age, up to limit, with payload */
+	QL_READ_CLAIMABLE, /* waiting ones that are no message elsewhere, priority then age, up to limit,
+				  with payload */
 	QL_READ_OVERDUE, /* waiting ones whose queue_until <= until, up to limit; `next_at` is
 				  the earliest queue_until after that, or 0 */
 	QL_READ_LIVE, /* all that ql_state_live says, with payload: for recovery */

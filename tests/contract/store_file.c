@@ -550,6 +550,9 @@ take_back_to(struct kit *kit, int version)
 		"DROP TRIGGER forget_done_only;"
 		"CREATE TRIGGER forget_done_only BEFORE DELETE ON evaluations"
 		" WHEN OLD.place <> 2 BEGIN SELECT raise(ROLLBACK, 'settled first'); END;"
+		"DROP INDEX evaluations_waiting;"
+		"CREATE INDEX evaluations_waiting ON evaluations"
+		" (priority DESC, seq, owner, place) WHERE place = 0;"
 		"ALTER TABLE evaluations DROP COLUMN task_id",
 	};
 	assert_int_equal(newest() - 1, sizeof(undo) / sizeof(undo[0]));

@@ -73,13 +73,15 @@ parse(struct kit *kit, struct asking_submit *asking, const char *text)
 	json_t *json = json_loads(text, 0, &wrong);
 	if (!json)
 		kit_fail(kit, "%s: %s", wrong.text, text);
+	static const struct ql_submission_place place;
 	json_t *array = json_is_array(json) ? json_incref(json) : json_pack("[O]", json);
 	size_t count = json_array_size(array);
 	asking->records = calloc(count, sizeof(*asking->records));
 	asking->events = calloc(count, sizeof(*asking->events));
 	for (size_t i = 0; i < count; i++) {
-		if (ql_submission_parse(json_array_get(array, i), false, ql_engine_now(kit->engine),
-			    &asking->records[i], &asking->events[i], &field, &err))
+		if (ql_submission_parse(json_array_get(array, i), &place,
+			    ql_engine_now(kit->engine), &asking->records[i], &asking->events[i],
+			    &field, &err))
 			kit_fail(kit, "%s: %s", field, err.text);
 	}
 	asking->op.records = asking->records;

@@ -26,7 +26,7 @@ static void
 check_program(const char *payload)
 {
 	struct ql_program program;
-	FUZZ_HOLDS(ql_program_parse(payload, &program, NULL) == 0);
+	FUZZ_HOLDS(ql_program_parse(payload, false, &program, NULL) == 0);
 	FUZZ_HOLDS(program.argv[0] && program.argv[0][0]);
 	FUZZ_HOLDS(!program.code || strlen(program.code) == program.code_len);
 	for (const char **env = program.env; *env; env++)
@@ -40,12 +40,13 @@ accepted(const struct ql_record *record, const struct ql_event *event)
 	struct ql_record again;
 	struct ql_event same;
 	const char *field;
+	static const struct ql_submission_place place = {.images = true};
 	FUZZ_HOLDS(ql_str_is_eval_id(record->eval_id));
 	FUZZ_HOLDS(event->timeout_ms > 0 && event->grace_ms >= 0);
 	FUZZ_HOLDS(record->priority >= 0 && record->priority <= 9);
 	check_program(record->payload);
 	json_t *payload = json_loads(record->payload, 0, NULL);
-	FUZZ_HOLDS(ql_submission_parse(payload, true, 0, &again, &same, &field, NULL) == 0);
+	FUZZ_HOLDS(ql_submission_parse(payload, &place, 0, &again, &same, &field, NULL) == 0);
 	FUZZ_HOLDS(strcmp(record->payload, again.payload) == 0);
 	FUZZ_HOLDS(event->grace_ms == same.grace_ms && event->timeout_ms == same.timeout_ms);
 	FUZZ_HOLDS(event->queue_ttl_ms == same.queue_ttl_ms);
@@ -66,7 +67,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_ends[FUZZ_BROKEN]++;
 		return 0;
 	}
-	if (ql_submission_parse(object, size % 2, 0, &record, &event, &field, &e))
+	struct ql_submission_place place = {.images = size % 2};
+	if (ql_submission_parse(object, &place, 0, &record, &event, &field, &e))
 		refused(&record, &e);
 	else
 		accepted(&record, &event);

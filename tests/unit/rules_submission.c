@@ -19,7 +19,8 @@ parse_json(json_t *object, bool images, struct ql_record *ret_record, struct ql_
 	const char **ret_field, struct ql_err *e)
 {
 	assert_non_null(object);
-	int rc = ql_submission_parse(object, images, NOW, ret_record, ret_event, ret_field, e);
+	struct ql_submission_place place = {.images = images};
+	int rc = ql_submission_parse(object, &place, NOW, ret_record, ret_event, ret_field, e);
 	json_decref(object);
 	return rc;
 }
@@ -337,7 +338,7 @@ test_image_needs_a_runtime_for_it(void **state)
 	json_t *object = with("image", json_string("alpine"));
 	assert_int_equal(parse_json(object, true, &record, &event, &field, NULL), 0);
 	struct ql_program program;
-	assert_int_equal(ql_program_parse(record.payload, &program, NULL), 0);
+	assert_int_equal(ql_program_parse(record.payload, false, &program, NULL), 0);
 	assert_string_equal(program.image, "alpine");
 	ql_program_done(&program);
 	ql_record_done(&record);
@@ -364,7 +365,7 @@ test_program_of_a_command(void **state)
 	char *payload = accepted(json_pack("{s:[s, s], s:{s:s, s:s}, s:i, s:i, s:f}", "command",
 		"echo", "a b", "env", "A", "1", "B", "", "memory_mb", 64, "pids", 8, "cpus", 0.5));
 	struct ql_program program;
-	assert_int_equal(ql_program_parse(payload, &program, NULL), 0);
+	assert_int_equal(ql_program_parse(payload, false, &program, NULL), 0);
 	assert_string_equal(program.argv[0], "echo");
 	assert_string_equal(program.argv[1], "a b");
 	assert_null(program.argv[2]);
@@ -386,7 +387,7 @@ test_program_of_code(void **state)
 	(void)state;
 	char *payload = accepted(with("code", json_string("echo \xe2\x82\xac")));
 	struct ql_program program;
-	assert_int_equal(ql_program_parse(payload, &program, NULL), 0);
+	assert_int_equal(ql_program_parse(payload, false, &program, NULL), 0);
 	assert_string_equal(program.argv[0], "bash");
 	assert_string_equal(program.argv[1], program.code_name);
 	assert_string_equal(program.code, "echo \xe2\x82\xac");
@@ -403,10 +404,10 @@ test_damaged_payloads(void **state)
 	(void)state;
 	struct ql_program program;
 	struct ql_err e = {0};
-	assert_int_equal(ql_program_parse("{\"code\"", &program, &e), -1);
+	assert_int_equal(ql_program_parse("{\"code\"", false, &program, &e), -1);
 	assert_int_equal(e.code, QL_E_INTERNAL);
-	assert_int_equal(ql_program_parse("[]", &program, &e), -1);
-	assert_int_equal(ql_program_parse("{\"code\":\"1\"}", &program, &e), -1);
+	assert_int_equal(ql_program_parse("[]", false, &program, &e), -1);
+	assert_int_equal(ql_program_parse("{\"code\":\"1\"}", false, &program, &e), -1);
 	assert_null(program.payload);
 }
 
