@@ -60,7 +60,7 @@ ql_disown(struct ql_live *live)
 {
 	struct ql_engine *engine = live->engine;
 	struct ql_change *change = ql_change_new(QL_CHANGE_DISOWN);
-	struct decided *decided = change ? ql_batch_add_to(live, change) : NULL;
+	struct decided *decided = change ? ql_batch_add_to(live, change, true) : NULL;
 	if (!decided) {
 		ql_changes_free(change);
 		return; /* it is looked for again */
@@ -125,7 +125,7 @@ adopt(struct adoption *adoption)
 	change->at = ql_engine_now(engine);
 	ql_str_copy(change->what, sizeof(change->what), decision.why);
 	struct ql_live *live = ql_live_adopt(engine, &adoption->record);
-	struct decided *decided = live ? ql_batch_add_to(live, change) : NULL;
+	struct decided *decided = live ? ql_batch_add_to(live, change, true) : NULL;
 	if (decided)
 		return live;
 	ql_changes_free(change);
