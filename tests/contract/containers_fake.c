@@ -1,0 +1,89 @@
+/* The contract of others' containers, held by the fake driver. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+#include <utlist.h>
+
+#include "containers_suite.h"
+#include "runtime/containers_fake.h"
+
+static void
+setup(struct containers_place *place, uv_loop_t *loop)
+{
+	place->own = ql_fake_containers_new(loop);
+	assert_non_null(place->own);
+}
+
+static struct ql_containers *
+open_driver(struct containers_place *place)
+{
+	struct ql_containers *containers = NULL;
+	struct ql_err e;
+	assert_int_equal(ql_containers_fake_open(place->own, &containers, &e), 0);
+	return containers;
+}
+
+static struct ql_fake_container *
+find(struct containers_place *place, const char *id)
+{
+	struct ql_fake_container *container;
+	DL_FOREACH (((struct ql_fake_containers *)place->own)->all, container) {
+		if (strcmp(container->id, id) == 0)
+			break;
+	}
+	assert_non_null(container);
+	return container;
+}
+
+static void
+create(struct containers_place *place, const char *eval_id, enum containers_program program,
+	char ret_id[static QL_CONTAINER_ID])
+{
+	struct ql_fake_container *container = ql_fake_container_add(place->own, eval_id);
+	assert_non_null(container);
+	if (program == CONTAINER_TALKS || program == CONTAINER_EXITS) {
+		container->out = "out\n";
+		container->err = "err\n";
+	}
+	container->exit_code = program == CONTAINER_EXITS ? 3 : 0;
+	strcpy(ret_id, container->id);
+}
+
+static bool
+start(struct containers_place *place, const char *id)
+{
+	struct ql_fake_container *container = find(place, id);
+	int exit_code = container->exit_code;
+	if (ql_fake_container_start(place->own, container))
+		return false;
+	if (exit_code)
+		ql_fake_container_exit(place->own, container, exit_code);
+	return true;
+}
+
+static bool
+alive(struct containers_place *place, const char *id)
+{
+	return find(place, id)->state == QL_FAKE_CONTAINER_RUNNING;
+}
+
+static bool
+there(struct containers_place *place, const char *id)
+{
+	return find(place, id)->state != QL_FAKE_CONTAINER_REMOVED;
+}
+
+static void
+teardown(struct containers_place *place)
+{
+	ql_fake_containers_free(place->own);
+}
+
+int
+main(void)
+{
+	struct containers_place place = {
+		NULL, setup, open_driver, create, start, alive, there, teardown};
+	return containers_suite_run(&place);
+}
