@@ -245,6 +245,14 @@ put_checkpoint(struct ql_json *json, const struct ql_state *state)
 	ql_json_close(json, '}');
 }
 
+/* A task that will be delivered again has been running before. */
+static const char *
+celery_state(const struct ql_state *state)
+{
+	bool retries = state->status == QL_STATUS_QUEUED && state->started_at && state->enqueued_at;
+	return retries ? "RETRY" : ql_status_celery((enum ql_status)state->status);
+}
+
 static void
 put_what_it_is(struct ql_json *json, const struct ql_record *record)
 {
@@ -256,7 +264,7 @@ put_what_it_is(struct ql_json *json, const struct ql_record *record)
 	ql_json_text(json, "task_id", task_id);
 	ql_json_int(json, "attempt", state->attempt);
 	ql_json_text(json, "status", ql_status_word(status));
-	ql_json_text(json, "state", ql_status_celery(status));
+	ql_json_text(json, "state", celery_state(state));
 	ql_json_text(json, "cause", ql_cause_word((enum ql_cause)state->cause));
 	ql_json_text(json, "owner", record->owner);
 	ql_json_text(json, "language", record->language);

@@ -10,6 +10,8 @@ static const char *const wait_names[] = {"wait", NULL};
 static const char *const list_names[] = {"status", "owner", "label", "limit", "cursor", NULL};
 static const char *const output_names[] = {"attempt", "stream", "offset", "follow", NULL};
 static const char *const stop_names[] = {"terminate", "grace", "escalate", "reason", "wait", NULL};
+static const char *const task_stop_names[] = {
+	"terminate", "grace", "escalate", "reason", "wait", "ahead", NULL};
 static const char *const stops_names[] = {
 	"status", "mode", "actor", "since", "limit", "cursor", NULL};
 static const char *const batch_members[] = {"evaluations", NULL};
@@ -37,6 +39,9 @@ const struct ql_route ql_routes[] = {
 	{"POST", "/api/eval/{id}/kill", ql_serve_kill, BODY, stop_names, stop_names},
 	{"POST", "/api/eval/{id}/restore", ql_serve_restore, BODY, NULL, no_members},
 	{"POST", "/api/eval/{id}/resume", ql_serve_resume, BODY, NULL, no_members},
+	{"GET", "/api/task/{task_id}", ql_serve_task},
+	{"POST", "/api/task/{task_id}/cancel", ql_serve_task_cancel, BODY, task_stop_names,
+		task_stop_names},
 	{"GET", "/api/cancellations", ql_serve_cancellations, 0, stops_names},
 	{"GET", "/api/cancellations/{cid}", ql_serve_cancellation},
 	{"GET", "/api/events", ql_serve_events},
@@ -90,6 +95,13 @@ check_id(struct ql_request *req, const struct ql_route *route)
 		return ql_problem_field(&req->problem, "cancellation_id",
 			"a cancellation's id has no slash, and less than %d characters",
 			QL_TASK_ID);
+	}
+	if (strstr(route->pattern, "{task_id}")) {
+		if (*req->id && strlen(req->id) < QL_TASK_ID)
+			return 0;
+		req->problem.limit = QL_TASK_ID - 1;
+		return ql_problem_field(
+			&req->problem, "task_id", "a task id has 1 to %d bytes", QL_TASK_ID - 1);
 	}
 	if (ql_str_is_eval_id(req->id))
 		return 0;

@@ -44,6 +44,8 @@ void ql_serve_resume(struct ql_request *req);
 void ql_serve_delete(struct ql_request *req);
 void ql_serve_output(struct ql_request *req); /* outputs.c */
 void ql_serve_checkpoint(struct ql_request *req);
+void ql_serve_task(struct ql_request *req); /* tasks.c */
+void ql_serve_task_cancel(struct ql_request *req);
 void ql_serve_cancellation(struct ql_request *req); /* cancellations.c */
 void ql_serve_cancellations(struct ql_request *req);
 void ql_serve_events(struct ql_request *req); /* events.c */

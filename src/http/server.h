@@ -41,6 +41,8 @@ struct ql_server_config {
 	const struct ql_auth *auth; /* borrowed; `none` is refused on any address but loopback */
 	const char *listen; /* "127.0.0.1:8080"; port 0 = a free one */
 	const char *data_dir; /* borrowed: outputs and checkpoints live below it */
+	bool broker; /* the engine has one */
+	const char *task_id; /* the template of task ids, or NULL for the usual one */
 	struct ql_submission_place place; /* who runs what is submitted */
 	struct ql_server_limits limits;
 };

@@ -91,7 +91,7 @@ static int
 parse_stop(struct ql_request *req, struct ql_stop *op)
 {
 	bool terminate = false;
-	if (ql_param_bool(req, "terminate", &terminate))
+	if (ql_param_bool(req, "terminate", &terminate) || ql_param_bool(req, "ahead", &op->ahead))
 		return -1;
 	if (terminate && op->mode == QL_MODE_CANCEL)
 		op->mode = QL_MODE_TERMINATE;
@@ -234,24 +234,26 @@ ql_stop_for(struct ql_request *req, const struct ql_stop *wanted, ql_stopped_fn 
 	ql_engine_stop(req->server->config.engine, &stopping->op);
 }
 
-static void
-serve(struct ql_request *req, enum ql_mode mode)
+void
+ql_stop_asked(struct ql_request *req, struct ql_stop *wanted)
 {
-	struct ql_stop wanted = {.mode = mode, .grace_ms = -1};
-	if (parse_stop(req, &wanted))
+	wanted->grace_ms = -1;
+	if (parse_stop(req, wanted))
 		ql_reply_problem(req, &req->problem);
 	else
-		ql_stop_for(req, &wanted, reply_by_outcome);
+		ql_stop_for(req, wanted, reply_by_outcome);
 }
 
 void
 ql_serve_cancel(struct ql_request *req)
 {
-	serve(req, QL_MODE_CANCEL);
+	struct ql_stop wanted = {.mode = QL_MODE_CANCEL};
+	ql_stop_asked(req, &wanted);
 }
 
 void
 ql_serve_kill(struct ql_request *req)
 {
-	serve(req, QL_MODE_KILL);
+	struct ql_stop wanted = {.mode = QL_MODE_KILL};
+	ql_stop_asked(req, &wanted);
 }

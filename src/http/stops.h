@@ -13,6 +13,9 @@ typedef void(ql_stopped_fn)(struct ql_look *look);
  */
 void ql_stop_for(struct ql_request *req, const struct ql_stop *wanted, ql_stopped_fn *reply);
 
+/* The same with what the request asks for, answered by the stop's outcome. wanted: mode, task_id. */
+void ql_stop_asked(struct ql_request *req, struct ql_stop *wanted);
+
 /* The cancellation, with its Location where it is under way (202). */
 void ql_reply_cancellation(struct ql_look *look, unsigned status);
 

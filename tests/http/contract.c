@@ -504,6 +504,9 @@ test_answers_are_as_the_contract_says(void **state)
 	check(world, "GET", "/api/evaluations", NULL, "/api/evaluations", 200);
 	check(world, "GET", "/api/cancellations", NULL, "/api/cancellations", 200);
 	check(world, "GET", "/api/cancellations/running~1", NULL, "/api/cancellations/{cid}", 200);
+	check(world, "GET", "/api/task/anyone", NULL, "/api/task/{task_id}", 404);
+	check(world, "POST", "/api/task/celery-running/cancel", "{\"ahead\":true}",
+		"/api/task/{task_id}/cancel", 202);
 	check(world, "GET", "/api/eval/running/timeline", NULL, "/api/eval/{id}/timeline", 200);
 	check(world, "PUT", "/evaluations/failed", "{\"result\":[1]}", "/evaluations/{id}", 200);
 	check(world, "PUT", "/evaluations/running", "{\"status\":\"cancelled\"}",
