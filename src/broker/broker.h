@@ -85,13 +85,18 @@ struct ql_broker_ops {
 	 * the act's epoch; DELIVERED alone means nothing. Asked again after REMOVED it says REMOVED
 	 * again, until FORGET of the task. INSPECT of the task (incarnation 0) tells RUNNING, HELD or
 	 * EXITED of each run that there is, or ABSENT with incarnation 0 and the epoch where every
-	 * place was asked and none has it; where some could not be asked, done says -1.
+	 * place was asked and none has it; where some could not be asked, done says -1. EXITED carries
+	 * the epoch as well where every place was asked and that end is all there is. Such a word is
+	 * for the places that were asked after the act came, not before. RETRIED is told once, when a
+	 * run is seen to end so: a RETRY in the result backend alone is nothing that is there.
 	 *
 	 * Of a run: NOTICE asks the task itself (Celery: ABORTED); TERMINATE ends it by its worker;
 	 * KILL ends its containers, and after op.grace_ms the task, by whatever hand there is. EXITED
 	 * is told when its worker wrote its end, GONE when task and containers are proven gone. A run
 	 * that is only held and whose worker confirmed that it will drop it answers KILL with
-	 * DELIVERED; GONE follows when it dropped it. SALVAGE and FORGET as in runtime.h; FORGET of a
+	 * DELIVERED; GONE follows when it dropped it, ABSENT when it holds it no more and nothing says
+	 * that it dropped it. A message that its worker dropped unrun is EXITED with
+	 * QL_RUN_UNSTARTED | QL_RUN_REVOKED, then GONE. SALVAGE and FORGET as in runtime.h; FORGET of a
 	 * task (incarnation 0) drops what was kept of its message.
 	 */
 	void (*act)(struct ql_broker *broker, struct ql_runtime_op *op);

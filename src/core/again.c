@@ -27,16 +27,41 @@ rung_act(const struct ql_state *state, const struct ql_run *run)
 	return run->phase == QL_PHASE_HELD ? QL_ACT_INSPECT : QL_ACT_NONE;
 }
 
+static bool
+is_the_only_one(const struct ql_state *state, const struct ql_run *run)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		if (state->runs[i].incarnation && &state->runs[i] != run)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * There is nothing to ask of it but whether it is still there: a worker begins what it holds in its
+ * own time, or drops it, and may have begun it as another run; and what another producer sent has no run deadline.
+ */
+static bool
+is_watched(const struct ql_state *state, const struct ql_run *run)
+{
+	if (run->phase == QL_PHASE_HELD && !run->released_at)
+		return run->killed_at ? run->flags & QL_RUN_WARNED : !is_the_only_one(state, run);
+	return run->phase == QL_PHASE_RUNNING && run->slot < 0 && !run->killed_at &&
+	       !state->run_until && !state->cancel.next_at && rung_act(state, run) == QL_ACT_NONE;
+}
+
 static enum ql_act_kind
 alive_act(const struct ql_state *state, const struct ql_run *run)
 {
+	if (is_watched(state, run))
+		return QL_ACT_INSPECT;
 	if (run->killed_at)
 		return QL_ACT_KILL;
 	if (run->phase == QL_PHASE_CLAIMED)
 		return QL_ACT_INSPECT;
 	if (ql_state_stopping(state))
 		return rung_act(state, run);
-	return run->phase == QL_PHASE_HELD ? QL_ACT_RELEASE : QL_ACT_NONE;
+	return run->phase == QL_PHASE_HELD && run->released_at ? QL_ACT_RELEASE : QL_ACT_NONE;
 }
 
 /* The act that waits for evidence of this run, or NONE. */
@@ -66,16 +91,16 @@ is_salvaged(const struct ql_state *state, const struct ql_run *run)
 	       !(run->flags & QL_RUN_SALVAGED);
 }
 
-/* With no run of it known, what is open concerns the task: its message, or a run somewhere. */
+/* With no run of it open, what is open concerns the task: its message, or a run somewhere. */
 static enum ql_act_kind
 task_act(const struct ql_move *move, bool look)
 {
 	const struct ql_state *state = move->next;
-	if (!ql_move_has_no_run(move) || !move->policy->remote_broker)
+	if (!move->policy->remote_broker || !ql_move_is_adrift(move))
 		return QL_ACT_NONE;
 	if (state->status == QL_STATUS_QUEUED)
 		return state->enqueued_at ? QL_ACT_NONE : QL_ACT_ENQUEUE;
-	if (!ql_state_stopping(state))
+	if (!ql_state_stopping(state) || ql_seek_waits(state))
 		return QL_ACT_NONE;
 	bool remove = state->cancel.rung == QL_RUNG_REMOVE;
 	return remove != look ? QL_ACT_REMOVE : QL_ACT_INSPECT;
@@ -147,7 +172,8 @@ run_again_at(const struct ql_move *move, const struct ql_run *run)
 		return run->flags & QL_RUN_REPORTED
 			       ? again
 			       : until(move, run->exited_at + policy->prove_ms, again);
-	if (state->status == QL_STATUS_UNCONFIRMED || (over && run->killed_at))
+	if (state->status == QL_STATUS_UNCONFIRMED || (over && run->killed_at) ||
+		is_watched(state, run))
 		return now + policy->watch_ms;
 	if (run->phase == QL_PHASE_CLAIMED && !run->killed_at &&
 		now < run->claimed_at + policy->start_ms)

@@ -59,9 +59,22 @@ enqueued(struct ql_move *move)
 	return QL_VERDICT_DONE;
 }
 
+/* It will not begin: but what a worker will do is a promise, and its proof comes when it does. */
+static enum ql_verdict
+warned(struct ql_move *move, struct ql_run *run)
+{
+	run->flags |= QL_RUN_WARNED;
+	took_over(move);
+	ql_what(move, "its worker will drop it");
+	return QL_VERDICT_DONE;
+}
+
 static enum ql_verdict
 killing(struct ql_move *move)
 {
+	struct ql_run *run = ql_move_run(move);
+	if (run && ql_move_is_held_elsewhere(move, run) && !(run->flags & QL_RUN_WARNED))
+		return warned(move, run);
 	if (move->was->cancel.evidence >= QL_EVIDENCE_DELIVERED || !ql_state_stopping(move->was))
 		return ignore(move, "an answer that changes nothing");
 	took_over(move);
@@ -123,10 +136,13 @@ ql_hear_removed(struct ql_move *move)
 {
 	if (is_late(move))
 		return ignore(move, "an answer to an earlier epoch");
-	if (!ql_state_stopping(move->was) || !ql_move_has_no_run(move))
+	if (!ql_state_stopping(move->was) || !ql_move_is_adrift(move))
 		return ignore(move, "a message was removed, and a run of it is known");
 	ql_say(move, "its message was taken out of the queue");
-	ql_settle_cancelled(move, QL_OUTCOME_REMOVED);
+	ql_move_seen(move);
+	move->next->again_at = 0;
+	if (ql_move_has_no_run(move)) /* else the run that it had says how it was stopped */
+		ql_settle_cancelled(move, QL_OUTCOME_REMOVED);
 	return QL_VERDICT_DONE;
 }
 
@@ -135,10 +151,10 @@ ql_hear_not_queued(struct ql_move *move)
 {
 	if (is_late(move))
 		return ignore(move, "an answer to an earlier epoch");
-	if (!ql_state_stopping(move->was) || !ql_move_has_no_run(move) ||
+	if (!ql_state_stopping(move->was) || !ql_move_is_adrift(move) ||
 		move->was->cancel.rung != QL_RUNG_REMOVE)
 		return ignore(move, "the queue does not have it: that proves nothing");
 	ql_say(move, "its message is not in the queue, a worker may have it");
-	ql_ladder_seek(move);
+	ql_seek(move);
 	return QL_VERDICT_DONE;
 }

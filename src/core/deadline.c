@@ -137,15 +137,15 @@ static enum ql_verdict
 retry_is_due(struct ql_move *move)
 {
 	bool settled = ql_status_settled((enum ql_status)move->next->status);
+	bool unconfirmed = move->next->status == QL_STATUS_UNCONFIRMED;
+	bool stopping = ql_state_stopping(move->next);
 	if (exit_is_untold(move))
 		return QL_VERDICT_DONE;
-	if (!ql_state_stopping(move->next)) {
-		if (run_is_overdue(move))
-			return QL_VERDICT_DONE;
-		if (!settled && move->next->status != QL_STATUS_UNCONFIRMED &&
-			!move->next->salvage_until && discard_is_over(move))
-			return QL_VERDICT_DONE;
-	}
+	if ((unconfirmed || !stopping) && run_is_overdue(move))
+		return QL_VERDICT_DONE;
+	if (!stopping && !settled && !unconfirmed && !move->next->salvage_until &&
+		discard_is_over(move))
+		return QL_VERDICT_DONE;
 	return ask_again(move);
 }
 

@@ -30,6 +30,42 @@ doom_all(struct ql_move *move)
 	}
 }
 
+/* What a worker holds is told to it whatever the rung: its program never ran, there is no one to ask. */
+static void
+doom_held(struct ql_move *move)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		if (ql_move_is_held_elsewhere(move, &move->next->runs[i]))
+			doom(move, &move->next->runs[i]);
+	}
+}
+
+/* All that is open is held by workers, each of them with these flags. */
+static bool
+all_are_held(const struct ql_move *move, int32_t flags)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		const struct ql_run *run = &move->next->runs[i];
+		if (ql_run_is_open(run) &&
+			(!ql_move_is_held_elsewhere(move, run) || (run->flags & flags) != flags))
+			return false;
+	}
+	return ql_state_open(move->next);
+}
+
+/* A broker's kill ends the containers at once, and the task by its worker after the grace. */
+static int64_t
+prove_ms(const struct ql_move *move)
+{
+	bool waits = false;
+	for (int i = 0; i < QL_RUNS; i++) {
+		const struct ql_run *run = &move->next->runs[i];
+		waits = waits || (ql_run_is_open(run) && run->phase == QL_PHASE_RUNNING);
+	}
+	waits = waits && move->policy->remote_broker;
+	return move->policy->prove_ms + (waits ? move->next->cancel.grace_ms : 0);
+}
+
 static int64_t
 rung_deadline(const struct ql_move *move, enum ql_rung rung)
 {
@@ -39,7 +75,7 @@ rung_deadline(const struct ql_move *move, enum ql_rung rung)
 		return (int)rung < cancel->top ? now + cancel->grace_ms : 0;
 	if (rung == QL_RUNG_SALVAGE && !ql_state_open(move->next))
 		return 0; /* nothing is left to prove: the salvage has a deadline of its own */
-	return now + move->policy->prove_ms;
+	return now + (rung == QL_RUNG_KILL ? prove_ms(move) : move->policy->prove_ms);
 }
 
 static void
@@ -55,8 +91,10 @@ say_rung(struct ql_move *move, enum ql_rung rung)
 	else if (rung == QL_RUNG_NOTICE || (rung == QL_RUNG_TERMINATE && cancel->next_at))
 		ql_say(move, ", then %s in %s", ql_rung_word((enum ql_rung)(rung + 1)),
 			ql_explain_span(cancel->grace_ms, span));
+	else if (rung == QL_RUNG_KILL && all_are_held(move, 0))
+		ql_say(move, ": its worker must drop it");
 	else if (rung == QL_RUNG_KILL)
-		ql_say(move, ", proof within %s", ql_explain_span(move->policy->prove_ms, span));
+		ql_say(move, ", proof within %s", ql_explain_span(prove_ms(move), span));
 }
 
 void
@@ -67,13 +105,15 @@ ql_ladder_go(struct ql_move *move, enum ql_rung rung)
 	if (rung == QL_RUNG_KILL) {
 		doom_all(move);
 		next->run_until = 0;
+	} else {
+		doom_held(move);
 	}
 	next->epoch++;
 	next->tries = 0;
 	next->retry_at = 0;
 	cancel->rung = (int32_t)rung;
 	cancel->rung_at = move->event->now;
-	cancel->next_at = rung_deadline(move, rung);
+	cancel->next_at = next->status == QL_STATUS_UNCONFIRMED ? 0 : rung_deadline(move, rung);
 	say_rung(move, rung);
 	ql_again_ask(move, false);
 }
@@ -161,7 +201,7 @@ strengthen(struct ql_move *move, const struct ql_stop_request *request)
 	if (over && first == QL_RUNG_KILL && ql_state_open(move->next))
 		ql_ladder_go(move, QL_RUNG_KILL);
 	else if (!over && cancel->rung != QL_RUNG_REMOVE && cancel->rung < (int32_t)first &&
-		 !ql_move_has_no_run(move))
+		 !ql_move_is_adrift(move))
 		ql_ladder_go(move, first);
 	else
 		ql_what(move, "raised to %s", ql_mode_word(request->mode));
@@ -200,11 +240,13 @@ try_again(struct ql_move *move, const struct ql_stop_request *request)
 		return QL_VERDICT_ALREADY;
 	}
 	next->cancel.mode = QL_MODE_KILL;
-	if (!ql_state_open(next) && !ql_move_has_no_run(move)) {
+	if (!ql_state_open(next) && !ql_move_is_adrift(move)) {
 		ql_what(move, "nothing of it is left to kill");
 		return QL_VERDICT_DONE;
 	}
 	reopen(next);
+	next->absent_at =
+		0; /* it looks at once, and then the look before came too soon before it */
 	ql_ladder_go(move, QL_RUNG_KILL);
 	return QL_VERDICT_DONE;
 }
@@ -230,17 +272,12 @@ ql_ladder_join(struct ql_move *move, const struct ql_stop_request *request)
 }
 
 void
-ql_ladder_seek(struct ql_move *move)
+ql_ladder_take_out(struct ql_move *move)
 {
-	struct ql_state *next = move->next;
-	next->epoch++;
-	next->tries = 0;
-	next->retry_at = 0;
-	next->cancel.rung = (int32_t)ql_mode_first((enum ql_mode)next->cancel.mode);
-	next->cancel.rung_at = move->event->now;
-	next->cancel.next_at = move->event->now + move->policy->prove_ms;
-	ql_what(move, "look for a run of it");
-	ql_move_act_on(move, QL_ACT_INSPECT, 0);
+	reopen(move->next);
+	move->next->run_until = 0;
+	ql_what(move, "its message must be taken out");
+	ql_ladder_go(move, QL_RUNG_REMOVE);
 }
 
 void
@@ -270,7 +307,8 @@ ql_ladder_discard(struct ql_move *move, struct ql_run *run)
 		return;
 	}
 	ql_move_act(move, QL_ACT_KILL, run);
-	ql_what(move, "kill: it never ran");
+	ql_what(move, move->policy->remote_broker ? "kill: its worker must drop it"
+						  : "kill: it never ran");
 }
 
 /* Somebody is asked to stop by this rung and its act was not taken over yet. */
@@ -302,8 +340,7 @@ asks_first(struct ql_move *move)
 		return false;
 	next->tries = asked;
 	next->retry_at = 0;
-	next->cancel.next_at =
-		move->event->now + (kill ? move->policy->prove_ms : next->cancel.grace_ms);
+	next->cancel.next_at = move->event->now + (kill ? prove_ms(move) : next->cancel.grace_ms);
 	ql_say(move, "the time for %s is over, and it was asked only once", rung);
 	ql_what(move, "%s once more first", rung);
 	ql_again_ask(move, false);
@@ -321,13 +358,30 @@ someone_is_stuck(const struct ql_move *move)
 	return false;
 }
 
+/* A worker may hold it until its ETA: that is no failure, and nothing more can be done. */
+static void
+keep_watching(struct ql_move *move)
+{
+	struct ql_state *next = move->next;
+	next->cancel.next_at = move->event->now + move->policy->watch_ms;
+	next->tries = 0;
+	next->retry_at = 0;
+	ql_say(move, "a worker holds it and knows that it must drop it");
+	ql_what(move, "keep watching");
+	ql_again_ask(move, true);
+}
+
 void
 ql_ladder_climb(struct ql_move *move)
 {
 	const struct ql_cancel *cancel = &move->next->cancel;
 	char span[QL_SPAN];
 	ql_explain_span(move->event->now - cancel->rung_at, span);
-	if (ql_move_has_no_run(move) && cancel->rung != QL_RUNG_REMOVE) {
+	if (ql_seek_waits(move->next)) {
+		ql_seek_again(move);
+		return;
+	}
+	if (ql_move_is_adrift(move) && cancel->rung != QL_RUNG_REMOVE) {
 		ql_say(move, "no run of it was seen in %s", span);
 		ql_settle_unconfirmed(move);
 		return;
@@ -343,9 +397,13 @@ ql_ladder_climb(struct ql_move *move)
 		return;
 	case QL_RUNG_REMOVE:
 		ql_say(move, "the broker did not answer in %s", span);
-		ql_ladder_seek(move);
+		ql_seek(move);
 		return;
 	case QL_RUNG_KILL:
+		if (all_are_held(move, QL_RUN_WARNED)) {
+			keep_watching(move);
+			return;
+		}
 		if (asks_first(move))
 			return;
 		ql_say(move, "no proof %s after the kill%s", span,

@@ -73,6 +73,7 @@ ql_move_unreleased(struct ql_move *move, struct ql_run *run)
 			return;
 	}
 	move->next->started_at = 0;
+	move->next->run_until = 0;
 }
 
 void
@@ -128,6 +129,60 @@ ql_run_is_asked(const struct ql_run *run)
 {
 	return run->released_at && !run->killed_at && ql_run_is_open(run) &&
 	       run->phase != QL_PHASE_EXITED;
+}
+
+bool
+ql_move_is_full(const struct ql_move *move)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		if (!move->next->runs[i].incarnation)
+			return false;
+	}
+	return true;
+}
+
+bool
+ql_move_is_held_elsewhere(const struct ql_move *move, const struct ql_run *run)
+{
+	return move->policy->remote_broker && run->phase == QL_PHASE_HELD;
+}
+
+bool
+ql_move_is_adrift(const struct ql_move *move)
+{
+	const struct ql_state *next = move->next;
+	return !ql_state_open(next) && (next->again_at || ql_move_has_no_run(move));
+}
+
+void
+ql_move_seen(struct ql_move *move)
+{
+	struct ql_state *next = move->next;
+	next->seen = 1;
+	next->absent_at = 0;
+	if (!next->enqueued_at) /* the answer to its ENQUEUE was lost, or comes later */
+		next->enqueued_at = move->event->now;
+}
+
+/* A run that was met after it is what became of its message. */
+static bool
+came_again(const struct ql_state *state, const struct ql_run *run)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		if (state->runs[i].claimed_at > run->claimed_at)
+			return true;
+	}
+	return false;
+}
+
+void
+ql_move_set_free(struct ql_move *move, struct ql_run *run)
+{
+	ql_move_seen(move);
+	if (!run || !came_again(move->next, run))
+		move->next->again_at = move->event->now;
+	if (run)
+		*run = (struct ql_run){0};
 }
 
 bool

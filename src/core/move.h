@@ -52,8 +52,23 @@ bool ql_run_is_open(const struct ql_run *run);
 /* Its program may be running, and nobody has decided to kill it. */
 bool ql_run_is_asked(const struct ql_run *run);
 
-/* Its place was never taken. */
+/* Its place was never taken, or is free again. */
 bool ql_move_has_no_run(const struct ql_move *move);
+
+/* All of its places are taken. */
+bool ql_move_is_full(const struct ql_move *move);
+
+/* A worker that is not Quell's has it, and has not begun it. */
+bool ql_move_is_held_elsewhere(const struct ql_move *move, const struct ql_run *run);
+
+/* No run of it is open, and its message is anywhere: in a queue, on its way to a worker, or nowhere. */
+bool ql_move_is_adrift(const struct ql_move *move);
+
+/* Its message, or a run of it, was seen at a broker or a worker. */
+void ql_move_seen(struct ql_move *move);
+
+/* Its message is free, to be delivered as another run: the place of this one too, if it has one. */
+void ql_move_set_free(struct ql_move *move, struct ql_run *run);
 
 /* ---- request.c, answer.c, sight.c, deadline.c: one function per event ---- */
 
@@ -97,8 +112,8 @@ enum ql_verdict ql_ladder_join(struct ql_move *move, const struct ql_stop_reques
 /* Goes to a rung: a new epoch, a new deadline, its acts to each run that it is for. */
 void ql_ladder_go(struct ql_move *move, enum ql_rung rung);
 
-/* The task's message is not in the queue: looks for a run of it anywhere. */
-void ql_ladder_seek(struct ql_move *move);
+/* Its last run was left and its message is free again: it must be taken out of the queue. */
+void ql_ladder_take_out(struct ql_move *move);
 
 /* If a stop is in force, another run gets the ladder from its first rung: look before the signal. */
 void ql_ladder_restart(struct ql_move *move, const struct ql_run *run);
@@ -111,6 +126,20 @@ void ql_ladder_climb(struct ql_move *move);
 
 /* The run deadline has passed. */
 void ql_ladder_timeout(struct ql_move *move);
+
+/* ---- seek.c ---- */
+
+/* The task's message is not in the queue: looks for a run of it anywhere. */
+void ql_seek(struct ql_move *move);
+
+/* A look found it nowhere, and the next one is not due: nothing is asked meanwhile. */
+bool ql_seek_waits(const struct ql_state *state);
+
+/* The next look is due. */
+void ql_seek_again(struct ql_move *move);
+
+/* Every place was asked, and none has its message or an open run of it. */
+enum ql_verdict ql_seek_nowhere(struct ql_move *move);
 
 /* ---- race.c ---- */
 

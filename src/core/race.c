@@ -68,7 +68,7 @@ is_so(const struct ql_run *run, enum fact fact)
 	case FACT_REVOKED:
 		return run->flags & QL_RUN_REVOKED;
 	case FACT_HELD_STOPPED:
-		return run->flags & QL_RUN_UNSTARTED && stopped;
+		return run->flags & QL_RUN_UNSTARTED && (stopped || run->flags & QL_RUN_REVOKED);
 	case FACT_LOST:
 		return run->flags & QL_RUN_LOST;
 	case FACT_LOST_STOPPED:

@@ -193,7 +193,10 @@ may_settle(const struct ql_state *state, const struct ql_run *result)
 {
 	if (!result || someone(state, is_unresolved))
 		return false;
-	if (is_finish(result) && !(result->flags & QL_RUN_UNSTARTED))
+	bool finish = is_finish(result) && !(result->flags & QL_RUN_UNSTARTED);
+	if (state->again_at && !finish && ql_state_stopping(state))
+		return false; /* its message may make one more run */
+	if (finish)
 		return !state->salvage_until;
 	if (ql_state_open(state))
 		return false;
@@ -255,12 +258,13 @@ follow(struct ql_move *move)
 	struct ql_state *next = move->next;
 	struct ql_cancel *cancel = &next->cancel;
 	bool open = ql_state_open(next);
-	if (next->status != QL_STATUS_CANCELLING || ql_move_has_no_run(move) ||
+	if (next->status != QL_STATUS_CANCELLING || ql_move_is_adrift(move) ||
 		someone(next, ql_run_is_asked))
 		return;
 	if (!open && someone(next, is_unresolved))
 		cancel->next_at = 0; /* all is gone; only how it ended is not told */
-	else if (cancel->rung == QL_RUNG_NOTICE || cancel->rung == QL_RUNG_TERMINATE)
+	else if (cancel->rung <
+		 QL_RUNG_KILL) /* at REMOVE too: its end may be the first that is seen */
 		follow_asking(move);
 	else if (cancel->rung == QL_RUNG_KILL && !open && next->salvage_until) {
 		cancel->rung = QL_RUNG_SALVAGE;
@@ -268,6 +272,27 @@ follow(struct ql_move *move)
 	} else if (cancel->rung == QL_RUNG_SALVAGE && !next->salvage_until) {
 		cancel->rung = QL_RUNG_REAP;
 	}
+	if (open && cancel->rung > QL_RUNG_KILL && !cancel->next_at) /* of a run met since */
+		cancel->next_at = move->event->now + move->policy->prove_ms;
+}
+
+/* None of its runs is left but its message is: that is waited for, or taken out under a stop. */
+static void
+come_again(struct ql_move *move)
+{
+	struct ql_state *next = move->next;
+	bool left = ql_state_open(move->was) && !ql_state_open(next);
+	if (!left || !next->again_at || ql_status_settled((enum ql_status)next->status))
+		return;
+	if (ql_state_stopping(next)) {
+		ql_ladder_take_out(move);
+		return;
+	}
+	if (next->status ==
+		QL_STATUS_RUNNING) /* it began in time, and has the next run's deadline */
+		next->queue_until = next->run_until = 0;
+	next->status = QL_STATUS_QUEUED;
+	ql_what(move, "queued for its next delivery");
 }
 
 bool
@@ -297,6 +322,7 @@ ql_settle(struct ql_move *move)
 	start_salvage(move);
 	settle(move);
 	start_salvage(move);
+	come_again(move);
 	follow(move);
 	forget(move);
 }

@@ -59,6 +59,29 @@ drop_stranger(struct ql_move *move)
 	return QL_VERDICT_NOTED;
 }
 
+/* What was held has perhaps become this run: its message is no more where it was. */
+static void
+meet_elsewhere(struct ql_move *move)
+{
+	struct ql_run *oldest = NULL;
+	ql_move_seen(move);
+	move->next->again_at = 0;
+	for (int i = 0; i < QL_RUNS; i++) {
+		struct ql_run *run = &move->next->runs[i];
+		if (!ql_move_is_held_elsewhere(move, run) || run->killed_at)
+			continue;
+		if (!oldest || run->claimed_at < oldest->claimed_at)
+			oldest = run;
+	}
+	if (oldest && ql_move_is_full(move))
+		*oldest = (struct ql_run){0}; /* it is met again if it is still held */
+	for (int i = 0; i < QL_RUNS; i++) {
+		const struct ql_run *run = &move->next->runs[i];
+		if (ql_move_is_held_elsewhere(move, run))
+			ql_move_act(move, QL_ACT_INSPECT, run);
+	}
+}
+
 /*
  * A run that was not known: another delivery of the same attempt takes a place. NULL when it must
  * not have one; then ret_verdict says what became of it.
@@ -80,6 +103,8 @@ meet(struct ql_move *move, enum ql_phase phase, enum ql_verdict *ret_verdict)
 		*ret_verdict = note(move, "it runs again though its attempt has finished");
 		return NULL;
 	}
+	if (move->policy->remote_broker)
+		meet_elsewhere(move);
 	struct ql_run *run = ql_move_take(move, phase, -1);
 	if (!run)
 		*ret_verdict = kill_on_sight(move, "and it is one more than is watched");
@@ -131,11 +156,31 @@ held_though_released(struct ql_move *move, struct ql_run *run)
 	return discard(move, run);
 }
 
+/* A worker of the broker's has it: that one begins it when it likes, and nobody releases it. */
+static enum ql_verdict
+held_elsewhere(struct ql_move *move)
+{
+	enum ql_verdict verdict;
+	char name[QL_RUN_NAME];
+	struct ql_run *run = meet(move, QL_PHASE_HELD, &verdict);
+	if (!run)
+		return verdict;
+	if (ql_state_stopping(move->was))
+		return discard(move, run);
+	ql_say(move, "a worker holds %s", ql_explain_run(move, name));
+	ql_what(move, "waiting until it begins");
+	return QL_VERDICT_DONE;
+}
+
 enum ql_verdict
 ql_hear_held(struct ql_move *move)
 {
 	enum ql_verdict verdict;
 	struct ql_run *run = ql_move_run(move);
+	if (!run && move->policy->remote_broker)
+		return held_elsewhere(move);
+	if (move->policy->remote_broker)
+		return ignore(move, "held, as was known");
 	if (!run && move->was->status != QL_STATUS_QUEUED) {
 		run = meet(move, QL_PHASE_HELD, &verdict);
 		return run ? discard(move, run) : verdict;
@@ -163,7 +208,7 @@ ql_hear_running(struct ql_move *move)
 	enum ql_verdict verdict;
 	char name[QL_RUN_NAME];
 	struct ql_run *run = ql_move_run(move);
-	bool known = run;
+	bool known = run, first = ql_move_has_no_run(move);
 	if (!known)
 		run = meet(move, QL_PHASE_RUNNING, &verdict);
 	if (!run)
@@ -178,8 +223,7 @@ ql_hear_running(struct ql_move *move)
 		return QL_VERDICT_DONE;
 	}
 	ql_say(move, "%s was seen to run", ql_explain_run(move, name));
-	ql_what(move, move->was->runs[0].incarnation ? "another delivery, watched too"
-						     : "a worker has it");
+	ql_what(move, first ? "a worker has it" : "another delivery, watched too");
 	ql_ladder_restart(move, run);
 	return QL_VERDICT_DONE;
 }
@@ -236,37 +280,11 @@ ql_hear_exited(struct ql_move *move)
 		return note(move, "its exit was told after it was taken as lost");
 	if (run->flags & QL_RUN_LOST)
 		run->flags &= ~(QL_RUN_LOST | QL_RUN_REPORTED); /* known after all */
+	if (run->flags & QL_RUN_REPORTED && move->was->again_at && move->event->epoch)
+		return ql_seek_nowhere(move); /* a look found this end, and nothing else */
 	if (run->flags & QL_RUN_REPORTED)
 		return ignore(move, "an exit that was told before");
 	record_exit(move, run);
-	return QL_VERDICT_DONE;
-}
-
-/* Its message is set free: it comes again under the same id. */
-enum ql_verdict
-ql_hear_retried(struct ql_move *move)
-{
-	struct ql_state *next = move->next;
-	struct ql_run *run = ql_move_run(move);
-	char name[QL_RUN_NAME];
-	if (is_stranger(move))
-		return note(move, "to be delivered again, and none of this attempt's");
-	if (run && run->flags & QL_RUN_REPORTED)
-		return ignore(move, "to be delivered again, after its end was told");
-	ql_say(move, "%s ended, to be delivered again", ql_explain_run(move, name));
-	if (run)
-		*run = (struct ql_run){0};
-	next->seen = 1;
-	next->again_at = move->event->now;
-	if (ql_state_open(next)) {
-		ql_what(move, "the other delivery goes on");
-	} else if (ql_state_stopping(next)) {
-		ql_ladder_go(move, QL_RUNG_REMOVE);
-	} else {
-		next->status = QL_STATUS_QUEUED;
-		next->run_until = next->queue_until = 0;
-		ql_what(move, "queued for its next delivery");
-	}
 	return QL_VERDICT_DONE;
 }
 
@@ -286,7 +304,7 @@ prove(struct ql_move *move)
 static struct ql_run *
 meet_ended(struct ql_move *move, enum ql_verdict *ret_verdict)
 {
-	if (is_stranger(move) || move->was->runs[QL_RUNS - 1].incarnation) {
+	if (is_stranger(move) || ql_move_is_full(move)) {
 		*ret_verdict = drop_stranger(move);
 		return NULL;
 	}
@@ -294,6 +312,16 @@ meet_ended(struct ql_move *move, enum ql_verdict *ret_verdict)
 	if (run)
 		ql_move_released(move, run);
 	return run;
+}
+
+/* It is no more where it was held, and nothing proves that it will not begin elsewhere. */
+static enum ql_verdict
+leave_held(struct ql_move *move, struct ql_run *run)
+{
+	ql_move_set_free(move, run);
+	if (ql_state_open(move->next))
+		ql_what(move, "its place is free");
+	return QL_VERDICT_DONE;
 }
 
 enum ql_verdict
@@ -307,6 +335,8 @@ ql_hear_gone(struct ql_move *move)
 	if (!ql_run_is_open(run))
 		return ignore(move, "gone, as was known");
 	ql_say(move, "nothing of %s is left", ql_explain_run(move, name));
+	if (ql_move_is_held_elsewhere(move, run) && !ql_state_stopping(move->was))
+		return leave_held(move, run);
 	if (run->flags & QL_RUN_REPORTED) {
 		run->phase = QL_PHASE_GONE;
 	} else if (!run->released_at) {
@@ -364,6 +394,8 @@ ql_hear_lost(struct ql_move *move)
 		return ignore(move, "lost, after it was known to be over");
 	ql_say(move, "%s lost its supervisor or host, and is proven dead",
 		ql_explain_run(move, name));
+	if (ql_move_is_held_elsewhere(move, run))
+		return leave_held(move, run);
 	return lose(move, run, QL_PHASE_GONE);
 }
 
@@ -372,9 +404,13 @@ ql_hear_absent(struct ql_move *move)
 {
 	struct ql_run *run = ql_move_run(move);
 	char name[QL_RUN_NAME];
+	if (!move->event->incarnation && move->policy->remote_broker)
+		return ql_seek_nowhere(move);
 	if (!run || (!ql_run_is_open(run) && run->flags & QL_RUN_REPORTED))
 		return ignore(move, "absent, as was known");
 	ql_say(move, "the place of execution has no trace of %s", ql_explain_run(move, name));
+	if (ql_move_is_held_elsewhere(move, run))
+		return leave_held(move, run);
 	bool claimed = run->phase == QL_PHASE_CLAIMED;
 	if (claimed &&
 		(move->was->status == QL_STATUS_QUEUED || move->was->status == QL_STATUS_RUNNING)) {
@@ -402,6 +438,42 @@ ql_hear_failed_start(struct ql_move *move)
 	ql_move_unreleased(move, run);
 	ql_move_ended(move, run, QL_PHASE_GONE, QL_RUN_UNSTARTED | QL_RUN_REPORTED);
 	prove(move);
+	return QL_VERDICT_DONE;
+}
+
+/* ---- delivered again ---- */
+
+/* Its attempt is cancelled, and its message is to come once more. */
+static enum ql_verdict
+take_out_stranger(struct ql_move *move)
+{
+	char name[QL_RUN_NAME];
+	ql_say(move, "%s is to be delivered again, and its attempt is cancelled",
+		ql_explain_run(move, name));
+	ql_what(move, "take its message out");
+	ql_move_act_on(move, QL_ACT_REMOVE, 0);
+	return QL_VERDICT_NOTED;
+}
+
+enum ql_verdict
+ql_hear_retried(struct ql_move *move)
+{
+	struct ql_run *run = ql_move_run(move);
+	char name[QL_RUN_NAME];
+	bool judged = run ? run->flags & QL_RUN_REPORTED && !(run->flags & QL_RUN_LOST)
+			  : !ql_move_has_no_run(move);
+	if (!is_earlier_attempts(move) && move->was->status == QL_STATUS_CANCELLED)
+		return take_out_stranger(move);
+	if (is_stranger(move))
+		return note(move, "to be delivered again, and none of this attempt's");
+	if (judged)
+		return ignore(move, "to be delivered again, and its end or its next run is known");
+	ql_say(move, "%s ended, to be delivered again", ql_explain_run(move, name));
+	ql_move_set_free(move, run);
+	if (ql_state_open(move->next))
+		ql_what(move, "the other delivery goes on");
+	else if (!ql_state_open(move->was))
+		ql_what(move, "its message is free");
 	return QL_VERDICT_DONE;
 }
 

@@ -46,7 +46,8 @@ struct ql_event {
 
 	/* answers and sightings; CLAIM names the incarnation to come */
 	uint64_t incarnation;
-	int32_t epoch; /* answers: of the act they answer; HELD: of the INSPECT it answers, or 0 */
+	/* answers: of the act they answer; HELD, ABSENT, EXITED: of the INSPECT they answer, or 0 */
+	int32_t epoch;
 	enum ql_act_kind answers; /* answers: which act */
 	int32_t exit_code; /* EXITED: -1 = none */
 	int32_t exit_signal; /* EXITED: 0 = none */

@@ -234,6 +234,8 @@ script_parse_event(
 		if (set_field(ret, word, value))
 			return -1;
 	}
+	if (ret->kind == QL_EVENT_ABSENT && !ret->incarnation && !ret->epoch)
+		ret->epoch = state->epoch;
 	return 0;
 }
 

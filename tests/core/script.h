@@ -22,7 +22,8 @@
 uint64_t script_run(int n);
 
 /*
- * One line without its indent. Answers that name no epoch get the state's. -1: ret_error says what
+ * One line without its indent. Answers that name no epoch get the state's, and so does an ABSENT of
+ * no run. -1: ret_error says what
  * is wrong with it.
  */
 int script_parse_event(

@@ -3,13 +3,18 @@
 
 #include "script.h"
 
-const struct ql_policy small_local = {
-	.retry_ms = 2000, .start_ms = 4000, .prove_ms = 5000, .salvage_ms = 2000, .watch_ms = 8000};
+const struct ql_policy small_local = {.retry_ms = 2000,
+	.start_ms = 4000,
+	.prove_ms = 5000,
+	.salvage_ms = 2000,
+	.watch_ms = 8000,
+	.second_look_ms = 1500};
 static const struct ql_policy remote = {.retry_ms = 2000,
 	.start_ms = 4000,
 	.prove_ms = 5000,
 	.salvage_ms = 2000,
 	.watch_ms = 8000,
+	.second_look_ms = 1500,
 	.remote_broker = true};
 
 static int

@@ -1,12 +1,13 @@
 /*
  * A hostile world around ql_step, made from a number: a server that crashes before and after each
  * write, a store whose commits fail, a place of execution with stubborn, forking, stuck, lost and
- * redelivered runs, a network that loses, doubles, delays and refuses, users who change their
+ * redelivered runs, workers that are not Quell's and hold, retry, revoke and lose, a network that loses, doubles, delays and refuses, users who change their
  * minds, a clock that jumps. At `heals_at` all faults end; from then on everything must come to an
  * end. The same number makes the same world.
  *
  * world_main.c turns the wheel, world_server.c is the server and its store, world_place.c the place
- * of execution and the broker, world_net.c the network between them, world_rules.c says what must never be. All state is in struct world.
+ * of execution, world_broker.c the broker and its workers, world_net.c the network between them,
+ * world_rules.c says what must never be. All state is in struct world.
  */
 #ifndef TESTS_CORE_WORLD_H
 #define TESTS_CORE_WORLD_H
@@ -47,6 +48,11 @@ enum item_kind {
 	ITEM_RESTART,
 	ITEM_CLAIM,
 	ITEM_WORKER, /* a worker takes a message from the queue */
+	ITEM_TAKEN, /* what it took is in its books: held, running or dropped */
+	ITEM_BEGIN, /* it begins what it holds, or drops it, or gives it back */
+	ITEM_KILLED, /* the grace after a worker's KILL is over */
+	ITEM_PRODUCE, /* another producer sends its message */
+	ITEM_REVOKE, /* another than Quell revokes the task */
 	ITEM_HEAL,
 	ITEM_HELLO, /* after healing: whatever is there is told again */
 };
@@ -57,6 +63,7 @@ struct item {
 	enum item_kind kind;
 	int run; /* place of the run it is about */
 	int32_t generation; /* of the server: what was sent to an earlier one is not heard */
+	int32_t attempt; /* ACT on the task: whose message it names */
 	int32_t code; /* EXIT */
 	int32_t signal;
 	struct ql_event event;
@@ -65,7 +72,16 @@ struct item {
 
 /* ---- the place of execution ---- */
 
-enum place_phase { PLACE_NEVER, PLACE_HELD, PLACE_RUNNING, PLACE_EXITED, PLACE_GONE };
+/* In the air: out of the queue, and not yet in its worker's books. Left: its message lives on. */
+enum place_phase {
+	PLACE_NEVER,
+	PLACE_AIR,
+	PLACE_HELD,
+	PLACE_RUNNING,
+	PLACE_EXITED,
+	PLACE_GONE,
+	PLACE_LEFT
+};
 
 enum habit { HABIT_IGNORES, HABIT_WORD, HABIT_EXITS, HABIT_DIES };
 
@@ -78,6 +94,10 @@ struct place_run {
 	bool lost;
 	bool forgotten;
 	bool delivered; /* a worker took it from the queue: nobody claimed it */
+	int64_t since; /* when the message that it was came into the queue */
+	bool warned; /* its worker knows that it must drop it */
+	bool retries; /* its program ends to be delivered again */
+	bool retried; /* it did */
 	int64_t channel_at; /* acts arrive in their order */
 
 	/* how its program behaves */
@@ -152,8 +172,18 @@ struct world {
 	struct place_run runs[WORLD_RUNS];
 	int run_count;
 	int messages; /* copies of the task's message in the queue */
+	int64_t message_since; /* when it was put there */
 	int32_t message_of; /* the attempt whose message was sent */
 	int redeliveries;
+	int retries;
+	bool adopts; /* the task is another producer's */
+	bool revoked; /* another than Quell told the workers to drop it */
+	bool together; /* the next decision belongs to the same commit */
+	bool unknown; /* it was dropped: nobody knew of it */
+	bool existed; /* its message was there at some time */
+	int64_t looks[64]; /* when the look of an epoch found nothing, by its last bits */
+	int64_t patience[64]; /* until when a kill is not spent, by the last bits of its rung_at */
+	int64_t believed[64]; /* the look of which a state's absent_at tells, by its last bits */
 	int64_t channel_at; /* acts on the queue arrive in their order */
 
 	struct asked asked[WORLD_ATTEMPTS];
@@ -196,13 +226,19 @@ void net_answer(struct world *world, const struct ql_act *act, bool taken);
 /* To the place, or to the broker, in the order of sending. */
 void net_send(struct world *world, const struct ql_act *act);
 
+/* Tells whatever is true of a run; epoch is that of the INSPECT which asks, or 0. */
+void place_tell(struct world *world, struct place_run *run, int32_t epoch);
+/* Its program goes; it ends. */
+void place_let_go(struct world *world, struct place_run *run);
+void
+place_end(struct world *world, struct place_run *run, int32_t code, int32_t signal, int32_t flags);
+int place_index(const struct world *world, const struct place_run *run);
 /* The run of that name, made when the place hears of it first. */
 struct place_run *place_make(struct world *world, uint64_t incarnation, int32_t attempt);
 void place_act(struct world *world, const struct item *item);
 void place_exit(struct world *world, const struct item *item);
 void place_clear(struct world *world, int run);
 void place_lose(struct world *world, int run);
-void place_worker(struct world *world);
 void place_heal(struct world *world);
 void place_hello(struct world *world);
 /* Drops every trace of runs that the server has no record of. */
@@ -211,8 +247,28 @@ struct place_run *place_find(struct world *world, uint64_t incarnation);
 /* Something of it is there. */
 bool place_is_alive(const struct place_run *run);
 
+/* The task's own acts, and what its workers do. */
+void broker_act(struct world *world, const struct ql_act *act, int32_t attempt);
+void broker_start(struct world *world);
+void broker_produce(struct world *world);
+void broker_revoke(struct world *world);
+void broker_worker(struct world *world);
+void broker_taken(struct world *world, int run);
+void broker_begin(struct world *world, int run);
+void broker_killed(struct world *world, int run);
+/* Its program ends by itself: true when that was for another delivery. */
+bool broker_retries(struct world *world, struct place_run *run);
+bool broker_kill_held(struct place_run *run);
+void broker_put_back(struct world *world, struct place_run *run);
+void broker_hello(struct world *world);
+/* What can still run of the attempt, of a message that was there before then; NULL = nothing. */
+const char *broker_left(const struct world *world, int32_t attempt, int64_t before);
+
 /* What must never be: each calls world_fault. */
 void rules_step(struct world *world, const struct ql_state *was, const struct ql_event *event,
+	const struct ql_decision *decision);
+/* The same for a task whose message is elsewhere; part of rules_step. */
+void rules_broker(struct world *world, const struct ql_state *was, const struct ql_event *event,
 	const struct ql_decision *decision);
 void rules_release(struct world *world);
 void rules_kill(struct world *world, struct place_run *run);

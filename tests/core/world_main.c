@@ -205,11 +205,13 @@ make(struct world *world, uint64_t number, struct ql_buf *trace)
 	world->chance.state = number * 0xd1342543de82ef95 + 1;
 	world->now = SCRIPT_EPOCH;
 	world->policy = ql_policy_default;
-	world->policy.remote_broker = chance_is(&world->chance, 25);
+	world->policy.remote_broker = chance_is(&world->chance, 35);
 	if (trace && world->policy.remote_broker)
 		ql_buf_adds(trace, "remote\n");
 	plan_faults(world);
 	plan_users(world);
+	if (world->policy.remote_broker)
+		broker_start(world);
 	server_start(world);
 }
 
@@ -257,7 +259,22 @@ turn(struct world *world, struct item *item)
 		server_claim(world);
 		return;
 	case ITEM_WORKER:
-		place_worker(world);
+		broker_worker(world);
+		return;
+	case ITEM_TAKEN:
+		broker_taken(world, item->run);
+		return;
+	case ITEM_BEGIN:
+		broker_begin(world, item->run);
+		return;
+	case ITEM_KILLED:
+		broker_killed(world, item->run);
+		return;
+	case ITEM_PRODUCE:
+		broker_produce(world);
+		return;
+	case ITEM_REVOKE:
+		broker_revoke(world);
 		return;
 	case ITEM_HEAL:
 		world_note(world, "all faults end");

@@ -68,6 +68,7 @@ arrive_at(struct world *world, const struct ql_act *act, int run, int64_t at)
 	struct item *item = world_at(world, at - world->now, ITEM_ACT);
 	item->act = *act;
 	item->run = run;
+	item->attempt = world->durable.attempt;
 }
 
 void

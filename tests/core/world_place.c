@@ -1,15 +1,22 @@
-/* The place of execution, the broker and its workers. */
+/* The place of execution. */
 #include "world.h"
 
 #include "script.h"
 
-/* Whatever is true of a run. */
-static void
-tell(struct world *world, struct place_run *run, int32_t epoch)
+void
+place_tell(struct world *world, struct place_run *run, int32_t epoch)
 {
 	bool exited = run->phase == PLACE_EXITED ||
 		      (run->phase == PLACE_GONE && !run->lost && !run->forgotten);
-	if (run->phase == PLACE_NEVER || run->forgotten) {
+	if (run->phase == PLACE_AIR)
+		return;
+	if (run->phase == PLACE_LEFT) {
+		net_sight(world, run,
+			run->retried ? QL_EVENT_RETRIED
+			: run->lost  ? QL_EVENT_LOST
+				     : QL_EVENT_ABSENT,
+			0);
+	} else if (run->phase == PLACE_NEVER || run->forgotten) {
 		run->barred = true;
 		net_sight(world, run, QL_EVENT_ABSENT, 0);
 	} else if (run->phase == PLACE_HELD) {
@@ -19,10 +26,10 @@ tell(struct world *world, struct place_run *run, int32_t epoch)
 	} else if (run->lost) {
 		net_sight(world, run, QL_EVENT_LOST, 0);
 	}
-	if (exited && run->flags & QL_RUN_UNSTARTED && !run->sent)
+	if (exited && run->flags & QL_RUN_UNSTARTED && !run->sent && !run->delivered)
 		net_sight(world, run, QL_EVENT_FAILED_START, 0);
 	else if (exited)
-		net_sight(world, run, QL_EVENT_EXITED, 0);
+		net_sight(world, run, QL_EVENT_EXITED, run->delivered ? epoch : 0);
 	if (exited && run->phase == PLACE_GONE)
 		net_sight(world, run, QL_EVENT_GONE, 0);
 	if (run->kill_waits && run->phase != PLACE_GONE)
@@ -48,8 +55,8 @@ place_is_alive(const struct place_run *run)
 	       run->phase == PLACE_EXITED;
 }
 
-static int
-index_of(const struct world *world, const struct place_run *run)
+int
+place_index(const struct world *world, const struct place_run *run)
 {
 	return (int)(run - world->runs);
 }
@@ -95,7 +102,7 @@ plan_exit(struct world *world, struct place_run *run, int64_t in_ms, int32_t cod
 	int32_t flags)
 {
 	struct item *item = world_at(world, in_ms, ITEM_EXIT);
-	item->run = index_of(world, run);
+	item->run = place_index(world, run);
 	item->code = code;
 	item->signal = signal;
 	item->event.flags = flags;
@@ -114,8 +121,8 @@ react_to_notice(struct world *world, struct place_run *run)
 		plan_exit(world, run, in_ms, chance_is(chance, 50) ? 3 : 0, 0, 0);
 }
 
-static void
-let_go(struct world *world, struct place_run *run)
+void
+place_let_go(struct world *world, struct place_run *run)
 {
 	char name[16];
 	run->phase = PLACE_RUNNING;
@@ -126,16 +133,16 @@ let_go(struct world *world, struct place_run *run)
 			run->end_oom ? QL_RUN_OOM : 0);
 	if (run->sent == QL_RUNG_NOTICE)
 		react_to_notice(world, run);
-	if (net_happens(world, 6)) {
+	if (net_happens(world, 8)) {
 		struct item *item =
 			world_at(world, 1 + chance_int(net_luck(world), 8000), ITEM_LOSE);
-		item->run = index_of(world, run);
+		item->run = place_index(world, run);
 	}
 }
 
 /* Its program, or what holds the place for it, ends now. */
-static void
-end(struct world *world, struct place_run *run, int32_t code, int32_t signal, int32_t flags)
+void
+place_end(struct world *world, struct place_run *run, int32_t code, int32_t signal, int32_t flags)
 {
 	char name[16];
 	run->exit_code = signal ? -1 : code;
@@ -148,11 +155,11 @@ end(struct world *world, struct place_run *run, int32_t code, int32_t signal, in
 	world_note(world, "%s ends: code %d, signal %d, after %s%s",
 		world_run_name(run->incarnation, name), run->exit_code, run->exit_signal,
 		run->sent ? ql_rung_word(run->sent) : "nothing", stays ? "; something stays" : "");
-	tell(world, run, 0);
+	place_tell(world, run, 0);
 	if (stays && chance_is(net_luck(world), 50)) {
 		struct item *item =
 			world_at(world, 1 + chance_int(net_luck(world), 8000), ITEM_CLEAR);
-		item->run = index_of(world, run);
+		item->run = place_index(world, run);
 	}
 }
 
@@ -160,9 +167,9 @@ void
 place_exit(struct world *world, const struct item *item)
 {
 	struct place_run *run = &world->runs[item->run];
-	if (run->phase != PLACE_RUNNING || run->kill_waits)
+	if (run->phase != PLACE_RUNNING || run->kill_waits || broker_retries(world, run))
 		return;
-	end(world, run, item->code, item->signal, item->event.flags);
+	place_end(world, run, item->code, item->signal, item->event.flags);
 }
 
 void
@@ -183,8 +190,11 @@ place_lose(struct world *world, int which)
 	if (!place_is_alive(run) || run->stuck)
 		return;
 	world_note(world, "the supervisor of %s dies", world_run_name(run->incarnation, name));
+	bool held = run->delivered && run->phase == PLACE_HELD;
 	run->phase = PLACE_GONE;
 	run->lost = true;
+	if (held)
+		broker_put_back(world, run);
 	net_sight(world, run, QL_EVENT_LOST, 0);
 }
 
@@ -212,7 +222,7 @@ static bool
 release(struct world *world, struct place_run *run)
 {
 	if (run->phase == PLACE_HELD) {
-		let_go(world, run);
+		place_let_go(world, run);
 		net_sight(world, run, QL_EVENT_RUNNING, 0);
 	}
 	return run->ran;
@@ -243,7 +253,7 @@ terminate(struct world *world, struct place_run *run)
 	struct chance *chance = net_luck(world);
 	if (run->phase == PLACE_HELD) {
 		send_rung(run, QL_RUNG_TERMINATE);
-		end(world, run, 0, 15, QL_RUN_UNSTARTED);
+		place_end(world, run, 0, 15, QL_RUN_UNSTARTED);
 	}
 	if (run->phase != PLACE_RUNNING)
 		return place_is_alive(run);
@@ -252,7 +262,7 @@ terminate(struct world *world, struct place_run *run)
 	if (run->on_term != HABIT_DIES)
 		run->flags |= QL_RUN_CATCHES_TERM;
 	if (run->on_term == HABIT_DIES && !run->kill_waits)
-		end(world, run, 0, chance_is(chance, 5) ? 0 : 15, 0);
+		place_end(world, run, 0, chance_is(chance, 5) ? 0 : 15, 0);
 	else if (first && run->on_term != HABIT_IGNORES)
 		plan_exit(world, run, 1 + chance_int(chance, 6000), (int32_t)chance_int(chance, 2),
 			0, 0);
@@ -266,6 +276,8 @@ kill_run(struct world *world, struct place_run *run)
 		run->barred = true;
 	if (!place_is_alive(run))
 		return true;
+	if (run->delivered && run->phase == PLACE_HELD)
+		return broker_kill_held(run);
 	if (run->phase == PLACE_RUNNING && !run->kill_waits)
 		rules_kill(world, run);
 	if (run->phase != PLACE_EXITED)
@@ -277,11 +289,14 @@ kill_run(struct world *world, struct place_run *run)
 	} else if (run->phase == PLACE_EXITED) {
 		run->phase = PLACE_GONE;
 		net_sight(world, run, QL_EVENT_GONE, 0);
+	} else if (run->delivered && chance_is(net_luck(world), 50)) {
+		struct item *item = world_at(world, world->durable.cancel.grace_ms, ITEM_KILLED);
+		item->run = place_index(world, run);
 	} else if (run->ran && chance_is(net_luck(world), 5)) {
-		end(world, run, 0, 0, 0); /* it was just about to */
+		place_end(world, run, 0, 0, 0); /* it was just about to */
 	} else {
 		run->stubborn_remains = false;
-		end(world, run, 0, 9, run->ran ? 0 : QL_RUN_UNSTARTED);
+		place_end(world, run, 0, 9, run->ran ? 0 : QL_RUN_UNSTARTED);
 	}
 	return true;
 }
@@ -323,7 +338,7 @@ act_on_run(struct world *world, const struct ql_act *act, struct place_run *run)
 	case QL_ACT_KILL:
 		return kill_run(world, run);
 	case QL_ACT_INSPECT:
-		tell(world, run, act->epoch);
+		place_tell(world, run, act->epoch);
 		return true;
 	case QL_ACT_SALVAGE:
 		return salvage(world, run);
@@ -334,78 +349,14 @@ act_on_run(struct world *world, const struct ql_act *act, struct place_run *run)
 	}
 }
 
-/* ---- the broker, and its workers ---- */
-
-static void
-wake_worker(struct world *world)
-{
-	world_at(world, 1 + chance_int(net_luck(world), 5000), ITEM_WORKER);
-}
-
-static void
-tell_all(struct world *world)
-{
-	for (int i = 0; i < world->run_count; i++) {
-		if (!world->runs[i].forgotten && world->runs[i].phase != PLACE_NEVER)
-			tell(world, &world->runs[i], 0);
-	}
-}
-
-static void
-act_on_task(struct world *world, const struct ql_act *act)
-{
-	struct ql_event event = {.kind = QL_EVENT_NOT_QUEUED, .epoch = act->epoch};
-	if (act->kind == QL_ACT_ENQUEUE) {
-		if (world->message_of < world->durable.attempt)
-			world->messages = 1; /* what is left of the attempt before stays dead */
-		world->message_of = world->durable.attempt;
-		wake_worker(world);
-		net_answer(world, act, true);
-	} else if (act->kind == QL_ACT_REMOVE) {
-		bool ours = world->message_of == world->durable.attempt;
-		if (world->messages && ours)
-			event.kind = QL_EVENT_REMOVED;
-		world->messages = 0;
-		net_event(world, &event);
-	} else {
-		tell_all(world);
-	}
-}
-
-/* A worker takes a message, unless it knows of the tombstone; at times it is delivered again. */
-void
-place_worker(struct world *world)
-{
-	int32_t attempt = world->message_of;
-	bool tombstone =
-		ql_state_stopping(&world->durable) || world->durable.status == QL_STATUS_CANCELLED;
-	if (!world->messages)
-		return;
-	if (attempt != world->durable.attempt || (tombstone && !net_happens(world, 30))) {
-		if (!world->healed)
-			wake_worker(world);
-		return;
-	}
-	world->messages--;
-	struct place_run *run = place_make(world, script_run(world->claims++), attempt);
-	run->delivered = true;
-	if (chance_is(net_luck(world), 30))
-		run->phase = PLACE_HELD;
-	else
-		let_go(world, run);
-	tell(world, run, 0);
-	if (world->redeliveries < 6 && net_happens(world, 20 + 10 * world->redeliveries)) {
-		world->redeliveries++;
-		world->messages++;
-		wake_worker(world);
-	}
-}
-
 void
 place_act(struct world *world, const struct item *item)
 {
 	if (item->run < 0) {
-		act_on_task(world, &item->act);
+		if (net_happens(world, world->refuses))
+			net_answer(world, &item->act, false);
+		else
+			broker_act(world, &item->act, item->attempt);
 		return;
 	}
 	struct place_run *run = &world->runs[item->run];
@@ -429,7 +380,7 @@ free_stuck(struct world *world, struct place_run *run)
 		net_sight(world, run, QL_EVENT_GONE, 0);
 	} else if (place_is_alive(run)) {
 		run->stubborn_remains = false;
-		end(world, run, 0, 9, run->ran ? 0 : QL_RUN_UNSTARTED);
+		place_end(world, run, 0, 9, run->ran ? 0 : QL_RUN_UNSTARTED);
 	}
 }
 
@@ -446,9 +397,7 @@ place_heal(struct world *world)
 void
 place_hello(struct world *world)
 {
-	tell_all(world);
-	if (world->messages)
-		wake_worker(world);
+	broker_hello(world);
 }
 
 /* The server's sweep at its start, on its own host: runs that no record of it names. */

@@ -126,8 +126,8 @@ static void
 check_attempt(struct world *world, const struct ql_state *was, const struct ql_event *event,
 	const struct ql_state *is)
 {
-	bool revised = event->kind == QL_EVENT_RESTORE || event->kind == QL_EVENT_RESUME ||
-		       event->kind == QL_EVENT_SUBMIT;
+	bool revised = event->kind <= QL_EVENT_ADOPT || event->kind == QL_EVENT_RESTORE ||
+		       event->kind == QL_EVENT_RESUME;
 	if (was->attempt == is->attempt)
 		return;
 	if (!revised || is->attempt != was->attempt + 1)
@@ -136,7 +136,7 @@ check_attempt(struct world *world, const struct ql_state *was, const struct ql_e
 		world_fault(world, "a new attempt while the one before is not settled");
 	if (ql_state_open(was))
 		world_fault(world, "a new attempt while a run of the one before is open");
-	if (event->kind == QL_EVENT_RESTORE && was->started_at)
+	if (event->kind == QL_EVENT_RESTORE && was->started_at && !world->retries)
 		world_fault(world, "restored, though it had started");
 }
 
@@ -176,7 +176,9 @@ check_runs(struct world *world, const struct ql_state *was, const struct ql_stat
 {
 	for (int i = 0; i < QL_RUNS && was->attempt == is->attempt; i++) {
 		const struct ql_run *run = &is->runs[i];
-		if (was->runs[i].incarnation && run->incarnation &&
+		bool made_room = world->policy.remote_broker &&
+				 was->runs[i].phase == QL_PHASE_HELD && !ql_state_stopping(was);
+		if (was->runs[i].incarnation && run->incarnation && !made_room &&
 			was->runs[i].incarnation != run->incarnation)
 			world_fault(world, "a place was taken by another run");
 		check_run(world, &was->runs[i], run);
@@ -225,6 +227,10 @@ check_acts(struct world *world, const struct ql_event *event, const struct ql_de
 			world_fault(world, "%s, and nothing durable asks for it", word);
 		if (act->kind == QL_ACT_START && event->kind != QL_EVENT_CLAIM)
 			world_fault(world, "started without a claim");
+		if (act->kind == QL_ACT_RELEASE && world->policy.remote_broker)
+			world_fault(world, "released, and its worker is not Quell's");
+		if (act->kind == QL_ACT_ENQUEUE && is->adopted && is->attempt == 1)
+			world_fault(world, "another producer's message is sent once more");
 	}
 }
 
@@ -232,7 +238,9 @@ static void
 check_deadline(struct world *world, const struct ql_state *is)
 {
 	bool waits = ql_state_waiting(is);
-	if (ql_state_live(is) && !ql_state_wake(is))
+	bool elsewhere = world->policy.remote_broker && !is->cancel.requested_at &&
+			 (is->status == QL_STATUS_QUEUED || !is->timeout_ms);
+	if (ql_state_live(is) && !ql_state_wake(is) && !elsewhere)
 		world_fault(
 			world, "%s, and no deadline", ql_status_word((enum ql_status)is->status));
 	if (ql_state_stopping(is) && waits)
@@ -249,10 +257,10 @@ check_sanity(struct world *world, const struct ql_state *is)
 	}
 	if (released > 1)
 		world_fault(world, "two runs of one attempt were released");
-	if (is->status == QL_STATUS_CANCELLED && !is->cancel.requested_at)
+	if (is->status == QL_STATUS_CANCELLED && !is->cancel.requested_at && !world->revoked)
 		world_fault(world, "cancelled, and nobody asked for it");
-	if (is->status == QL_STATUS_CANCELLED && is->cancel.evidence != QL_EVIDENCE_VERIFIED &&
-		!is->cancel.unasked)
+	if (is->status == QL_STATUS_CANCELLED && is->cancel.requested_at &&
+		is->cancel.evidence != QL_EVIDENCE_VERIFIED && !is->cancel.unasked)
 		world_fault(world, "cancelled without evidence");
 }
 
@@ -304,7 +312,7 @@ tally_runs(struct world *world, const struct ql_state *was, const struct ql_even
 	for (int i = 0; i < QL_RUNS && was->attempt == is->attempt; i++) {
 		const struct ql_run *old = &was->runs[i], *run = &is->runs[i];
 		bool doomed = time && run->killed_at && !old->killed_at;
-		if (old->incarnation && !run->incarnation)
+		if (old->incarnation && !run->incarnation && !world->policy.remote_broker)
 			world_tally(world, TALLY_VOID_CLAIM);
 		if (doomed && run->phase == QL_PHASE_CLAIMED && !ql_state_stopping(is))
 			world_tally(world, TALLY_START_GIVEN_UP);
@@ -331,6 +339,7 @@ rules_step(struct world *world, const struct ql_state *was, const struct ql_even
 	check_acts(world, event, decision);
 	check_deadline(world, is);
 	check_sanity(world, is);
+	rules_broker(world, was, event, decision);
 	tally_step(world, was, event, decision);
 	tally_runs(world, was, event, is);
 }
@@ -363,7 +372,7 @@ static bool
 has_finished(const struct place_run *run)
 {
 	bool said = run->flags & QL_RUN_SAID_STOPPED || (!run->exit_signal && run->exit_code == 75);
-	if (!run->ended || !run->ran)
+	if (!run->ended || !run->ran || (run->flags & QL_RUN_REVOKED && !run->sent))
 		return false;
 	if (!run->sent)
 		return true;
@@ -380,7 +389,8 @@ has_finished(const struct place_run *run)
 static void
 check_truth(struct world *world, const struct ql_state *is)
 {
-	bool ran = false, finished = false, stopped = false, zero = false, guessed = false;
+	bool ran = false, finished = false, stopped = false, zero = false;
+	bool guessed = world->revoked && !is->cancel.requested_at;
 	for (int i = 0; i < world->run_count; i++) {
 		const struct place_run *run = &world->runs[i];
 		const struct ql_run *known = ql_state_run(is, run->incarnation);
@@ -396,7 +406,7 @@ check_truth(struct world *world, const struct ql_state *is)
 	}
 	bool never = is->cancel.outcome == QL_OUTCOME_REMOVED ||
 		     is->cancel.outcome == QL_OUTCOME_DISCARDED;
-	if (is->cancel.outcome == QL_OUTCOME_REMOVED && world->messages)
+	if (is->cancel.outcome == QL_OUTCOME_REMOVED && world->messages && !world->redeliveries)
 		world_fault(world, "said to be removed, and its message is in the queue");
 	if (is->status == QL_STATUS_CANCELLED && never && ran)
 		world_fault(world, "said never to have run, and it ran");
@@ -435,11 +445,8 @@ rules_end(struct world *world)
 {
 	const struct ql_state *state = &world->durable;
 	const char *status = ql_status_word((enum ql_status)state->status);
-	bool nowhere = true;
-	for (int i = 0; i < QL_RUNS; i++)
-		nowhere = nowhere && !state->runs[i].incarnation;
-	if (world->policy.remote_broker && nowhere)
-		return; /* a message that no worker took, or that was lost: nobody can know */
+	if (world->unknown)
+		return;
 	if (!state->attempt || memcmp(state, &world->memory, sizeof(*state)))
 		world_fault(world, "at the end the server and its store differ");
 	if (!is_settled(state))

@@ -20,6 +20,12 @@ plan_submit(struct world *world)
 {
 	struct chance *chance = &world->chance;
 	struct ql_event *event = &world_at(world, 1, ITEM_EVENT)->event;
+	if (world->adopts) {
+		*event = (struct ql_event){.kind = QL_EVENT_ADOPT,
+			.grace_ms = chance_int(chance, 5000),
+			.ahead_ms = chance_is(chance, 40) ? 1 + chance_int(chance, 200000) : 0};
+		return;
+	}
 	*event = (struct ql_event){.kind = QL_EVENT_SUBMIT,
 		.grace_ms = chance_int(chance, 5000),
 		.timeout_ms = 500 + chance_int(chance, chance_is(chance, 30) ? 4000 : 60000),
@@ -49,7 +55,7 @@ server_wake(const struct world *world)
 static void
 start_commit(struct world *world)
 {
-	if (world->inflight.any || !world->gathered.any)
+	if (world->inflight.any || !world->gathered.any || world->together)
 		return;
 	world->inflight = world->gathered;
 	world->gathered.any = false;
@@ -63,6 +69,8 @@ make_durable(struct world *world)
 {
 	struct ql_state was = world->durable;
 	world->durable = world->inflight.state;
+	if (!world->durable.attempt)
+		world->unknown = true;
 	rules_durable(world, &was);
 }
 
@@ -86,7 +94,7 @@ fail_commit(struct world *world)
 	world->memory = world->durable;
 	world_note(world, "the commit failed");
 	world_tally(world, TALLY_COMMIT_FAILED);
-	if (!world->memory.attempt)
+	if (!world->memory.attempt && !world->unknown)
 		plan_submit(world);
 	for (int i = 0; i < count + more; i++)
 		server_event(world, &kept[i]);
@@ -165,6 +173,8 @@ server_restart(struct world *world)
 	world->up = true;
 	world->memory = world->durable;
 	world_note(world, "the server comes back");
+	if (world->unknown)
+		return;
 	if (!world->memory.attempt) {
 		plan_submit(world);
 		return;
@@ -205,14 +215,21 @@ print(struct world *world, const struct ql_event *event, const struct ql_decisio
 	script_print_decision(world->trace, &world->memory, decision);
 }
 
-void
-server_event(struct world *world, const struct ql_event *given)
+/* The record is dropped without a trace. */
+static void
+drop(struct world *world)
+{
+	world->memory = (struct ql_state){0};
+	world->gathered.any = true;
+	world->gathered.state = world->memory;
+	start_commit(world);
+}
+
+static void
+feed(struct world *world, const struct ql_event *given)
 {
 	struct ql_event event = *given;
 	struct ql_decision decision;
-	bool submit = event.kind == QL_EVENT_SUBMIT;
-	if (!world->up || submit == (world->memory.attempt != 0))
-		return;
 	event.now = world->now;
 	ql_step(&world->memory, &world->policy, &event, &decision);
 	print(world, &event, &decision);
@@ -221,8 +238,36 @@ server_event(struct world *world, const struct ql_event *given)
 	rules_step(world, &was, &event, &decision);
 	if (ql_verdict_makes_row(decision.verdict))
 		gather(world, &event, &decision);
+	if (decision.verdict == QL_VERDICT_UNKNOWN)
+		drop(world);
 }
 
+/* Nobody adopts a task but to stop it: both are one commit. */
+static void
+adopt(struct world *world, const struct ql_event *event)
+{
+	struct chance *chance = &world->chance;
+	struct ql_event cancel = {.kind = QL_EVENT_CANCEL,
+		.mode = (enum ql_mode)(QL_MODE_CANCEL + chance_int(chance, 3)),
+		.cause = QL_CAUSE_USER,
+		.grace_ms = -1};
+	world->together = true;
+	feed(world, event);
+	world->together = false;
+	feed(world, &cancel);
+}
+
+void
+server_event(struct world *world, const struct ql_event *event)
+{
+	bool begins = event->kind == QL_EVENT_SUBMIT || event->kind == QL_EVENT_ADOPT;
+	if (!world->up || begins == (world->memory.attempt != 0))
+		return;
+	if (event->kind == QL_EVENT_ADOPT)
+		adopt(world, event);
+	else
+		feed(world, event);
+}
 void
 server_claim(struct world *world)
 {

@@ -1,0 +1,144 @@
+/* What must never be of a task whose message is elsewhere. */
+#include "world.h"
+
+#include <inttypes.h>
+
+/* A look that found nothing was believed: the first of two, or one more of many. */
+static void
+account_look(struct world *world, const struct ql_state *was, const struct ql_event *event,
+	const struct ql_state *is)
+{
+	if (is->absent_at && is->absent_at != was->absent_at)
+		world->believed[is->absent_at % 64] = world->looks[event->epoch % 64];
+}
+
+static int64_t
+first_look(const struct world *world, const struct ql_state *state)
+{
+	return world->believed[state->absent_at % 64];
+}
+
+static void
+check_unknown(struct world *world, const struct ql_state *was, const struct ql_event *event)
+{
+	int64_t first = first_look(world, was);
+	int64_t between = world->looks[event->epoch % 64] - first;
+	const char *left = broker_left(world, was->attempt, first);
+	if (!was->adopted)
+		world_fault(world, "unknown, and it was submitted here");
+	if (was->seen)
+		world_fault(world, "unknown, and it was seen");
+	if (event->now < was->ahead_until)
+		world_fault(world, "unknown, and its tombstone was to lie");
+	if (!was->absent_at || between < world->policy.second_look_ms)
+		world_fault(world, "unknown, after looks %" PRId64 " ms apart", between);
+	if (left)
+		world_fault(world, "unknown, and %s", left);
+	world_tally(world, TALLY_UNKNOWN);
+}
+
+/* Copies that come by themselves are the tombstone's business, and are killed on sight. */
+static void
+check_cancelled(struct world *world, const struct ql_state *was, const struct ql_event *event,
+	const struct ql_state *is)
+{
+	bool settled = ql_status_settled((enum ql_status)was->status);
+	if (is->status != QL_STATUS_CANCELLED || settled)
+		return;
+	bool absent = was->absent_at && event->kind == QL_EVENT_ABSENT;
+	const char *left =
+		broker_left(world, is->attempt, absent ? first_look(world, was) : event->now + 1);
+	if (left && !world->redeliveries)
+		world_fault(world, "cancelled, and %s", left);
+	if (is->adopted && !world->existed)
+		world_fault(world, "cancelled, and it never existed");
+	if (absent)
+		world_tally(world, TALLY_NOWHERE);
+	if (event->kind == QL_EVENT_GONE && is->cancel.outcome == QL_OUTCOME_DISCARDED)
+		world_tally(world, TALLY_HELD_DROPPED);
+	if (event->kind == QL_EVENT_REMOVED && was->started_at)
+		world_tally(world, TALLY_RETRY_REMOVED);
+	if (!is->cancel.requested_at)
+		world_tally(world, TALLY_REVOKED);
+}
+
+/* Something may run for the whole grace after its kill; what is held is waited for without an end. */
+static void
+check_patience(struct world *world, const struct ql_state *was, const struct ql_event *event,
+	const struct ql_state *is)
+{
+	const struct ql_cancel *cancel = &is->cancel;
+	bool runs = false, held = ql_state_open(was);
+	for (int i = 0; i < QL_RUNS; i++) {
+		const struct ql_run *run = &was->runs[i];
+		runs = runs || run->phase == QL_PHASE_RUNNING;
+		bool waits = run->phase == QL_PHASE_HELD && run->flags & QL_RUN_WARNED;
+		held = held && (waits || !ql_phase_takes_slot((enum ql_phase)run->phase));
+	}
+	if (cancel->rung == QL_RUNG_KILL &&
+		(was->cancel.rung != QL_RUNG_KILL || was->cancel.rung_at < cancel->rung_at))
+		world->patience[event->now % 64] =
+			event->now + cancel->grace_ms + world->policy.prove_ms;
+	if (is->status != QL_STATUS_UNCONFIRMED || was->status == QL_STATUS_UNCONFIRMED)
+		return;
+	if (held)
+		world_fault(
+			world, "unconfirmed, and all that is open is held by workers that know");
+	if (runs && event->now < world->patience[was->cancel.rung_at % 64])
+		world_fault(world, "unconfirmed before its grace and its time for proof were over");
+}
+
+static void
+check_held(struct world *world, const struct ql_decision *decision)
+{
+	for (int i = 0; i < decision->act_count; i++) {
+		const struct ql_act *act = &decision->acts[i];
+		const struct ql_run *run = ql_state_run(&decision->next, act->incarnation);
+		bool held = run && run->phase == QL_PHASE_HELD;
+		if (held && act->kind == QL_ACT_KILL && !decision->next.cancel.requested_at)
+			world_fault(world, "a worker is told to drop what nobody stopped");
+		if (held && (act->kind == QL_ACT_NOTICE || act->kind == QL_ACT_TERMINATE))
+			world_fault(world, "%s to what is held", ql_act_word(act->kind));
+	}
+}
+
+static void
+tally(struct world *world, const struct ql_state *was, const struct ql_event *event,
+	const struct ql_decision *decision)
+{
+	const struct ql_state *is = &decision->next;
+	bool done = decision->verdict == QL_VERDICT_DONE;
+	if (event->kind == QL_EVENT_ADOPT)
+		world_tally(world, TALLY_ADOPTED);
+	if (done && event->kind == QL_EVENT_HELD)
+		world_tally(world, TALLY_HELD_ELSEWHERE);
+	if (done && event->kind == QL_EVENT_RETRIED)
+		world_tally(
+			world, ql_state_stopping(is) ? TALLY_RETRIED_UNDER_STOP : TALLY_RETRIED);
+	if (done && event->kind == QL_EVENT_EXITED && is->absent_at != was->absent_at &&
+		is->absent_at)
+		world_tally(world, TALLY_ONLY_ITS_END);
+	if (was->absent_at && !is->absent_at && !ql_status_settled((enum ql_status)is->status))
+		world_tally(world, TALLY_OVERLOOKED);
+	if (was->absent_at && is->absent_at > was->absent_at)
+		world_tally(world, TALLY_AHEAD);
+	if (event->kind == QL_EVENT_TIME && was->cancel.rung == QL_RUNG_KILL &&
+		is->cancel.next_at == event->now + world->policy.watch_ms)
+		world_tally(world, TALLY_HELD_WATCHED);
+}
+
+void
+rules_broker(struct world *world, const struct ql_state *was, const struct ql_event *event,
+	const struct ql_decision *decision)
+{
+	const struct ql_state *is = &decision->next;
+	if (!world->policy.remote_broker)
+		return;
+	account_look(world, was, event, is);
+	if (decision->verdict == QL_VERDICT_UNKNOWN)
+		check_unknown(world, was, event);
+	check_cancelled(world, was, event, is);
+	check_patience(world, was, event, is);
+	check_held(world, decision);
+	tally(world, was, event, decision);
+}
