@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -244,6 +245,21 @@ pulse(uv_timer_t *timer)
 	(void)timer;
 }
 
+/* The end of what the daemon has to say. */
+static void
+show_log(const struct daemon *daemon)
+{
+	char path[96], line[1024];
+	snprintf(path, sizeof(path), "%s/log", daemon->folder);
+	FILE *log = fopen(path, "re");
+	if (!log)
+		return;
+	fseek(log, -3000, SEEK_END);
+	while (fgets(line, sizeof(line), log))
+		print_message("# %s", line);
+	fclose(log);
+}
+
 /* Its socket is tried anew as long as it isn't there. */
 static void
 await(struct daemon *daemon)
@@ -254,6 +270,8 @@ await(struct daemon *daemon)
 	uv_timer_init(daemon->loop, &timer);
 	uv_timer_start(&timer, pulse, 20, 20);
 	while (daemon_ask(daemon, "GET", NULL, NULL, "/info") != 200) {
+		if (poll(&poller, 1, 0) || uv_hrtime() > end)
+			show_log(daemon);
 		assert_int_equal(poll(&poller, 1, 0), 0);
 		assert_true(uv_hrtime() < end);
 		uv_run(daemon->loop, UV_RUN_ONCE);
@@ -318,6 +336,7 @@ daemon_start(struct daemon *daemon)
 {
 	uv_loop_t loop;
 	*daemon = (struct daemon){.pidfd = -1};
+	prctl(PR_SET_CHILD_SUBREAPER, 1); /* its orphans are reaped here, not some time by pid 1 */
 	strcpy(daemon->folder, "/tmp/quell-docker-XXXXXX");
 	assert_non_null(mkdtemp(daemon->folder));
 	snprintf(daemon->host, sizeof(daemon->host), "unix://%s/socket", daemon->folder);
@@ -330,10 +349,21 @@ daemon_start(struct daemon *daemon)
 	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+/* Its containerd dies of that too. Unless it is reaped, the next dockerd takes it for alive. */
 void
 daemon_kill(struct daemon *daemon)
 {
+	char path[128], text[32];
+	snprintf(path, sizeof(path), "%s/exec/containerd/containerd.pid", daemon->folder);
+	assert_true(ql_process_file(path, text, sizeof(text)) > 0);
+	pid_t containerd = (pid_t)strtol(text, NULL, 10);
+	int pidfd = pidfd_open(containerd, 0);
+	struct pollfd poller = {.fd = pidfd, .events = POLLIN};
+	assert_true(pidfd >= 0);
 	end_process(daemon, SIGKILL);
+	assert_int_equal(poll(&poller, 1, DAEMON_PATIENCE_MS), 1);
+	assert_int_equal(waitpid(containerd, NULL, 0), containerd);
+	close(pidfd);
 }
 
 void

@@ -36,7 +36,7 @@ void daemon_start(struct daemon *daemon);
 void daemon_attach(struct daemon *daemon, uv_loop_t *loop);
 void daemon_detach(struct daemon *daemon);
 
-/* SIGKILL to dockerd alone: its containerd and the containers live on. And another one in its place. */
+/* SIGKILL to dockerd, of which its containerd dies; the containers live on. And another one in its place. */
 void daemon_kill(struct daemon *daemon);
 void daemon_restart(struct daemon *daemon);
 
