@@ -95,6 +95,9 @@ void ql_redis_send(struct ql_redis *redis, struct ql_redis_command *command, int
 void ql_redis_eval(struct ql_redis *redis, struct ql_redis_command *command, const char *body,
 	int keys, int argc, const char *const *argv, const size_t *lens);
 
+/* Done with -1 and the err that the caller filled, as if Redis had been asked. */
+void ql_redis_refuse(struct ql_redis *redis, struct ql_redis_command *command);
+
 /* Of a connection for subscriptions; no answer is waited for. */
 void ql_redis_subscribe(struct ql_redis *redis, const char *channel, bool pattern, bool on);
 

@@ -117,9 +117,6 @@ int ql_redis_own(struct ql_redis *redis, int argc, const char *const *argv,
 void ql_redis_take_reply(struct ql_redis *redis, const redisReply *reply);
 void ql_redis_flush(struct ql_redis *redis);
 
-/* Done with -1 and its err, in the next turn of the loop. */
-void ql_redis_refuse(struct ql_redis *redis, struct ql_redis_command *command);
-
 /* The connection can't go on. */
 void ql_redis_fail_for_memory(struct ql_redis *redis);
 

@@ -1,0 +1,242 @@
+/* Removing: one script for some messages of one list. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/celery/queue_inside.h"
+
+#define KEYS_MAX (1 + 2 * QL_QUEUE_BATCH)
+#define ARGS_MAX (KEYS_MAX + 5 + 2 * QL_QUEUE_BATCH)
+
+/*
+ * A task that each application of Celery has, expired long ago: a worker that takes it before it is
+ * swept drops it. It is the same each time, so that one command can take out many.
+ */
+const char ql_queue_mark[] =
+	"{\"body\": "
+	"\"W1tdLHt9LHsiY2FsbGJhY2tzIjpudWxsLCJlcnJiYWNrcyI6bnVsbCwiY2hhaW4iOm51bGwsImNob3JkIjpudWxs"
+	"fV0=\", "
+	"\"content-encoding\": \"utf-8\", \"content-type\": \"application/json\", "
+	"\"headers\": {\"lang\": \"py\", \"task\": \"celery.accumulate\", \"id\": \"quell:mark\", "
+	"\"shadow\": null, \"eta\": null, \"expires\": \"" QL_MESSAGE_MARK "\", \"group\": null, "
+	"\"group_index\": null, \"retries\": 0, \"timelimit\": [null, null], "
+	"\"root_id\": \"quell:mark\", \"parent_id\": null, \"argsrepr\": \"()\", "
+	"\"kwargsrepr\": \"{}\", \"origin\": \"quell\", \"ignore_result\": true}, "
+	"\"properties\": {\"correlation_id\": \"quell:mark\", \"reply_to\": \"quell:mark\", "
+	"\"delivery_mode\": 2, \"delivery_info\": {\"exchange\": \"\", \"routing_key\": "
+	"\"celery\"}, \"priority\": 0, \"body_encoding\": \"base64\", \"delivery_tag\": "
+	"\"quell:mark\"}}";
+
+bool
+ql_queues_is_mark(const char *bytes, size_t len)
+{
+	return len == sizeof(ql_queue_mark) - 1 && !memcmp(bytes, ql_queue_mark, len);
+}
+
+/*
+ * KEYS: the list; then of each message quell:removed:TASK and quell:sent:TASK.
+ * ARGV: from, to (where the messages stood, with some room for what others took since), the mark
+ * or "" (out of the list at once), the sign for LREM, seconds; then of each the bytes that were
+ * read, and "" or what stands for them from now on.
+ * Of each 1, or 0: it is not there any more, or too far from where it was.
+ */
+static const char take_script[] = "local key, from, to, mark = KEYS[1], ARGV[1], ARGV[2], ARGV[3]\n"
+				  "local place, first\n"
+				  "local function set(bytes, new)\n"
+				  "  if not place then\n"
+				  "    local range = redis.call('LRANGE', key, from, to)\n"
+				  "    place, first = {}, tonumber(to) - #range\n"
+				  "    for i = 1, #range do place[range[i]] = i end\n"
+				  "  end\n"
+				  "  local i = place[bytes]\n"
+				  "  if not i then return 0 end\n"
+				  "  redis.call('LSET', key, first + i, new)\n"
+				  "  place[bytes] = nil\n"
+				  "  return 1\n"
+				  "end\n"
+				  "local out, sent = {}, {}\n"
+				  "for n = 1, (#KEYS - 1) / 2 do\n"
+				  "  local bytes, new, done = ARGV[4 + 2 * n], ARGV[5 + 2 * n]\n"
+				  "  if new ~= '' then done = set(bytes, new)\n"
+				  "  elseif mark ~= '' then done = set(bytes, mark)\n"
+				  "  else done = redis.call('LREM', key, ARGV[4], bytes) end\n"
+				  "  if done > 0 then\n"
+				  "    redis.call('SET', KEYS[2 * n], bytes, 'EX', ARGV[5])\n"
+				  "    sent[#sent + 1] = KEYS[2 * n + 1]\n"
+				  "  end\n"
+				  "  out[n] = done\n"
+				  "end\n"
+				  "if #sent > 0 then redis.call('DEL', unpack(sent)) end\n"
+				  "return out\n";
+
+struct one {
+	struct ql_queue_want *want;
+	char *removed, *sent; /* keys; owned */
+	const char *bytes; /* borrowed */
+	size_t len;
+	char *new; /* owned, or NULL */
+	size_t new_len;
+};
+
+struct ql_queue_take {
+	struct ql_redis_command command;
+	struct ql_queues *queues;
+	size_t count;
+	size_t bytes;
+	bool marks;
+	struct one ones[QL_QUEUE_BATCH];
+};
+
+static void
+drop_texts(struct ql_queue_take *take)
+{
+	for (size_t i = 0; i < take->count; i++) {
+		free(take->ones[i].removed);
+		free(take->ones[i].sent);
+		free(take->ones[i].new);
+		take->ones[i].removed = take->ones[i].sent = NULL;
+		take->ones[i].new = NULL;
+	}
+}
+
+static void
+note(struct ql_queue_take *take, size_t i, bool done)
+{
+	struct ql_queue_want *want = take->ones[i].want;
+	if (!done) {
+		want->missed = true;
+		return;
+	}
+	want->removed = true;
+	want->marked |= take->ones[i].new_len > 0; /* the text itself is gone by now */
+}
+
+static void
+taken(struct ql_redis_command *command, int status, const redisReply *reply)
+{
+	struct ql_queue_take *take = (struct ql_queue_take *)(void *)command;
+	struct ql_queues *queues = take->queues;
+	bool fits = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == take->count;
+	for (size_t i = 0; fits && i < take->count; i++)
+		note(take, i, reply->element[i]->integer > 0);
+	if (!status && !fits)
+		status =
+			ql_fail(&command->err, QL_E_INTERNAL, "Redis answered a removal with less");
+	bool on = ql_queues_landed(queues, status, &command->err);
+	free(take);
+	if (on)
+		ql_queues_read_on(queues);
+}
+
+static struct ql_queue_take *
+take_new(struct ql_queues *queues)
+{
+	struct ql_queue_take *take = calloc(1, sizeof(*take));
+	if (!take)
+		return NULL;
+	take->queues = queues;
+	take->marks = queues->removals >= QL_QUEUE_MANY;
+	return take;
+}
+
+/* One whose body can't be looked into, and of protocol 1, stays: it would be torn from its dependents. */
+static int
+add(struct ql_queue_take *take, struct one one, bool canvas)
+{
+	struct ql_queues *queues = take->queues;
+	struct ql_queue_reading *reading = &queues->reading;
+	if (canvas && !(one.new = ql_message_expire(one.bytes, one.len, &one.new_len)))
+		return 0;
+	one.removed = ql_queue_key(queues, "quell:removed:", one.want->id);
+	one.sent = ql_queue_key(queues, "quell:sent:", one.want->id);
+	take->ones[take->count++] = one;
+	take->bytes += one.len + one.new_len;
+	if (!canvas && take->marks) {
+		reading->marks++;
+		reading->dirty = true;
+	} else if (!canvas) {
+		reading->taken++;
+	}
+	return one.removed && one.sent ? 0 : -1;
+}
+
+int
+ql_queue_take_add(struct ql_queues *queues, struct ql_queue_take **take, struct ql_queue_want *want,
+	const redisReply *message, bool canvas)
+{
+	const struct one one = {.want = want, .bytes = message->str, .len = message->len};
+	if (!*take && !(*take = take_new(queues)))
+		return -1;
+	if (add(*take, one, canvas))
+		return -1;
+	if ((*take)->count == QL_QUEUE_BATCH || (*take)->bytes > QL_QUEUE_BATCH_BYTES)
+		ql_queue_take_go(queues, take);
+	return 0;
+}
+
+/* An argument list that grows; the room for it is sure. */
+struct words {
+	int count;
+	const char *argv[ARGS_MAX];
+	size_t lens[ARGS_MAX];
+};
+
+static void
+say(struct words *words, const char *text, size_t len)
+{
+	words->argv[words->count] = text;
+	words->lens[words->count++] = len;
+}
+
+static void
+says(struct words *words, const char *text)
+{
+	say(words, text, strlen(text));
+}
+
+static void
+go(struct ql_queue_take *take, struct words *words)
+{
+	struct ql_queues *queues = take->queues;
+	const struct ql_queue_reading *reading = &queues->reading;
+	const struct ql_queue_list *list = &queues->lists[reading->list];
+	char from[24], to[24], seconds[16];
+	snprintf(from, sizeof(from), "%lld", (long long)reading->window_from);
+	snprintf(to, sizeof(to), "%lld", (long long)reading->window_to);
+	snprintf(seconds, sizeof(seconds), "%d", QL_QUEUE_KEPT_S);
+	says(words, list->key);
+	for (size_t i = 0; i < take->count; i++) {
+		says(words, take->ones[i].removed);
+		says(words, take->ones[i].sent);
+	}
+	int keys = words->count;
+	says(words, from);
+	says(words, to);
+	says(words, take->marks ? ql_queue_mark : "");
+	says(words, reading->seen > list->len / 2 ? "1" : "-1");
+	says(words, seconds);
+	for (size_t i = 0; i < take->count; i++) {
+		say(words, take->ones[i].bytes, take->ones[i].len);
+		say(words, take->ones[i].new ? take->ones[i].new : "", take->ones[i].new_len);
+	}
+	take->command.done = taken;
+	queues->flying++;
+	ql_redis_eval(queues->redis, &take->command, take_script, keys, words->count, words->argv,
+		words->lens);
+}
+
+void
+ql_queue_take_go(struct ql_queues *queues, struct ql_queue_take **take)
+{
+	struct words *words = *take && !queues->failed ? calloc(1, sizeof(*words)) : NULL;
+	if (*take && !words && !queues->failed)
+		ql_queues_out_of_memory(queues);
+	if (words)
+		go(*take, words);
+	if (*take)
+		drop_texts(*take);
+	if (!words)
+		free(*take);
+	free(words);
+	*take = NULL;
+}

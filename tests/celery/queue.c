@@ -1,0 +1,409 @@
+/* Sending, finding and removing, in quiet lists. */
+#include "queue_kit.h"
+
+#include <signal.h>
+
+#define STEP_3 \
+	"celery\x06\x16" \
+	"3"
+#define STEP_6 \
+	"celery\x06\x16" \
+	"6"
+#define STEP_9 \
+	"celery\x06\x16" \
+	"9"
+
+static int
+setup(void **state)
+{
+	struct hall *hall = calloc(1, sizeof(*hall));
+	hall_open(hall, NULL, NULL);
+	*state = hall;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	hall_close(*state);
+	free(*state);
+	return 0;
+}
+
+static void
+push_new(struct hall *hall, const char *key, const char *id, const char *group)
+{
+	char *bytes = message(id, group);
+	push(hall, key, bytes);
+	free(bytes);
+}
+
+struct put {
+	struct ql_queue_put put;
+	int done;
+	int status;
+};
+
+static void
+put_done(struct ql_queue_put *put, int status)
+{
+	struct put *of = (struct put *)put;
+	of->done++;
+	of->status = status;
+}
+
+static void
+put(struct hall *hall, struct put *of, const char *id, int step, const char *bytes)
+{
+	*of = (struct put){.put = {
+				   .task_id = id,
+				   .queue = "evaluations",
+				   .bytes = bytes,
+				   .len = strlen(bytes),
+				   .step = step,
+				   .timeout_ms = 5000,
+				   .done = put_done,
+			   }};
+	ql_queue_put(hall->queues, &of->put);
+	UNTIL(&hall->client, of->done, 6000);
+	assert_int_equal(of->status, 0);
+}
+
+static void
+sent_again_it_is_sent_once(void **state)
+{
+	struct hall *hall = *state;
+	struct put first, second, other;
+	char *one = message("one", NULL), *two = message("two", NULL);
+	put(hall, &first, "one", 0, one);
+	put(hall, &second, "one", 0, one);
+	put(hall, &other, "two", 5, two);
+	assert_false(first.put.again);
+	assert_true(second.put.again);
+	LISTED(hall, "evaluations", "one");
+	LISTED(hall,
+		"evaluations\x06\x16"
+		"3",
+		"two");
+	assert_int_equal(number(hall->context, "SISMEMBER _kombu.binding.evaluations %s",
+				 "evaluations\x06\x16\x06\x16"
+				 "evaluations"),
+		1);
+	assert_true(number(hall->context, "TTL quell:sent:one") > QL_QUEUE_SENT_S - 60);
+	free(one);
+	free(two);
+}
+
+/* Until it was removed: then it may be sent again, and that undoes the removal. */
+static void
+what_was_removed_can_be_sent_again(void **state)
+{
+	struct hall *hall = *state;
+	struct put of;
+	struct look look = {0};
+	char *bytes = message("one", NULL);
+	put(hall, &of, "one", 0, bytes);
+	take_out(hall, &look, "one");
+	assert_true(look.op.removed);
+	put(hall, &of, "one", 0, look.bytes);
+	assert_false(of.put.again);
+	LISTED(hall, "evaluations", "one");
+	assert_int_equal(number(hall->context, "EXISTS quell:removed:one"), 0);
+	look_done(&look);
+	free(bytes);
+}
+
+static void
+it_is_found_with_its_place(void **state)
+{
+	struct hall *hall = *state;
+	struct look look = {0};
+	push_new(hall, "celery", "a", NULL);
+	push_new(hall, "celery", "b", NULL);
+	push_new(hall, STEP_6, "c", NULL);
+	push_new(hall, STEP_6, "d", NULL);
+	find(hall, &look, "b");
+	assert_true(look.op.listed);
+	assert_false(look.op.removed || look.op.unacked || look.op.marked);
+	assert_string_equal(look.op.queue, "celery");
+	assert_int_equal(look.op.position, 1);
+	assert_non_null(strstr(look.bytes, "\"id\": \"b\""));
+	find(hall, &look, "d");
+	assert_int_equal(look.op.position, 3); /* behind both of step 0 */
+	find(hall, &look, "e");
+	assert_false(look.op.listed);
+	assert_null(look.bytes);
+	look_done(&look);
+}
+
+static void
+it_is_removed_from_each_step(void **state)
+{
+	static const char *const keys[] = {"celery", STEP_3, STEP_6, STEP_9};
+	struct hall *hall = *state;
+	struct look looks[4] = {0};
+	char id[4][8];
+	for (int i = 0; i < 4; i++) {
+		snprintf(id[i], sizeof(id[i]), "x%d", i);
+		push_new(hall, keys[i], "before", NULL);
+		push_new(hall, keys[i], id[i], NULL);
+		push_new(hall, keys[i], "after", NULL);
+	}
+	for (int i = 0; i < 4; i++)
+		ask(hall, &looks[i], QL_QUEUE_REMOVE, id[i]);
+	for (int i = 0; i < 4; i++) {
+		UNTIL(&hall->client, looks[i].done, 5000);
+		assert_true(looks[i].op.removed);
+		assert_false(looks[i].op.marked);
+		LISTED(hall, keys[i], "before,after");
+		char *bytes = text(hall->context, "GET quell:removed:%s", id[i]);
+		assert_string_equal(bytes, looks[i].bytes);
+		free(bytes);
+		look_done(&looks[i]);
+	}
+}
+
+/* After a crash the same is asked of a server that knows nothing of it. */
+static void
+asked_again_it_says_the_same(void **state)
+{
+	struct hall *hall = *state;
+	struct look first = {0}, second = {0}, third = {0};
+	push_new(hall, "celery", "one", NULL);
+	take_out(hall, &first, "one");
+	hall_leave(hall);
+	hall_enter(hall, NULL, NULL);
+	take_out(hall, &second, "one");
+	assert_true(second.op.removed);
+	assert_false(second.op.listed);
+	assert_string_equal(first.bytes, second.bytes);
+	number(hall->context, "DEL quell:removed:one");
+	take_out(hall, &third, "one");
+	assert_false(third.op.removed);
+	look_done(&first);
+	look_done(&second);
+	look_done(&third);
+}
+
+static bool forgotten;
+
+static void
+forget_done(struct ql_queue_forget *forget, int status)
+{
+	(void)forget;
+	assert_int_equal(status, 0);
+	forgotten = true;
+}
+
+static void
+forgetting_drops_what_was_kept(void **state)
+{
+	struct hall *hall = *state;
+	struct look look = {0};
+	struct ql_queue_forget forget = {.task_id = "one", .timeout_ms = 5000, .done = forget_done};
+	push_new(hall, "celery", "one", NULL);
+	take_out(hall, &look, "one");
+	ql_queue_forget(hall->queues, &forget);
+	UNTIL(&hall->client, forgotten, 5000);
+	take_out(hall, &look, "one");
+	assert_false(look.op.removed);
+	look_done(&look);
+}
+
+static void
+a_member_of_a_group_is_marked_in_its_place(void **state)
+{
+	struct hall *hall = *state;
+	struct look look = {0};
+	push_new(hall, "celery", "a", "g");
+	push_new(hall, "celery", "b", "g");
+	push_new(hall, "celery", "c", "g");
+	take_out(hall, &look, "b");
+	assert_true(look.op.removed && look.op.marked);
+	LISTED(hall, "celery", "a,b!,c");
+	char *bytes = text(hall->context, "GET quell:removed:b");
+	assert_non_null(strstr(bytes, "\"expires\": null")); /* as it was */
+	assert_string_equal(bytes, look.bytes);
+	free(bytes);
+	take_out(hall, &look, "b"); /* once more */
+	assert_true(look.op.removed && look.op.marked);
+	LISTED(hall, "celery", "a,b!,c");
+	look_done(&look);
+}
+
+static void
+hold(struct hall *hall, const char *tag, const char *id)
+{
+	char *bytes = message(id, NULL), *entry;
+	assert_true(asprintf(&entry, "[%s, \"\", \"celery\"]", bytes) > 0);
+	number(hall->context, "HSET unacked %s %s", tag, entry);
+	free(entry);
+	free(bytes);
+}
+
+static void
+what_a_worker_holds_is_marked(void **state)
+{
+	struct hall *hall = *state;
+	struct look look = {0};
+	hold(hall, "t1", "a");
+	hold(hall, "t2", "b");
+	take_out(hall, &look, "a");
+	assert_true(look.op.unacked);
+	assert_false(look.op.listed || look.op.removed);
+	char *a = text(hall->context, "HGET unacked t1");
+	char *b = text(hall->context, "HGET unacked t2");
+	assert_non_null(strstr(a, "\"expires\": \"" QL_MESSAGE_MARK "\""));
+	assert_non_null(strstr(b, "\"expires\": null"));
+	assert_int_equal(number(hall->context, "HLEN unacked"), 2);
+	assert_int_equal(number(hall->context, "EXISTS quell:removed:a"), 0);
+	find(hall, &look, "b");
+	assert_true(look.op.unacked);
+	free(a);
+	free(b);
+	look_done(&look);
+}
+
+static void
+all_copies_are_removed(void **state)
+{
+	struct hall *hall = *state;
+	struct look look = {0};
+	push_new(hall, "celery", "x", NULL);
+	push_new(hall, "celery", "a", NULL);
+	push_new(hall, "celery", "x", NULL); /* the very same bytes */
+	push_new(hall, STEP_9, "x", NULL);
+	hold(hall, "t", "x");
+	take_out(hall, &look, "x");
+	assert_true(look.op.removed && look.op.unacked);
+	LISTED(hall, "celery", "a");
+	LISTED(hall, STEP_9, "");
+	look_done(&look);
+}
+
+/* Queues that no one named are found by their bindings; keys of another kind are no lists. */
+static void
+bound_queues_are_looked_through(void **state)
+{
+	struct hall *hall = *state;
+	struct look look = {0};
+	number(hall->context, "SADD _kombu.binding.jobs %s", "k\x06\x16*\x06\x16long");
+	number(hall->context, "SADD _kombu.binding.other %s", "\x06\x16\x06\x16odd");
+	number(hall->context, "SADD _kombu.binding.reply.celery.pidbox %s", "r\x06\x16\x06\x16r");
+	free(text(hall->context, "SET odd string"));
+	push_new(hall,
+		"long\x06\x16"
+		"3",
+		"a", NULL);
+	push_new(hall, "r", "b", NULL);
+	find(hall, &look, "a");
+	assert_string_equal(look.op.queue, "long");
+	find(hall, &look, "b");
+	assert_false(look.op.listed);
+	look_done(&look);
+}
+
+static void
+a_prefix_and_another_separator(void **state)
+{
+	struct hall *hall = *state;
+	struct look look = {0};
+	struct put of;
+	char *bytes = message("new", NULL);
+	hall_leave(hall);
+	hall_enter(hall, "pfx_", ":");
+	push_new(hall, "celery", "a", NULL);
+	push_new(hall, "pfx_celery:3", "a", NULL);
+	number(hall->context, "SADD pfx__kombu.binding.jobs %s", "k:*:long");
+	push_new(hall, "pfx_long", "b", NULL);
+	take_out(hall, &look, "a");
+	assert_true(look.op.removed);
+	LISTED(hall, "celery", "a"); /* somebody else's */
+	LISTED(hall, "pfx_celery:3", "");
+	assert_int_equal(number(hall->context, "EXISTS pfx_quell:removed:a"), 1);
+	take_out(hall, &look, "b");
+	assert_true(look.op.removed);
+	put(hall, &of, "new", 9, bytes);
+	LISTED(hall, "pfx_evaluations:9", "new");
+	look_done(&look);
+	free(bytes);
+}
+
+/* Marks of a server that died before it swept them. */
+static void
+marks_left_behind_are_swept(void **state)
+{
+	struct hall *hall = *state;
+	struct look look = {0};
+	for (int i = 0; i < 3; i++) {
+		push_new(hall, "celery", "a", NULL);
+		push(hall, "celery", ql_queue_mark);
+	}
+	find(hall, &look, "none");
+	LISTED(hall, "celery", "a,a,a");
+	look_done(&look);
+}
+
+static void
+a_frozen_server_does_not_hold_an_answer_up(void **state)
+{
+	struct hall *hall = *state;
+	struct look late = {0}, lost = {0}, after = {0};
+	push_new(hall, "celery", "a", NULL);
+	find(hall, &after, "a");
+	server_signal(&hall->server, SIGSTOP);
+	ask_for(hall, &late, QL_QUEUE_REMOVE, "a", 300);
+	ask(hall, &lost, QL_QUEUE_REMOVE, "a");
+	UNTIL(&hall->client, late.done, 1000);
+	assert_int_equal(late.op.err.code, QL_E_TIMEOUT); /* its own deadline */
+	memset(&late, 0xee, sizeof(late)); /* it is the caller's again */
+	UNTIL(&hall->client, lost.done, 10000); /* that of the connection */
+	assert_int_equal(lost.status, -1);
+	server_signal(&hall->server, SIGCONT);
+	UNTIL(&hall->client, ql_redis_is_up(hall->client.redis), 20000);
+	take_out(hall, &after, "a"); /* whether or not the others reached it */
+	assert_true(after.op.removed);
+	LISTED(hall, "celery", "");
+	look_done(&lost);
+	look_done(&after);
+}
+
+static void
+closing_answers_what_is_open(void **state)
+{
+	struct hall *hall = *state;
+	struct look under_way = {0}, pending = {0};
+	ask(hall, &under_way, QL_QUEUE_FIND, "a");
+	uv_run(&hall->client.loop, UV_RUN_ONCE);
+	ask(hall, &pending, QL_QUEUE_REMOVE, "b");
+	hall_leave(hall);
+	assert_int_equal(under_way.done, 1);
+	assert_int_equal(pending.done, 1);
+	assert_int_equal(pending.status, -1);
+	hall_enter(hall, NULL, NULL);
+	look_done(&under_way);
+	look_done(&pending);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(sent_again_it_is_sent_once),
+		TEST(what_was_removed_can_be_sent_again),
+		TEST(it_is_found_with_its_place),
+		TEST(it_is_removed_from_each_step),
+		TEST(asked_again_it_says_the_same),
+		TEST(forgetting_drops_what_was_kept),
+		TEST(a_member_of_a_group_is_marked_in_its_place),
+		TEST(what_a_worker_holds_is_marked),
+		TEST(all_copies_are_removed),
+		TEST(bound_queues_are_looked_through),
+		TEST(a_prefix_and_another_separator),
+		TEST(marks_left_behind_are_swept),
+		TEST(a_frozen_server_does_not_hold_an_answer_up),
+		TEST(closing_answers_what_is_open),
+	};
+	return cmocka_run_group_tests_name("queue", tests, NULL, NULL);
+}
