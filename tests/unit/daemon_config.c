@@ -26,7 +26,8 @@ fresh_environment(void **state)
 {
 	(void)state;
 	static const char *const names[] = {"QUELL_CONFIG", "QUELL_WORKERS", "QUELL_KEEP",
-		"QUELL_KEEP_BYTES", "QUELL_AUTH", "QUELL_LISTEN", "QUELL_DATA", "XDG_STATE_HOME"};
+		"QUELL_KEEP_BYTES", "QUELL_AUTH", "QUELL_LISTEN", "QUELL_DATA", "XDG_STATE_HOME",
+		"QUELL_STORAGE_URL", "STORAGE_SERVICE_URL"};
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		unsetenv(names[i]);
 	setenv("HOME", "/nowhere", 1);
@@ -87,6 +88,33 @@ test_flag_beats_environment_beats_file(void **state)
 }
 
 static void
+reads_url(const char *name, const char *value, const char *wanted)
+{
+	struct ql_config config;
+	struct ql_err err;
+	assert_int_equal(read_config(&config, &err, name, value), 0);
+	assert_string_equal(config.storage_url, wanted);
+	ql_config_done(&config);
+}
+
+/* What is said to all programs of a deployment gives way to what is said to this one. */
+static void
+test_shared_variables_are_weakest(void **state)
+{
+	char *path = config_file("storage-url = http://file\n");
+	(void)state;
+	setenv("STORAGE_SERVICE_URL", "http://shared", 1);
+	reads_url(NULL, NULL, "http://shared");
+	setenv("QUELL_CONFIG", path, 1);
+	reads_url(NULL, NULL, "http://file");
+	setenv("QUELL_STORAGE_URL", "", 1);
+	reads_url(NULL, NULL, "");
+	reads_url("storage-url", "http://flag", "http://flag");
+	unlink(path);
+	free(path);
+}
+
+static void
 refused(const char *a, const char *b, const char *says)
 {
 	struct ql_config config;
@@ -134,6 +162,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_defaults, fresh_environment),
 		cmocka_unit_test_setup(test_flag_beats_environment_beats_file, fresh_environment),
+		cmocka_unit_test_setup(test_shared_variables_are_weakest, fresh_environment),
 		cmocka_unit_test_setup(test_refusals_name_what_was_wanted, fresh_environment),
 		cmocka_unit_test_setup(test_a_bad_file_is_named_with_its_line, fresh_environment),
 	};
