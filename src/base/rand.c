@@ -40,3 +40,15 @@ ql_rand_id(int64_t now_ms, char ret_id[static QL_RAND_ID])
 		ret_id[10 + i] = digits[noise[i] & 31];
 	ret_id[26] = 0;
 }
+
+/* xorshift64* */
+uint64_t
+ql_rand_draw(uint64_t *seed)
+{
+	uint64_t x = *seed;
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	*seed = x;
+	return x * 0x2545f4914f6cdd1dULL;
+}

@@ -10,6 +10,9 @@ void ql_rand_bytes(void *ret_bytes, size_t len);
 /* Never 0. */
 uint64_t ql_rand_u64(void);
 
+/* The next of a row that its seed, which is not 0, determines: for worlds that are replayed. */
+uint64_t ql_rand_draw(uint64_t *seed);
+
 /* 26 characters of Crockford's base32 (lower case): time first, so that ids sort by age. */
 #define QL_RAND_ID 27
 void ql_rand_id(int64_t now_ms, char ret_id[static QL_RAND_ID]);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "base/rand.h"
+
 struct faulty {
 	struct ql_outlet outlet; /* first */
 	uv_loop_t *loop;
@@ -28,22 +30,10 @@ struct courier {
 	int status;
 };
 
-/* xorshift64*: replayable by its seed. */
-static uint64_t
-draw(struct faulty *faulty)
-{
-	uint64_t x = faulty->random;
-	x ^= x >> 12;
-	x ^= x << 25;
-	x ^= x >> 27;
-	faulty->random = x;
-	return x * 0x2545f4914f6cdd1dULL;
-}
-
 static bool
 strikes(struct faulty *faulty, int chance)
 {
-	bool hurt = chance > 0 && (int)(draw(faulty) >> 33) % 1000 < chance;
+	bool hurt = chance > 0 && (int)(ql_rand_draw(&faulty->random) >> 33) % 1000 < chance;
 	faulty->faults->hurt += hurt;
 	return hurt;
 }
@@ -107,7 +97,7 @@ on_done(struct ql_delivery *op, int status)
 	if (!status && strikes(faulty, faults->lose_answer))
 		courier->status = fail_to(courier, "the answer is lost");
 	if (!faulty->closing && faults->delay_ms > 0 && strikes(faulty, faults->delay_answer))
-		in_ms = 1 + (int64_t)(draw(faulty) >> 1) % faults->delay_ms;
+		in_ms = 1 + (int64_t)(ql_rand_draw(&faulty->random) >> 1) % faults->delay_ms;
 	go_home(courier, in_ms);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/rand.h"
 #include "base/str.h"
 #include "runtime/desk.h"
 #include "runtime/launch.h"
@@ -43,22 +44,10 @@ struct courier {
 	char container[40];
 };
 
-/* xorshift64*: replayable by its seed. */
-static uint64_t
-draw(struct faulty *faulty)
-{
-	uint64_t x = faulty->random;
-	x ^= x >> 12;
-	x ^= x << 25;
-	x ^= x >> 27;
-	faulty->random = x;
-	return x * 0x2545f4914f6cdd1dULL;
-}
-
 static bool
 strikes(struct faulty *faulty, int chance)
 {
-	bool hurt = chance > 0 && (int)(draw(faulty) >> 33) % 1000 < chance;
+	bool hurt = chance > 0 && (int)(ql_rand_draw(&faulty->random) >> 33) % 1000 < chance;
 	faulty->faults->hurt += hurt;
 	return hurt;
 }
@@ -67,7 +56,7 @@ static int64_t
 some_delay(struct faulty *faulty)
 {
 	int64_t most = faulty->faults->delay_ms;
-	return most > 0 ? 1 + (int64_t)(draw(faulty) >> 1) % most : 0;
+	return most > 0 ? 1 + (int64_t)(ql_rand_draw(&faulty->random) >> 1) % most : 0;
 }
 
 static void move(struct courier *courier);

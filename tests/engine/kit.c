@@ -45,6 +45,12 @@ tell_all(struct kit *kit)
 				ql_phase_word((enum ql_phase)state->runs[i].phase),
 				(unsigned)state->runs[i].flags);
 	}
+	struct ql_health health = kit_health(kit);
+	if (health.dependency_count)
+		fprintf(stderr, "# outlet: state %d, %lld letters wait, %zu under way, %zu told\n",
+			(int)health.dependencies[0].state,
+			(long long)health.dependencies[0].backlog, kit->place.under_way,
+			kit->place.told_count);
 	for (const struct ql_fake_run *run = ql_fake_world_runs(kit->world); run;
 		run = run->hh.next)
 		fprintf(stderr, "# world: run %016llx of %s: phase %d%s\n",
