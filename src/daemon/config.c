@@ -121,6 +121,7 @@ static const struct {
 	const char *setting;
 } shared[] = {
 	{"STORAGE_SERVICE_URL", "storage-url"},
+	{"DOCKER_HOST", "docker-host"},
 };
 
 static int

@@ -22,6 +22,9 @@ struct ql_config {
 	char *storage_url; /* NULL = none; so is the next one */
 	char *storage_key_file;
 	char *auth;
+	char *docker_host;
+	char *container_label;
+	char *container_name;
 	int64_t workers;
 	int64_t max_queued;
 	int64_t keep_ms;

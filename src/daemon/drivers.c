@@ -1,5 +1,6 @@
 #include "daemon/drivers.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -7,6 +8,7 @@
 #include "daemon/rundir.h"
 #include "daemon/storage.h"
 #include "outlet/storage.h"
+#include "runtime/docker.h"
 
 int
 ql_drivers_store(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
@@ -51,6 +53,30 @@ ql_drivers_runtime(uv_loop_t *loop, const struct ql_config *config, const struct
 		.uid_base = geteuid() ? 0 : config->uid_base,
 	};
 	return ql_runtime_sandbox_open(loop, &sandbox, ret_runtime, e);
+}
+
+/* As docker itself takes them: any value of the second but an empty one is a yes. */
+static struct ql_docker_address
+docker_address(const struct ql_config *config)
+{
+	const char *verify = getenv("DOCKER_TLS_VERIFY");
+	return (struct ql_docker_address){
+		.host = config->docker_host,
+		.cert_path = getenv("DOCKER_CERT_PATH"),
+		.tls_verify = verify && *verify,
+	};
+}
+
+int
+ql_drivers_containers(uv_loop_t *loop, const struct ql_config *config,
+	struct ql_containers **ret_containers, struct ql_err *e)
+{
+	struct ql_docker_config docker = {
+		.address = docker_address(config),
+		.label = config->container_label,
+		.name = config->container_name,
+	};
+	return ql_containers_docker_open(loop, &docker, ret_containers, e);
 }
 
 int

@@ -5,6 +5,7 @@
 #include "daemon/config.h"
 #include "daemon/data.h"
 #include "outlet/outlet.h"
+#include "runtime/containers.h"
 #include "runtime/runtime.h"
 #include "store/store.h"
 
@@ -14,6 +15,10 @@ int ql_drivers_store(uv_loop_t *loop, const struct ql_config *config, const stru
 /* NULL with workers = 0. */
 int ql_drivers_runtime(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
 	struct ql_runtime **ret_runtime, struct ql_err *e);
+
+/* Of containers that tasks start. Does not wait for Docker; DOCKER_CERT_PATH, DOCKER_TLS_VERIFY are read. */
+int ql_drivers_containers(uv_loop_t *loop, const struct ql_config *config,
+	struct ql_containers **ret_containers, struct ql_err *e);
 
 /* NULL where no storage service is named. */
 int ql_drivers_storage(uv_loop_t *loop, const struct ql_config *config,
