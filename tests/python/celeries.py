@@ -1,5 +1,7 @@
 """A redis-server and Celery workers for the tests, each on its own, ended by its pid."""
 import contextlib
+import itertools
+import json
 import os
 import signal
 import socket
@@ -7,6 +9,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+
+import pytest
+from celery.exceptions import TaskRevokedError
 
 from conftest import HERE, PACKAGE, system
 
@@ -105,3 +110,41 @@ def app_of(broker):
         deployment.app.backend.result_consumer.cancel_for = lambda _task_id: None
         deployment.app.close()
         sys.modules.pop("deployment", None)
+
+
+class Deployment:
+    """A broker, an app, and what tests ask of them."""
+
+    def __init__(self, broker, app):
+        self.broker = broker
+        self.app = app
+        self.redis = app.backend.client
+        self.numbers = itertools.count(1)
+
+    def task(self, name):
+        return self.app.tasks[f"deployment.{name}"]
+
+    def send(self, name, *args, task_id=None, queue=None, **named):
+        """Sends a task; its first argument is a key of its own. Returns (key, result)."""
+        key = f"{id(self):x}-{next(self.numbers)}"
+        return key, self.task(name).apply_async((key, *args), named, task_id=task_id, queue=queue)
+
+    def began(self, name, *args, **more):
+        """Sends it and waits for its first word."""
+        key, result = self.send(name, *args, **more)
+        assert self.redis.blpop(f"said:{key}", 30), "it did not begin"
+        return key, result
+
+    def said(self, key):
+        return [word.decode() for word in self.redis.lrange(f"said:{key}", 0, -1)]
+
+    def notice(self, task_id):
+        """What Quell writes to ask a task to stop."""
+        meta = {"status": "ABORTED", "result": None, "traceback": None, "children": None,
+                "date_done": None, "task_id": task_id}
+        self.redis.set(f"celery-task-meta-{task_id}", json.dumps(meta))
+
+    def revoked(self, result, seconds=30):
+        with pytest.raises(TaskRevokedError, match="stopped"):
+            result.get(timeout=seconds)
+        assert result.state == "REVOKED"

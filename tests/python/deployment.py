@@ -85,3 +85,20 @@ def ignores(self, key):
 @app.task
 def plain(value=None):
     return value
+
+
+@app.task(base=quell.CancellableTask, bind=True, cancel_interval=0.05)
+def boxed(self, key, image, command, **how):
+    """Runs a container, tells what it says; its result is how that ended."""
+    with self.container(image, command, **how) as box:
+        for piece in box.output():
+            say(self, key, piece.decode())
+        return list(box.wait())
+
+
+@app.task(base=quell.CancellableTask, bind=True)
+def breaks(self, key, image, command):
+    """Fails while its container runs."""
+    with self.container(image, command, grace=0) as box:
+        say(self, key, box.name)
+        raise ValueError("in between")

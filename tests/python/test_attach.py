@@ -1,15 +1,19 @@
 """attach(): what an app's revokes become. The server is a small one of two routes, which remembers what
-it was asked; the broker is one that must not be used.
+it was asked, and is held to the contract; the broker is one that must not be used.
 """
 import http.server
 import json
+import os
 import threading
 
 import pytest
+import yaml
 from celery import Celery
 from celery.result import GroupResult
 
 import quell
+from conftest import TOP, url_of
+from quell.calls import Stop
 
 UNKNOWN, FINISHED = "unknown", "finished"
 
@@ -30,7 +34,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         task_id = self.path.split("/")[-1]
         self.answer(200, {"task_id": task_id, "place": "queued", "queue": "celery", "position": 3,
                           "worker": None, "pid": None, "since": None, "eta": None, "state": None,
-                          "note": None})
+                          "complete": True, "note": None})
 
     def do_POST(self):
         _, api, task, task_id, verb = self.path.split("/")
@@ -134,6 +138,27 @@ def test_quell_away_is_said():
     quell.attach(made, quell.Client("http://127.0.0.1:9", "key"))
     with pytest.raises(quell.Unreachable, match="quell serve"):
         made.AsyncResult("a").revoke()
+
+
+def test_a_server_without_a_broker_is_said(make_server):
+    server = make_server("--workers", "0")
+    made = Celery("local", broker="memory://")
+    quell.attach(made, quell.Client(url_of(server), server.key))
+    with pytest.raises(quell.NotFound, match="no broker"):
+        made.control.revoke("a", terminate=True)
+
+
+def test_the_small_server_keeps_the_contract(client, server):
+    with open(os.path.join(TOP, "docs", "openapi.yaml"), encoding="utf-8") as text:
+        components = yaml.safe_load(text)["components"]
+    schemas = components["schemas"]
+    assert set(client.task("a")) == set(schemas["Task"]["properties"])
+    assert set(client.cancel_task("a")) == set(schemas["Cancellation"]["properties"])
+    body = components["requestBodies"]["taskStop"]["content"]["application/json"]["schema"]
+    assert set(Stop._fields) == set(body["properties"])
+    how = {"terminate": True, "grace": 1, "escalate": "kill", "reason": "r", "wait": 2, "ahead": True}
+    client.cancel_task("b", **how)
+    assert server.asked[-1] == ("b", how) and set(how) == set(body["properties"])
 
 
 def test_detach_gives_the_revoke_back(app, server):

@@ -3,7 +3,6 @@ import ast
 import os
 import re
 import subprocess
-import sys
 
 import pytest
 import yaml
@@ -13,6 +12,12 @@ from conftest import PACKAGE, TOP
 from quell import types
 
 PYTHON = "/usr/bin/python3"
+
+# Methods that are not called as the contract calls them.
+NAMES = {"get_evaluation": "get", "delete_evaluation": "delete", "list_evaluations": "list",
+         "get_output": "output", "get_timeline": "timeline", "get_checkpoint": "checkpoint",
+         "get_task": "task", "list_cancellations": "cancellations", "listen": "events",
+         "get_cancellation": "cancellation", "get_report": "report"}
 
 
 def modules():
@@ -55,16 +60,17 @@ def test_the_version_is_the_projects():
 def test_types_have_the_contracts_members(name):
     with open(os.path.join(TOP, "docs", "openapi.yaml"), encoding="utf-8") as text:
         schemas = yaml.safe_load(text)["components"]["schemas"]
-    if name not in schemas:
-        pytest.skip(f"the contract has no {name}")
     assert set(getattr(types, name).__annotations__) == set(schemas[name]["properties"])
 
 
 def test_each_call_of_the_contract_is_there():
-    """operationId -> Client's method, for those whose names differ."""
-    methods = {"submit_batch", "get", "delete", "list", "output", "timeline", "checkpoint", "events",
-               "cancellations", "cancellation", "report", "put_report", "ready", "submit", "cancel",
-               "kill", "restore", "resume", "wait", "terminate", "follow", "task", "cancel_task"}
+    """By operationId; the server's own health and this contract are nobody's work."""
+    with open(os.path.join(TOP, "docs", "openapi.yaml"), encoding="utf-8") as text:
+        paths = yaml.safe_load(text)["paths"]
+    calls = {call["operationId"] for path in paths.values() for call in path.values()
+             if isinstance(call, dict)} - {"alive", "contract"}
+    methods = {re.sub("[A-Z]", lambda letter: "_" + letter.group(0).lower(), name)
+               for name in calls}
+    methods = {NAMES.get(name, name) for name in methods}
     for made in (quell.Client, quell.AsyncClient):
-        assert methods <= set(dir(made)), methods - set(dir(made))
-    assert sys.version_info >= (3, 9)
+        assert not methods - set(dir(made))

@@ -1,6 +1,4 @@
 """CancellableTask in real workers of each pool, asked to stop as Quell asks: by the result backend."""
-import itertools
-import json
 import os
 import threading
 
@@ -9,50 +7,11 @@ from celery import Celery, chain, chord
 from celery.exceptions import ChordError, ImproperlyConfigured, TaskRevokedError
 
 import quell
-from celeries import app_of, redis_server, worker
+from celeries import Deployment, app_of, redis_server, worker
 from conftest import system
 from quell.names import eval_id_of, split
 
 POOLS = {"prefork": ["-c", "3"], "threads": ["-c", "3"], "solo": [], "gevent": ["-c", "3"]}
-IDS = itertools.count(1)
-
-
-class Deployment:
-    """A broker, an app, and what tests ask of them."""
-
-    def __init__(self, broker, app):
-        self.broker = broker
-        self.app = app
-        self.redis = app.backend.client
-
-    def task(self, name):
-        return self.app.tasks[f"deployment.{name}"]
-
-    def send(self, name, *args, **options):
-        """Sends a task; its first argument is a key of its own. Returns (key, result)."""
-        key = f"k{next(IDS)}"
-        return key, self.task(name).apply_async((key, *args), **options)
-
-    def began(self, name, *args, **options):
-        key, result = self.send(name, *args, **options)
-        assert self.redis.blpop(f"said:{key}", 30), "it did not begin"
-        return key, result
-
-    def said(self, key):
-        return [word.decode() for word in self.redis.lrange(f"said:{key}", 0, -1)]
-
-    def notice(self, task_id):
-        """What Quell writes to ask a task to stop."""
-        meta = {"status": "ABORTED", "result": None, "traceback": None, "children": None,
-                "date_done": None, "task_id": task_id}
-        self.redis.set(f"celery-task-meta-{task_id}", json.dumps(meta))
-
-    def revoked(self, result, seconds=30):
-        with pytest.raises(TaskRevokedError, match="stopped"):
-            result.get(timeout=seconds)
-        assert result.state == "REVOKED"
-
-
 @pytest.fixture(scope="module")
 def broker():
     with redis_server() as url:
@@ -114,9 +73,9 @@ def test_the_next_attempt_resumes(prefork):
     prefork.revoked(first)
     done = prefork.said(key)
     last = int(done[-1])
-    _, second = prefork.send("counts", last + 3, task_id="celery-count~2")
+    later, second = prefork.send("counts", last + 3, task_id="celery-count~2")
     assert second.get(timeout=30) == last + 3
-    assert [int(n) for n in prefork.said(f"k{int(key[1:]) + 1}")] == [last + 1, last + 2]
+    assert [int(n) for n in prefork.said(later)] == [last + 1, last + 2]
     gone = "celery-task-meta-quell-checkpoint-celery-count"
     system.eventually(lambda: not prefork.redis.exists(gone), what="the checkpoint to go")
 
@@ -125,9 +84,9 @@ def test_an_id_that_is_sent_again_runs(prefork):
     _, first = prefork.began("heeds", task_id="again")
     prefork.notice("again")
     prefork.revoked(first)
-    _, second = prefork.began("ignores", task_id="again")
+    key, second = prefork.began("ignores", task_id="again")
     assert second.state == "STARTED"
-    prefork.redis.rpush(f"go:k{next(IDS) - 1}", "on")
+    prefork.redis.rpush(f"go:{key}", "on")
     assert second.get(timeout=30) == "done"
 
 

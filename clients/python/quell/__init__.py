@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from .aio import AsyncClient
 from .attach import attach, detach
 from .client import Client
-from .errors import (AttemptMismatch, Busy, Cancelled, Conflict, Forbidden, Invalid, NotFound, Problem,
-                     QuellError, Unauthorized, Unavailable, Unreachable)
+from .errors import (AttemptMismatch, Busy, Cancelled, CodeFailed, Conflict, DockerError, Forbidden,
+                     Invalid, NotFound, Problem, QuellError, Unauthorized, Unavailable, Unreachable)
 from .types import Cancellation, Evaluation, Event, Report, Task, TimelineStep
 
 if TYPE_CHECKING:
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "AsyncClient", "AttemptMismatch", "Busy", "CancellableTask", "Cancellation", "Cancelled", "Client",
-    "Conflict", "Evaluation", "Event", "Forbidden", "Invalid", "NotFound", "Problem", "QuellError",
-    "Report", "Task", "TimelineStep", "Unauthorized", "Unavailable", "Unreachable", "attach", "detach",
+    "AsyncClient", "AttemptMismatch", "Busy", "CancellableTask", "Cancellation", "Cancelled",
+    "Client", "CodeFailed", "Conflict", "DockerError", "Evaluation", "Event", "Forbidden",
+    "Invalid", "NotFound", "Problem", "QuellError", "Report", "Task", "TimelineStep",
+    "Unauthorized", "Unavailable", "Unreachable", "attach", "detach",
 ]
 
 

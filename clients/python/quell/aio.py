@@ -136,14 +136,14 @@ class AsyncClient:
                command: Optional[Sequence[str]] = None, idempotency_key: Optional[str] = None,
                **members: Any) -> Awaitable[Evaluation]:
         named = {"code": code, "language": language, "command": command and list(command)}
-        return self._ask(calls.submit({**named, **members}, idempotency_key))
+        return self.call(calls.submit({**named, **members}, idempotency_key))
 
     def submit_batch(self, evaluations: Iterable[Mapping[str, Any]], *,
                      idempotency_key: Optional[str] = None) -> Awaitable[List[Evaluation]]:
-        return self._ask(calls.submit_batch(evaluations, idempotency_key))
+        return self.call(calls.submit_batch(evaluations, idempotency_key))
 
     def get(self, eval_id: str) -> Awaitable[Evaluation]:
-        return self._ask(calls.get(eval_id))
+        return self.call(calls.get(eval_id))
 
     async def wait(self, eval_id: str, timeout: Optional[float] = None) -> Evaluation:
         until = None if timeout is None else time.monotonic() + timeout
@@ -151,7 +151,7 @@ class AsyncClient:
         while True:
             left = calls.LONGEST_HOLD if until is None else until - time.monotonic()
             try:
-                seen = await self._ask(calls.get(eval_id, left))
+                seen = await self.call(calls.get(eval_id, left))
             except Unreachable:
                 await self._pause(patience)
                 continue
@@ -169,7 +169,7 @@ class AsyncClient:
 
     def output(self, eval_id: str, *, attempt: Optional[int] = None, stream: Optional[str] = None,
                offset: int = 0) -> Awaitable[bytes]:
-        return self._ask(calls.output(eval_id, attempt, stream, offset))
+        return self.call(calls.output(eval_id, attempt, stream, offset))
 
     async def follow(self, eval_id: str, *, attempt: Optional[int] = None,
                      stream: Optional[str] = None, offset: int = 0) -> AsyncIterator[bytes]:
@@ -187,19 +187,19 @@ class AsyncClient:
                 await self._pause(patience)
 
     def timeline(self, eval_id: str) -> Awaitable[List[TimelineStep]]:
-        return self._ask(calls.timeline(eval_id))
+        return self.call(calls.timeline(eval_id))
 
     def checkpoint(self, eval_id: str) -> Awaitable[bytes]:
-        return self._ask(calls.checkpoint(eval_id))
+        return self.call(calls.checkpoint(eval_id))
 
     def restore(self, eval_id: str) -> Awaitable[Evaluation]:
-        return self._ask(calls.again(eval_id, "restore"))
+        return self.call(calls.again(eval_id, "restore"))
 
     def resume(self, eval_id: str) -> Awaitable[Evaluation]:
-        return self._ask(calls.again(eval_id, "resume"))
+        return self.call(calls.again(eval_id, "resume"))
 
     def delete(self, eval_id: str) -> Awaitable[None]:
-        return self._ask(calls.delete(eval_id))
+        return self.call(calls.delete(eval_id))
 
     # ---- stops ----
 
@@ -207,32 +207,32 @@ class AsyncClient:
                reason: Optional[str] = None, wait: Optional[float] = None,
                attempt: Optional[int] = None) -> Awaitable[Cancellation]:
         how = Stop(None, grace, escalate, reason, wait)
-        return self._ask(calls.stop("eval", eval_id, "cancel", how, attempt))
+        return self.call(calls.stop("eval", eval_id, "cancel", how, attempt))
 
     def terminate(self, eval_id: str, *, grace: Optional[float] = None,
                   escalate: Optional[str] = None, reason: Optional[str] = None,
                   wait: Optional[float] = None,
                   attempt: Optional[int] = None) -> Awaitable[Cancellation]:
         how = Stop(True, grace, escalate, reason, wait)
-        return self._ask(calls.stop("eval", eval_id, "cancel", how, attempt))
+        return self.call(calls.stop("eval", eval_id, "cancel", how, attempt))
 
     def kill(self, eval_id: str, *, grace: Optional[float] = None, reason: Optional[str] = None,
              wait: Optional[float] = None,
              attempt: Optional[int] = None) -> Awaitable[Cancellation]:
         how = Stop(None, grace, None, reason, wait)
-        return self._ask(calls.stop("eval", eval_id, "kill", how, attempt))
+        return self.call(calls.stop("eval", eval_id, "kill", how, attempt))
 
     def task(self, task_id: str) -> Awaitable[Task]:
-        return self._ask(calls.task(task_id))
+        return self.call(calls.task(task_id))
 
     def cancel_task(self, task_id: str, *, terminate: bool = False, grace: Optional[float] = None,
                     escalate: Optional[str] = None, reason: Optional[str] = None,
                     wait: Optional[float] = None, ahead: bool = False) -> Awaitable[Cancellation]:
         how = Stop(terminate or None, grace, escalate, reason, wait, ahead or None)
-        return self._ask(calls.stop("task", task_id, "cancel", how))
+        return self.call(calls.stop("task", task_id, "cancel", how))
 
     def cancellation(self, cancellation_id: str) -> Awaitable[Cancellation]:
-        return self._ask(calls.cancellation(cancellation_id))
+        return self.call(calls.cancellation(cancellation_id))
 
     def cancellations(self, *, status: Union[str, Sequence[str], None] = None,
                       mode: Optional[str] = None, actor: Optional[str] = None,
@@ -258,20 +258,20 @@ class AsyncClient:
             await self._pause(patience)
 
     def report(self, eval_id: str) -> Awaitable[Report]:
-        return self._ask(calls.report(eval_id))
+        return self.call(calls.report(eval_id))
 
     def put_report(self, eval_id: str, **members: Any) -> Awaitable[Any]:
-        return self._ask(calls.put_report(eval_id, members))
+        return self.call(calls.put_report(eval_id, members))
 
     def ready(self) -> Awaitable[Dict[str, Any]]:
-        return self._ask(calls.ready())
+        return self.call(calls.ready())
 
     # ---- how it is carried ----
 
     async def _pages(self, limit: Optional[int], ask: Any) -> AsyncIterator[Any]:
         cursor = None
         while limit is None or limit > 0:
-            rows, cursor = await self._ask(ask(cursor, limit or calls.PAGE))
+            rows, cursor = await self.call(ask(cursor, limit or calls.PAGE))
             for row in rows:
                 yield row
             if not cursor:
@@ -284,7 +284,7 @@ class AsyncClient:
             raise away(self.url, f"it was not reachable for {self.patience:g} s")
         await asyncio.sleep(pause)
 
-    async def _ask(self, call: Call[T]) -> T:
+    async def call(self, call: Call[T]) -> T:
         timeout = self.timeout + call.hold
         if call.again and self._idle:
             wire = self._idle.pop()

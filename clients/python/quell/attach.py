@@ -25,8 +25,9 @@ def attach(app: Any, client: Optional[Client] = None, *, ahead: bool = False,
     finds the worker. reply=True (wait=True of a result) holds for up to `timeout` seconds (1) and returns
     [{"quell": {"ok": message, "cancellation": …}}]. ahead: also what is sent later only, for a day.
 
-    Raises quell.Unreachable when Quell is away: nothing was revoked then. What had finished, or
-    is not known, is no error, as with Celery.
+    Raises quell.Unreachable when Quell is away, quell.NotFound when it has no broker or the key is not
+    the admin's: nothing was revoked then. What had finished, or is not known, is no error, as with
+    Celery.
     """
     quell = client or Client()
 
@@ -68,6 +69,7 @@ def cancel(quell: Client, task_id: str, stop: Dict[str, Any]) -> Optional[Cancel
     try:
         return quell.cancel_task(task_id, **stop)
     except NotFound:
+        quell.task(task_id)  # refused, too, by a server that knows no tasks at all
         log.warning("revoke of %s: Quell finds no such task in a queue, a worker or the results",
                     task_id)
         return None

@@ -62,15 +62,15 @@ class Client:
                **members: Any) -> Evaluation:
         """Code with its language, or a command; `members` are the rest of docs/api.md's submission."""
         named = {"code": code, "language": language, "command": command and list(command)}
-        return self._ask(calls.submit({**named, **members}, idempotency_key))
+        return self.call(calls.submit({**named, **members}, idempotency_key))
 
     def submit_batch(self, evaluations: Iterable[Mapping[str, Any]], *,
                      idempotency_key: Optional[str] = None) -> List[Evaluation]:
         """All or none."""
-        return self._ask(calls.submit_batch(evaluations, idempotency_key))
+        return self.call(calls.submit_batch(evaluations, idempotency_key))
 
     def get(self, eval_id: str) -> Evaluation:
-        return self._ask(calls.get(eval_id))
+        return self.call(calls.get(eval_id))
 
     def wait(self, eval_id: str, timeout: Optional[float] = None) -> Evaluation:
         """Until it is settled or unconfirmed. Goes on over a restart of the server."""
@@ -79,7 +79,7 @@ class Client:
         while True:
             left = calls.LONGEST_HOLD if until is None else until - time.monotonic()
             try:
-                seen = self._ask(calls.get(eval_id, left))
+                seen = self.call(calls.get(eval_id, left))
             except Unreachable:
                 self._pause(patience)
                 continue
@@ -99,7 +99,7 @@ class Client:
     def output(self, eval_id: str, *, attempt: Optional[int] = None, stream: Optional[str] = None,
                offset: int = 0) -> bytes:
         """What there is of it now."""
-        return self._ask(calls.output(eval_id, attempt, stream, offset))
+        return self.call(calls.output(eval_id, attempt, stream, offset))
 
     def follow(self, eval_id: str, *, attempt: Optional[int] = None, stream: Optional[str] = None,
                offset: int = 0) -> Iterator[bytes]:
@@ -118,22 +118,22 @@ class Client:
                 self._pause(patience)
 
     def timeline(self, eval_id: str) -> List[TimelineStep]:
-        return self._ask(calls.timeline(eval_id))
+        return self.call(calls.timeline(eval_id))
 
     def checkpoint(self, eval_id: str) -> bytes:
         """The last saved checkpoint, a tar."""
-        return self._ask(calls.checkpoint(eval_id))
+        return self.call(calls.checkpoint(eval_id))
 
     def restore(self, eval_id: str) -> Evaluation:
         """Undoes the cancel of one that never started."""
-        return self._ask(calls.again(eval_id, "restore"))
+        return self.call(calls.again(eval_id, "restore"))
 
     def resume(self, eval_id: str) -> Evaluation:
         """Runs a stopped one again from its checkpoint, as the next attempt."""
-        return self._ask(calls.again(eval_id, "resume"))
+        return self.call(calls.again(eval_id, "resume"))
 
     def delete(self, eval_id: str) -> None:
-        self._ask(calls.delete(eval_id))
+        self.call(calls.delete(eval_id))
 
     # ---- stops: the answer's `cancelled` says whether it is proven stopped ----
 
@@ -142,34 +142,34 @@ class Client:
                attempt: Optional[int] = None) -> Cancellation:
         """Asks it to stop at its next checkpoint."""
         how = Stop(None, grace, escalate, reason, wait)
-        return self._ask(calls.stop("eval", eval_id, "cancel", how, attempt))
+        return self.call(calls.stop("eval", eval_id, "cancel", how, attempt))
 
     def terminate(self, eval_id: str, *, grace: Optional[float] = None,
                   escalate: Optional[str] = None, reason: Optional[str] = None,
                   wait: Optional[float] = None, attempt: Optional[int] = None) -> Cancellation:
         """SIGTERM, and SIGKILL after the grace."""
         how = Stop(True, grace, escalate, reason, wait)
-        return self._ask(calls.stop("eval", eval_id, "cancel", how, attempt))
+        return self.call(calls.stop("eval", eval_id, "cancel", how, attempt))
 
     def kill(self, eval_id: str, *, grace: Optional[float] = None, reason: Optional[str] = None,
              wait: Optional[float] = None, attempt: Optional[int] = None) -> Cancellation:
         """Its whole container, at once."""
         how = Stop(None, grace, None, reason, wait)
-        return self._ask(calls.stop("eval", eval_id, "kill", how, attempt))
+        return self.call(calls.stop("eval", eval_id, "kill", how, attempt))
 
     def task(self, task_id: str) -> Task:
         """Where a Celery task is, whoever sent it."""
-        return self._ask(calls.task(task_id))
+        return self.call(calls.task(task_id))
 
     def cancel_task(self, task_id: str, *, terminate: bool = False, grace: Optional[float] = None,
                     escalate: Optional[str] = None, reason: Optional[str] = None,
                     wait: Optional[float] = None, ahead: bool = False) -> Cancellation:
         """Stops a Celery task, whoever sent it; ahead: also one whose message is still to come."""
         how = Stop(terminate or None, grace, escalate, reason, wait, ahead or None)
-        return self._ask(calls.stop("task", task_id, "cancel", how))
+        return self.call(calls.stop("task", task_id, "cancel", how))
 
     def cancellation(self, cancellation_id: str) -> Cancellation:
-        return self._ask(calls.cancellation(cancellation_id))
+        return self.call(calls.cancellation(cancellation_id))
 
     def cancellations(self, *, status: Union[str, Sequence[str], None] = None,
                       mode: Optional[str] = None, actor: Optional[str] = None,
@@ -196,22 +196,22 @@ class Client:
             self._pause(patience)
 
     def report(self, eval_id: str) -> Report:
-        return self._ask(calls.report(eval_id))
+        return self.call(calls.report(eval_id))
 
     def put_report(self, eval_id: str, **members: Any) -> Any:
         """output, error, result, reported_status, status; "cancelled" asks for a cancel."""
-        return self._ask(calls.put_report(eval_id, members))
+        return self.call(calls.put_report(eval_id, members))
 
     def ready(self) -> Dict[str, Any]:
         """status, and dependencies with their state."""
-        return self._ask(calls.ready())
+        return self.call(calls.ready())
 
     # ---- how it is carried ----
 
     def _pages(self, limit: Optional[int], ask: Any) -> Iterator[Any]:
         cursor = None
         while limit is None or limit > 0:
-            rows, cursor = self._ask(ask(cursor, limit or calls.PAGE))
+            rows, cursor = self.call(ask(cursor, limit or calls.PAGE))
             yield from rows
             if not cursor:
                 return
@@ -224,8 +224,9 @@ class Client:
             raise away(self.url, f"it was not reachable for {self.patience:g} s")
         time.sleep(pause)
 
-    def _ask(self, call: Call[T]) -> T:
-        """An idle connection may have been closed by the server meanwhile: then once more, on a new one."""
+    def call(self, call: Call[T]) -> T:
+        """One exchange. An idle connection may have been closed by the server meanwhile: then it is tried once
+        more, on a new one."""
         timeout = self.timeout + call.hold
         if call.again:
             connection = self._take()

@@ -25,6 +25,9 @@ class Problem(QuellError):
         self.retry_after = retry_after
         super().__init__(self.detail or self.title or f"the server answered {status}")
 
+    def __reduce__(self) -> Any:
+        return type(self), (self.status, self.problem, self.retry_after)
+
 
 class Unauthorized(Problem):
     """401: no key, or one that isn't known."""
@@ -56,6 +59,14 @@ class Busy(Problem):
 
 class Unavailable(Problem):
     """503: nothing was done; `retry_after` says in how many seconds to ask again."""
+
+
+class DockerError(QuellError):
+    """What the Docker daemon refused, or that it is away."""
+
+
+class CodeFailed(QuellError):
+    """The code that evaluate_code ran ended with another status than 0, or can't be run."""
 
 
 class Cancelled(BaseException):

@@ -29,9 +29,9 @@ def key_file() -> Optional[str]:
 
 
 def server_key(given: Optional[str], url: str) -> Optional[str]:
-    """The admin key file's content is shown to no server but one on a loopback address."""
-    key = given or os.environ.get("QUELL_KEY")
-    if not key and urlsplit(url).hostname in LOCAL:
+    """The admin key file's content is shown to no server but one on a loopback address; "" is no key."""
+    key = os.environ.get("QUELL_KEY") if given is None else given
+    if not key and given is None and urlsplit(url).hostname in LOCAL:
         path = key_file()
         if path and os.path.exists(path):
             try:

@@ -10,17 +10,20 @@ Quell's API to be reachable.
 """
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, NoReturn, Optional
+from typing import Any, Callable, Iterator, Mapping, NoReturn, Optional, Sequence
 
 from celery import states
 from celery.contrib.abortable import ABORTED, AbortableAsyncResult, AbortableTask
 from celery.exceptions import Ignore, ImproperlyConfigured, TaskRevokedError
 
-from .errors import Cancelled
+from .container import LABEL, Container, body_of, tar_of
+from .docker import Engine
+from .errors import Cancelled, QuellError
 from .names import eval_id_of, split
 
 log = logging.getLogger("quell")
@@ -114,6 +117,46 @@ class CancellableTask(AbortableTask):
         self._watch().kept = True
         return meta["result"]["state"]
 
+    # ---- containers ----
+
+    @contextlib.contextmanager
+    def container(self, image: str, command: Optional[Sequence[str]] = None, *,
+                  env: Optional[Mapping[str, str]] = None,
+                  files: Optional[Mapping[str, Optional[bytes]]] = None,
+                  memory_mb: int = 512, pids: int = 256, cpus: float = 1, network: bool = False,
+                  user: Optional[str] = None, name: Optional[str] = None, grace: float = 5.0,
+                  options: Optional[Mapping[str, Any]] = None, engine: Optional[Engine] = None,
+                  prepare: Optional[Callable[[Container], None]] = None,
+                  tick: Optional[Callable[[], None]] = None) -> Iterator[Container]:
+        """A container that runs for this task, and is gone after the `with`: however that is left, also
+        by SIGTERM. It is labelled quell.eval_id, so that Quell finds it where the task could not.
+
+        files: put below /quell, a volume; None is a folder. prepare: called with it before it starts.
+        user: nobody. options: of the Engine API's create body, put over ours. While its output or end is
+        waited for, the task stops when it is asked to (or tick is called instead); SIGTERM comes
+        `grace` seconds before SIGKILL.
+        """
+        labels = {LABEL: self.eval_id, "quell.task_id": self.request.id or ""}
+        body = body_of(image, command, labels, env=env or {}, memory_mb=memory_mb, pids=pids,
+                       cpus=cpus, network=network, user=user, options=options or {})
+        box = Container(engine or Engine(), body, tick or self.stop_if_cancelled, grace, name)
+        try:
+            box.create()
+            if files:
+                box.put(tar_of(files))
+            if prepare:
+                prepare(box)
+            self.stop_if_cancelled(now=True)
+            box.start()
+            yield box
+        except BaseException:
+            try:
+                box.end()
+            except QuellError as error:  # what ended the task says more, and SystemExit must get through
+                log.error("%s: its container may be left: %s", self.request.id, error)
+            raise
+        box.end()
+
     # ---- where Celery comes in ----
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -122,7 +165,7 @@ class CancellableTask(AbortableTask):
         try:
             result = self.run(*args, **kwargs)
         except Cancelled:
-            self._stopped()
+            self._watch().cancelled = True
         if self._watch().cancelled:
             self._stopped()
         return result

@@ -93,7 +93,8 @@ class TimelineStep(TypedDict):
 
 
 class Task(TypedDict):
-    """Where a Celery task is. What isn't known is None; `note` says what could not be asked."""
+    """Where a Celery task is. What isn't known is None; where not every place could be asked,
+    `complete` is false and `note` says which."""
 
     task_id: str
     place: str  # queued, reserved, scheduled, active, finished, unknown
@@ -104,6 +105,7 @@ class Task(TypedDict):
     since: Optional[str]
     eta: Optional[str]
     state: Optional[str]
+    complete: bool
     note: Optional[str]
 
 

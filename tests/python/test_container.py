@@ -1,0 +1,149 @@
+"""Containers of tasks, in a real dockerd: labelled, heard, and gone with their task however it ends."""
+import pytest
+from celery.exceptions import TaskRevokedError
+
+from celeries import Deployment, app_of, redis_server, worker
+from conftest import system
+from dockers import IMAGE, docker_daemon
+from quell.docker import Engine
+from quell.errors import DockerError
+
+ENDLESS = ["bash", "-c", "echo up; while :; do sleep 0.1; done"]
+STUBBORN = ["bash", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done"]
+
+LOOKS = """
+trap 'echo "$x"; exit 7' TERM
+x=$(id -u)
+touch /no 2>/dev/null || x="$x read-only"
+touch /tmp/yes && x="$x tmp"
+echo up
+while :; do sleep 0.1; done
+"""
+
+
+@pytest.fixture(scope="module")
+def host():
+    with docker_daemon() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def engine(host):
+    return Engine(host)
+
+
+@pytest.fixture(scope="module")
+def broker():
+    with redis_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def prefork(broker, host):
+    with worker(broker, "-c", "3", env={"DOCKER_HOST": host}), app_of(broker) as app:
+        yield Deployment(broker, app)
+
+
+def labelled(engine, eval_id):
+    filters = '{"label":["quell.eval_id=%s"]}' % eval_id
+    return engine.ask("GET", "/containers/json", all=1, filters=filters).json
+
+
+def test_it_runs_labelled_and_bounded_and_is_gone_after(prefork, engine):
+    key, result = prefork.began("boxed", IMAGE, ["bash", "-c", LOOKS], memory_mb=64,
+                                task_id="celery-labels")
+    box, = labelled(engine, "labels")
+    assert box["Labels"]["quell.task_id"] == "celery-labels"
+    limits = engine.ask("GET", f"/containers/{box['Id']}/json").json["HostConfig"]
+    assert limits["Memory"] == 64 << 20 and limits["CapDrop"] == ["ALL"] and limits["PidsLimit"]
+    engine.ask("POST", f"/containers/{box['Id']}/kill", signal="SIGTERM")
+    assert result.get(timeout=30) == [7, False]
+    assert prefork.said(key) == ["65534 read-only tmp\n"] and not labelled(engine, "labels")
+
+
+def test_a_cancel_ends_it(prefork, engine):
+    _, result = prefork.began("boxed", IMAGE, ENDLESS, task_id="celery-cancelled")
+    prefork.notice(result.id)
+    prefork.revoked(result)
+    assert not labelled(engine, "cancelled")
+
+
+def test_one_that_ignores_sigterm_is_killed_after_the_grace(prefork, engine):
+    _, result = prefork.began("boxed", IMAGE, STUBBORN, task_id="celery-stubborn", grace=1)
+    prefork.notice(result.id)
+    prefork.revoked(result)
+    assert not labelled(engine, "stubborn")
+
+
+def test_a_terminate_ends_it(prefork, engine):
+    """SIGTERM in the pool's process: the `with` is left by SystemExit."""
+    _, result = prefork.began("boxed", IMAGE, ENDLESS, task_id="celery-terminated")
+    result.revoke(terminate=True)
+    with pytest.raises(TaskRevokedError, match="terminated"):
+        result.get(timeout=30)
+    system.eventually(lambda: not labelled(engine, "terminated"), what="the container to go")
+
+
+def test_a_cancel_before_it_starts_starts_nothing(prefork, engine):
+    """The state is there before the task is; a worker without task_track_started leaves it so."""
+    prefork.app.conf.task_track_started = False
+    key, result = prefork.send("boxed", "no/such:image", ["true"], task_id="celery-early")
+    with pytest.raises(Exception, match="docker pull no/such:image"):
+        result.get(timeout=30)
+    assert not labelled(engine, "early") and not prefork.said(key)
+
+
+def test_killed_for_a_cancel_is_no_failure(prefork, engine):
+    """Quell kills the container, and says so in the result backend a moment later."""
+    _, result = prefork.began("boxed", IMAGE, ENDLESS, task_id="celery-killed")
+    box, = labelled(engine, "killed")
+    engine.ask("POST", f"/containers/{box['Id']}/kill")
+    prefork.notice(result.id)
+    prefork.revoked(result)
+
+
+def test_killed_by_anybody_else_is_an_end(prefork, engine):
+    _, result = prefork.began("boxed", IMAGE, ENDLESS, task_id="celery-shot")
+    box, = labelled(engine, "shot")
+    engine.ask("POST", f"/containers/{box['Id']}/kill")
+    assert result.get(timeout=30) == [137, False]
+
+
+def test_what_its_task_throws_ends_it(prefork, engine):
+    _, result = prefork.began("breaks", IMAGE, ENDLESS, task_id="celery-broken")
+    with pytest.raises(ValueError, match="in between"):
+        result.get(timeout=30)
+    assert not labelled(engine, "broken")
+
+
+def test_much_output_comes_whole(prefork):
+    command = ["python3", "-c", "for n in range(200000): print(n)"]
+    key, result = prefork.send("boxed", IMAGE, command)
+    assert result.get(timeout=60) == [0, False]
+    said = "".join(prefork.said(key)).split()
+    assert [word for word in said if word.isdigit()] == [str(n) for n in range(200000)]
+
+
+def test_memory_is_bounded(prefork):
+    _, result = prefork.send("boxed", IMAGE, ["python3", "-c", "x = bytearray(200 << 20)"],
+                             memory_mb=32)
+    assert result.get(timeout=30) == [137, True]
+
+
+@pytest.mark.deadline(120)
+def test_in_threads_too(broker, host, engine, prefork):
+    """Where no signal ends a task, its own look at the cancel does."""
+    with worker(broker, "-P", "threads", "-c", "2", "-Q", "threads", node="t",
+                env={"DOCKER_HOST": host}):
+        _, result = prefork.began("boxed", IMAGE, ENDLESS, task_id="celery-threads",
+                                  queue="threads")
+        prefork.notice(result.id)
+        prefork.revoked(result)
+        assert not labelled(engine, "threads")
+
+
+def test_a_daemon_that_is_away_is_said():
+    with pytest.raises(DockerError, match="did not answer.*DOCKER_HOST"):
+        Engine("unix:///nowhere").ask("GET", "/containers/json")
+    with pytest.raises(DockerError, match="unix:///path"):
+        Engine("gopher://x").ask("GET", "/containers/json")
