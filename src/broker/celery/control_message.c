@@ -12,8 +12,8 @@
 #define CLOCK 1
 
 char *
-ql_control_make(const char *method, json_t *arguments, json_t *destination, const char *ticket,
-	const char *reply_list, size_t *ret_len)
+ql_control_message_make(const char *method, json_t *arguments, json_t *destination,
+	const char *ticket, const char *reply_list, size_t *ret_len)
 {
 	json_t *headers = json_pack("{s:i, s:i}", "clock", CLOCK, "expires", 0);
 	struct ql_envelope_new envelope = {.headers = headers,
@@ -37,7 +37,8 @@ ql_control_make(const char *method, json_t *arguments, json_t *destination, cons
 }
 
 int
-ql_control_parse(const char *bytes, size_t len, struct ql_control *ret_control, struct ql_err *e)
+ql_control_message_parse(
+	const char *bytes, size_t len, struct ql_control_message *ret_message, struct ql_err *e)
 {
 	struct ql_envelope envelope;
 	if (ql_envelope_open(bytes, len, &envelope, e))
@@ -47,32 +48,32 @@ ql_control_parse(const char *bytes, size_t len, struct ql_control *ret_control, 
 	if (!body)
 		return -1;
 	const json_t *reply_to = json_object_get(body, "reply_to");
-	struct ql_control control = {.method = ql_text_copy(body, "method"),
+	struct ql_control_message message = {.method = ql_text_copy(body, "method"),
 		.ticket = ql_text_copy(body, "ticket"),
 		.reply_exchange = ql_text_copy(reply_to, "exchange"),
 		.reply_key = ql_text_copy(reply_to, "routing_key"),
 		.from_node = ql_text_copy(json_object_get(body, "arguments"), "from_node")};
-	control.reply_wanted = control.reply_exchange && control.reply_key;
+	message.reply_wanted = message.reply_exchange && message.reply_key;
 	json_decref(body);
-	if (!control.method) {
-		ql_control_done(&control);
+	if (!message.method) {
+		ql_control_message_done(&message);
 		return ql_fail(e, QL_E_SYNTAX, "a control message without a method");
 	}
-	*ret_control = control;
+	*ret_message = message;
 	return 0;
 }
 
 void
-ql_control_done(struct ql_control *control)
+ql_control_message_done(struct ql_control_message *message)
 {
-	if (!control)
+	if (!message)
 		return;
-	free(control->method);
-	free(control->ticket);
-	free(control->reply_exchange);
-	free(control->reply_key);
-	free(control->from_node);
-	*control = (struct ql_control){0};
+	free(message->method);
+	free(message->ticket);
+	free(message->reply_exchange);
+	free(message->reply_key);
+	free(message->from_node);
+	*message = (struct ql_control_message){0};
 }
 
 char *

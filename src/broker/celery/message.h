@@ -76,20 +76,20 @@ char *ql_message_make(const struct ql_message_new *what, size_t *ret_len);
 /* ---- control (pidbox) ---- */
 
 /* A broadcast: PUBLISH's bytes. arguments and destination are borrowed (destination a JSON list, or NULL = all). reply_to NULL: a cast. */
-char *ql_control_make(const char *method, json_t *arguments, json_t *destination,
+char *ql_control_message_make(const char *method, json_t *arguments, json_t *destination,
 	const char *ticket, const char *reply_list, size_t *ret_len);
 
 /* Somebody's broadcast. */
-struct ql_control {
+struct ql_control_message {
 	char *method;
 	char *ticket; /* or NULL */
 	char *reply_exchange, *reply_key; /* or NULL */
 	char *from_node; /* of hello, or NULL */
 	bool reply_wanted;
 };
-int
-ql_control_parse(const char *bytes, size_t len, struct ql_control *ret_control, struct ql_err *e);
-void ql_control_done(struct ql_control *control);
+int ql_control_message_parse(
+	const char *bytes, size_t len, struct ql_control_message *ret_message, struct ql_err *e);
+void ql_control_message_done(struct ql_control_message *message);
 
 /*
  * The answer to hello. Its body, base64, says under that node's name which ids are revoked: ids is the text
