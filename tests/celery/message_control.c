@@ -8,21 +8,21 @@ somebodys_broadcasts(void **state)
 {
 	(void)state;
 	struct fixture hello = fixture_load("control-hello"), ping = fixture_load("control-ping");
-	struct ql_control control;
-	assert_int_equal(ql_control_parse(hello.bytes, hello.len, &control, NULL), 0);
+	struct ql_control_message control;
+	assert_int_equal(ql_control_message_parse(hello.bytes, hello.len, &control, NULL), 0);
 	assert_string_equal(control.method, "hello");
 	assert_string_equal(control.from_node, "w1@host");
 	assert_string_equal(control.reply_exchange, "reply.celery.pidbox");
 	assert_non_null(control.reply_key);
 	assert_non_null(control.ticket);
 	assert_true(control.reply_wanted);
-	ql_control_done(&control);
-	assert_int_equal(ql_control_parse(ping.bytes, ping.len, &control, NULL), 0);
+	ql_control_message_done(&control);
+	assert_int_equal(ql_control_message_parse(ping.bytes, ping.len, &control, NULL), 0);
 	assert_string_equal(control.method, "ping");
 	assert_string_equal(control.reply_exchange, "");
 	assert_string_equal(control.reply_key, "capture.replies");
 	assert_null(control.from_node);
-	ql_control_done(&control);
+	ql_control_message_done(&control);
 	free(hello.bytes);
 	free(ping.bytes);
 }
@@ -35,15 +35,15 @@ quells_broadcasts(void **state)
 	json_t *arguments =
 		json_pack("{s:[s, s], s:b, s:n}", "task_id", "a", "b", "terminate", 1, "signal");
 	json_t *nodes = json_pack("[s]", "w1@host");
-	char *bytes = ql_control_make("revoke", arguments, nodes, "t-1", "my.list", &len);
+	char *bytes = ql_control_message_make("revoke", arguments, nodes, "t-1", "my.list", &len);
 	struct ql_envelope envelope;
-	struct ql_control control;
-	assert_int_equal(ql_control_parse(bytes, len, &control, NULL), 0);
+	struct ql_control_message control;
+	assert_int_equal(ql_control_message_parse(bytes, len, &control, NULL), 0);
 	assert_string_equal(control.method, "revoke");
 	assert_string_equal(control.ticket, "t-1");
 	assert_string_equal(control.reply_exchange, "");
 	assert_string_equal(control.reply_key, "my.list");
-	ql_control_done(&control);
+	ql_control_message_done(&control);
 	assert_int_equal(ql_envelope_open(bytes, len, &envelope, NULL), 0);
 	json_t *body = ql_envelope_load(&envelope, NULL);
 	assert_true(json_equal(json_object_get(body, "arguments"), arguments));
@@ -51,11 +51,11 @@ quells_broadcasts(void **state)
 	json_decref(body);
 	ql_envelope_done(&envelope);
 	free(bytes);
-	bytes = ql_control_make("hello", arguments, NULL, NULL, NULL, &len);
-	assert_int_equal(ql_control_parse(bytes, len, &control, NULL), 0);
+	bytes = ql_control_message_make("hello", arguments, NULL, NULL, NULL, &len);
+	assert_int_equal(ql_control_message_parse(bytes, len, &control, NULL), 0);
 	assert_false(control.reply_wanted);
 	assert_null(control.ticket);
-	ql_control_done(&control);
+	ql_control_message_done(&control);
 	free(bytes);
 	json_decref(arguments);
 	json_decref(nodes);

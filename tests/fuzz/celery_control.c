@@ -12,15 +12,15 @@
 static void
 check_control(const char *bytes, size_t len)
 {
-	struct ql_control control;
+	struct ql_control_message control;
 	struct ql_err e = {0};
-	if (ql_control_parse(bytes, len, &control, &e)) {
+	if (ql_control_message_parse(bytes, len, &control, &e)) {
 		FUZZ_HOLDS(e.text[0]);
 		return;
 	}
 	FUZZ_HOLDS(control.method);
 	FUZZ_HOLDS(control.reply_wanted == (control.reply_exchange && control.reply_key));
-	ql_control_done(&control);
+	ql_control_message_done(&control);
 }
 
 static void
