@@ -24,6 +24,7 @@ def load_system():
 
 
 system = load_system()
+serving = system.serving
 
 
 @pytest.fixture(autouse=True)
@@ -33,18 +34,6 @@ def nothing_of_the_users(monkeypatch, tmp_path):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-
-
-@contextlib.contextmanager
-def serving(*flags, **more):
-    server = system.Server(*flags, **more)
-    try:
-        yield server.start()
-    except BaseException:
-        print("the server's log:", *server.log[-50:], sep="\n  ")
-        raise
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="module")

@@ -102,3 +102,16 @@ def breaks(self, key, image, command):
     with self.container(image, command, grace=0) as box:
         say(self, key, box.name)
         raise ValueError("in between")
+
+
+@app.task(base=quell.CancellableTask, bind=True)
+def early(self, key, image, command):
+    """Is cancelled between the making of its container and its start."""
+    def made(_box):
+        say(self, key, "made")
+        while not self.is_cancelled(now=True):
+            pause(self)
+
+    with self.container(image, command, prepare=made) as box:
+        for piece in box.output():
+            say(self, key, piece.decode())

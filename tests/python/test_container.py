@@ -1,4 +1,7 @@
 """Containers of tasks, in a real dockerd: labelled, heard, and gone with their task however it ends."""
+import json
+import time
+
 import pytest
 from celery.exceptions import TaskRevokedError
 
@@ -85,12 +88,23 @@ def test_a_terminate_ends_it(prefork, engine):
 
 
 def test_a_cancel_before_it_starts_starts_nothing(prefork, engine):
-    """The state is there before the task is; a worker without task_track_started leaves it so."""
-    prefork.app.conf.task_track_started = False
-    key, result = prefork.send("boxed", "no/such:image", ["true"], task_id="celery-early")
+    since = time.time()
+    key, result = prefork.began("early", IMAGE, ["echo", "up"], task_id="celery-early")
+    assert labelled(engine, "early")[0]["State"] == "created"
+    prefork.notice(result.id)
+    prefork.revoked(result)
+    assert not prefork.said(key) and not labelled(engine, "early")
+    filters = '{"label":["quell.eval_id=early"]}'
+    events = engine.ask("GET", "/events", since=since - 1, until=time.time() + 0.1, filters=filters)
+    seen = [json.loads(line)["Action"] for line in events.body.splitlines()]
+    assert "create" in seen and "destroy" in seen and "start" not in seen
+
+
+def test_an_image_that_is_missing_is_said(prefork, engine):
+    _, result = prefork.send("boxed", "no/such:image", ["true"], task_id="celery-missing")
     with pytest.raises(Exception, match="docker pull no/such:image"):
         result.get(timeout=30)
-    assert not labelled(engine, "early") and not prefork.said(key)
+    assert not labelled(engine, "missing")
 
 
 def test_killed_for_a_cancel_is_no_failure(prefork, engine):

@@ -7,19 +7,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from quell import Server  # noqa: E402
-
-
-@contextlib.contextmanager
-def serving(*flags, **more):
-    server = Server(*flags, **more)
-    try:
-        yield server.start()
-    except BaseException:
-        print("the server's log:", *server.log[-50:], sep="\n  ")
-        raise
-    finally:
-        server.close()
+from quell import serving  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -348,6 +348,18 @@ class Server(Client):
         eventually(lambda: not self.runs(), what="run folders to go")
 
 
+@contextlib.contextmanager
+def serving(*flags, **more):
+    server = Server(*flags, **more)
+    try:
+        yield server.start()
+    except BaseException:
+        print("the server's log:", *server.log[-50:], sep="\n  ")
+        raise
+    finally:
+        server.close()
+
+
 def processes():
     """(pid, command line) of each process that has one."""
     for name in os.listdir("/proc"):
