@@ -25,7 +25,7 @@
 /* Bounds of the engine. */
 #define QL_ENGINE_GATHER_MAX 200000 /* changes that wait for the next commit */
 #define QL_ENGINE_KEPT_MAX 100000 /* sightings kept over a failed commit */
-#define QL_ENGINE_LOAD_MAX 64 /* evaluations that one read brings into memory */
+#define QL_ENGINE_LOAD_MAX 16 /* evaluations that one read brings into memory */
 #define QL_ENGINE_ACT_MS 5000 /* an act's deadline */
 #define QL_ENGINE_REST_MS 3000 /* a resume or delete waits for the end of the last run */
 #define QL_ENGINE_QUIET_MS 20 /* what nobody waits for is committed after this, or with others */

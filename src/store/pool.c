@@ -65,7 +65,9 @@ work(void *arg)
 		job->run(job, thread);
 		uv_mutex_lock(&pool->lock);
 		queue_push(&pool->finished, job);
-		uv_async_send(&pool->answered);
+		uv_mutex_unlock(&pool->lock);
+		uv_async_send(&pool->answered); /* without the lock, which the woken one wants */
+		uv_mutex_lock(&pool->lock);
 	}
 	uv_mutex_unlock(&pool->lock);
 }
@@ -156,8 +158,8 @@ ql_pool_submit(struct ql_pool *pool, struct ql_job *job)
 		uv_ref((uv_handle_t *)&pool->answered);
 	uv_mutex_lock(&pool->lock);
 	queue_push(&pool->waiting, job);
-	uv_cond_signal(&pool->wake);
 	uv_mutex_unlock(&pool->lock);
+	uv_cond_signal(&pool->wake);
 }
 
 void
