@@ -47,14 +47,30 @@ ql_clock_now(const struct ql_clock *clock)
 	return read_clock(CLOCK_BOOTTIME) + clock->offset_ms;
 }
 
+/* strftime reads its format anew each time, and an answer has several times in it. */
+static char *
+put_digits(char *at, int number, int width, char after)
+{
+	at[width] = after;
+	for (int i = width; i-- > 0; number /= 10)
+		at[i] = (char)('0' + number % 10);
+	return at + width + 1;
+}
+
 void
 ql_time_text(int64_t ms, char ret_text[static QL_TIME_TEXT])
 {
 	time_t sec = (time_t)(ms / 1000);
 	struct tm tm;
 	gmtime_r(&sec, &tm);
-	size_t n = strftime(ret_text, QL_TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(ret_text + n, QL_TIME_TEXT - n, ".%03dZ", (int)(ms % 1000));
+	char *at = put_digits(ret_text, tm.tm_year + 1900, 4, '-');
+	at = put_digits(at, tm.tm_mon + 1, 2, '-');
+	at = put_digits(at, tm.tm_mday, 2, 'T');
+	at = put_digits(at, tm.tm_hour, 2, ':');
+	at = put_digits(at, tm.tm_min, 2, ':');
+	at = put_digits(at, tm.tm_sec, 2, '.');
+	at = put_digits(at, (int)(ms % 1000), 3, 'Z');
+	*at = 0;
 }
 
 /* strptime takes blanks and single digits too; a time in a query parameter is written one way. */

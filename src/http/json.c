@@ -1,22 +1,29 @@
 #include "http/json.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "http/target.h"
 
+#define NAME_MAX_LEN 60 /* of a member; each is written in the code */
+
+/* What stands before a value, in one piece. */
 static void
 put_name(struct ql_json *json, const char *name)
 {
-	if (json->comma)
-		ql_buf_add(&json->buf, ",", 1);
+	char head[NAME_MAX_LEN + 4] = ",\"";
+	size_t len = 1, skip = !json->comma;
 	json->comma = true;
-	if (!name)
-		return;
-	ql_buf_add(&json->buf, "\"", 1);
-	ql_buf_adds(&json->buf, name);
-	ql_buf_add(&json->buf, "\":", 2);
+	if (name) {
+		size_t name_len = strlen(name);
+		assert(name_len <= NAME_MAX_LEN);
+		memcpy(head + 2, name, name_len);
+		memcpy(head + 2 + name_len, "\":", 2);
+		len = name_len + 4;
+	}
+	ql_buf_add(&json->buf, head + skip, len - skip);
 }
 
 void
@@ -85,6 +92,16 @@ put_repaired(struct ql_buf *buf, const char *text)
 	}
 }
 
+/* Bytes at the beginning that stand for themselves in JSON; most texts have no other. */
+static size_t
+ascii_run(const char *text)
+{
+	size_t run = 0;
+	while (is_plain((unsigned char)text[run]) && (unsigned char)text[run] < 0x80)
+		run++;
+	return run;
+}
+
 void
 ql_json_text(struct ql_json *json, const char *name, const char *text)
 {
@@ -94,7 +111,10 @@ ql_json_text(struct ql_json *json, const char *name, const char *text)
 	}
 	put_name(json, name);
 	ql_buf_add(&json->buf, "\"", 1);
-	if (ql_text_is_utf8(text, strlen(text)))
+	size_t run = ascii_run(text);
+	if (!text[run])
+		ql_buf_add(&json->buf, text, run);
+	else if (ql_text_is_utf8(text, strlen(text)))
 		put_text(&json->buf, text);
 	else
 		put_repaired(&json->buf, text);
