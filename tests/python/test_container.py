@@ -107,6 +107,17 @@ def test_an_image_that_is_missing_is_said(prefork, engine):
     assert not labelled(engine, "missing")
 
 
+def test_another_ones_container_of_that_name_is_let_be(prefork, engine):
+    _, first = prefork.began("boxed", IMAGE, ENDLESS, task_id="celery-named", name="its-name")
+    _, second = prefork.send("boxed", IMAGE, ["true"], task_id="celery-other", name="its-name")
+    with pytest.raises(Exception, match="its-name"):
+        second.get(timeout=30)
+    assert labelled(engine, "named")[0]["State"] == "running"
+    prefork.notice(first.id)
+    prefork.revoked(first)
+    assert not labelled(engine, "named")
+
+
 def test_killed_for_a_cancel_is_no_failure(prefork, engine):
     """Quell kills the container, and says so in the result backend a moment later."""
     _, result = prefork.began("boxed", IMAGE, ENDLESS, task_id="celery-killed")

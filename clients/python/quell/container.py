@@ -21,6 +21,7 @@ TICK = 0.2  # seconds between two looks at whether the task shall stop
 GONE = 30.0  # seconds that a removal may take
 NOTICE = 1.0  # seconds in which who killed the container may say so
 LABEL = "quell.eval_id"
+MARK = "quell.container"
 
 
 class Exit(NamedTuple):
@@ -39,8 +40,9 @@ class Container:
     def __init__(self, engine: Engine, body: Mapping[str, Any], tick: Callable[[], None],
                  grace: float, name: Optional[str] = None) -> None:
         self.engine = engine
-        self.body = dict(body)
-        self.name = name or f"quell-{uuid.uuid4().hex}"  # known before it is made: see end
+        self.mark = uuid.uuid4().hex  # a name that was given may be another one's: see end
+        self.name = name or f"quell-{self.mark}"
+        self.body = merged(body, {"Labels": {MARK: self.mark}})
         self.id: Optional[str] = None
         self.grace = grace
         self._tick = tick
@@ -80,6 +82,9 @@ class Container:
         between its making and the answer that tells its id."""
         if self._logs:
             self._logs.close()
+        made = self.engine.ask("GET", f"/containers/{self.name}/json", accepts=(404,))
+        if made.status == 404 or made.json["Config"]["Labels"].get(MARK) != self.mark:
+            return
         self.stop()
         until = time.monotonic() + GONE
         while True:
