@@ -9,11 +9,13 @@
 #include "broker/celery/queue.h"
 #include "runtime/alarm.h"
 
+#define QL_QUEUE_FIRST 16 /* messages of a list that are read first: they may be large */
 #define QL_QUEUE_OVERLAP 64 /* messages read again, to find the way after others were taken */
-#define QL_QUEUE_BATCH 250 /* messages removed by one command */
+#define QL_QUEUE_BATCH 125 /* messages removed by one command */
 #define QL_QUEUE_BATCH_BYTES (256 << 10)
-#define QL_QUEUE_SWEEP 1000 /* marks swept by one command, and made before a sweep */
-#define QL_QUEUE_PAGE 250 /* COUNT of SSCAN and HSCAN; keys of MGET */
+#define QL_QUEUE_SWEEP 2000 /* marks swept by one command */
+#define QL_QUEUE_MARKS 1000 /* made at least before a sweep */
+#define QL_QUEUE_PAGE 100 /* COUNT of SSCAN and HSCAN; keys of MGET */
 #define QL_QUEUE_KEYS_PAGE 1000 /* COUNT of SCAN */
 
 /* A task that a look is for. */
@@ -74,9 +76,10 @@ struct ql_queue_reading {
 	struct ql_buf edge; /* the last message that was looked at, to go on behind it */
 	struct ql_buf kept; /* the last one that stays; after a sweep the edge is there */
 	int restarts;
-	int64_t marks; /* made and not swept yet */
+	int64_t marks; /* asked for since the last sweep, */
+	int64_t enough; /* and how many make the next one worth its way past what stays */
+	int64_t standing; /* marks that stand in the list: ours, and those of a server that died */
 	int64_t swept;
-	bool dirty; /* there are marks, ours or of a server that died */
 	bool at_head; /* nothing is left to read */
 	bool sweeping;
 };
@@ -158,6 +161,8 @@ void ql_queue_walk_start(struct ql_queues *queues, struct ql_queue_walk how);
 void ql_queues_read(struct ql_queues *queues);
 /* A command of the list that is read was answered. */
 void ql_queues_read_on(struct ql_queues *queues);
+/* What will stand in the list, behind all that was looked at. -1: out of memory. */
+int ql_queues_keep(struct ql_queues *queues, const char *bytes, size_t len);
 
 /* ---- queue_match.c ---- */
 

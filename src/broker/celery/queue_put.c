@@ -10,8 +10,14 @@
 char *
 ql_queue_key(const struct ql_queues *queues, const char *what, const char *task_id)
 {
-	char *key;
-	return asprintf(&key, "%s%s%s", queues->prefix, what, task_id) < 0 ? NULL : key;
+	size_t lens[] = {strlen(queues->prefix), strlen(what), strlen(task_id) + 1};
+	char *key = malloc(lens[0] + lens[1] + lens[2]);
+	if (!key)
+		return NULL;
+	memcpy(key, queues->prefix, lens[0]);
+	memcpy(key + lens[0], what, lens[1]);
+	memcpy(key + lens[0] + lens[1], task_id, lens[2]);
+	return key;
 }
 
 static void
@@ -24,7 +30,7 @@ refuse(struct ql_queues *queues, struct ql_redis_command *command)
 /* ---- put ---- */
 
 /* KEYS: the list, quell:sent:TASK, quell:removed:TASK, the binding. ARGV: message, member, seconds. */
-static const char put_script[] =
+static const char put_script[] = /* Lua */
 	"if not redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[3]) then return 0 end\n"
 	"redis.call('LPUSH', KEYS[1], ARGV[1])\n"
 	"redis.call('DEL', KEYS[3])\n"

@@ -22,16 +22,23 @@ list_of(struct ql_queues *queues)
 static void read_chunk(struct ql_queues *queues);
 
 static int
-keep(struct ql_buf *buf, const redisReply *message)
+keep(struct ql_buf *buf, const char *bytes, size_t len)
 {
 	ql_buf_consume(buf, buf->len);
-	return ql_buf_add(buf, message->str, message->len);
+	return ql_buf_add(buf, bytes, len);
+}
+
+int
+ql_queues_keep(struct ql_queues *queues, const char *bytes, size_t len)
+{
+	return keep(&queues->reading.kept, bytes, len);
 }
 
 static bool
 is(const struct ql_buf *buf, const redisReply *message)
 {
-	return buf->len == message->len && !memcmp(buf->data, message->str, message->len);
+	return message->str && buf->len == message->len &&
+	       !memcmp(buf->data, message->str, message->len);
 }
 
 /* Nothing that was read before is found again: others take faster, or took the edge itself. */
@@ -112,25 +119,22 @@ see(struct ql_queues *queues, struct ql_queue_take **take, struct ql_queue_want 
 	return ql_queue_take_add(queues, take, want, bytes, message->canvas);
 }
 
-/* One message; whether it stays. */
 static int
 look_at(struct ql_queues *queues, struct ql_queue_take **take, const redisReply *bytes,
-	int64_t index, bool *ret_stays)
+	int64_t index)
 {
 	struct ql_message message;
-	*ret_stays = true;
 	if (bytes->type != REDIS_REPLY_STRING)
 		return 0;
 	if (ql_queues_is_mark(bytes->str, bytes->len)) {
-		queues->reading.dirty = true;
-		*ret_stays = false;
+		queues->reading.standing++;
 		return 0;
 	}
 	struct ql_queue_want *want = ql_queues_match(queues, bytes->str, bytes->len, &message);
+	int status = want && want->remove ? 0 : ql_queues_keep(queues, bytes->str, bytes->len);
 	if (!want)
-		return 0;
-	*ret_stays = !want->remove;
-	int status = see(queues, take, want, &message, bytes, index);
+		return status;
+	status |= see(queues, take, want, &message, bytes, index);
 	ql_message_done(&message);
 	return status;
 }
@@ -139,19 +143,12 @@ static void
 look(struct ql_queues *queues, const redisReply *chunk, int64_t news)
 {
 	struct ql_queue_take *take = NULL;
-	struct ql_queue_reading *reading = &queues->reading;
-	const redisReply *kept = NULL;
+	int64_t first = queues->reading.window_from;
 	for (int64_t i = news; i > 0 && !queues->failed; i--) {
-		const redisReply *message = chunk->element[i - 1];
-		bool stays;
-		if (look_at(queues, &take, message, reading->window_from + i - 1, &stays))
+		if (look_at(queues, &take, chunk->element[i - 1], first + i - 1))
 			ql_queues_out_of_memory(queues);
-		if (stays)
-			kept = message;
 	}
 	ql_queue_take_go(queues, &take);
-	if (kept && keep(&reading->kept, kept))
-		ql_queues_out_of_memory(queues);
 }
 
 static void
@@ -177,11 +174,11 @@ chunk_read(struct ql_redis_command *command, int status, const redisReply *chunk
 	reading->taken = 0;
 	if (count)
 		adapt(reading, chunk);
-	if (news && keep(&reading->edge, chunk->element[0])) {
+	if (news && keep(&reading->edge, chunk->element[0]->str, chunk->element[0]->len)) {
 		ql_queues_out_of_memory(queues);
 		return;
 	}
-	if (!reading->at_head && reading->marks < QL_QUEUE_SWEEP)
+	if (!reading->at_head && reading->marks < reading->enough)
 		read_chunk(queues);
 	look(queues, chunk, news);
 	ql_queues_read_on(queues);
@@ -197,6 +194,8 @@ read_chunk(struct ql_queues *queues)
 	int64_t again = reading->edge.len ? reading->overlap : 0;
 	if (again > reading->seen)
 		again = reading->seen;
+	if (again > reading->ask * 8) /* which is small where messages are large */
+		again = reading->ask * 8;
 	reading->to = again - reading->seen - 1;
 	reading->wanted = reading->ask + again;
 	snprintf(from, sizeof(from), "%lld", (long long)-(reading->seen + reading->ask));
@@ -219,8 +218,9 @@ go_on_behind_kept(struct ql_queue_reading *reading)
 	bool any = reading->kept.len > 0;
 	reading->seen = any && seen < 1 ? 1 : any ? seen : 0;
 	reading->marks = 0;
+	reading->enough = reading->seen > QL_QUEUE_MARKS ? reading->seen : QL_QUEUE_MARKS;
 	reading->swept = 0;
-	reading->dirty = false;
+	reading->standing = 0;
 	reading->sweeping = false;
 	ql_buf_consume(&reading->edge, reading->edge.len);
 	return any ? ql_buf_add(&reading->edge, reading->kept.data, reading->kept.len) : 0;
@@ -233,25 +233,32 @@ swept(struct ql_redis_command *command, int status, const redisReply *reply)
 		(void *)((char *)command - offsetof(struct ql_queues, reading.command));
 	if (!ql_queues_landed(queues, status, &command->err))
 		return;
-	queues->reading.swept += reply->integer;
-	if (reply->integer == QL_QUEUE_SWEEP) {
+	struct ql_queue_reading *reading = &queues->reading;
+	reading->swept += reply->integer;
+	reading->standing -= reply->integer;
+	if (reply->integer == reading->wanted && reading->standing > 0) {
 		sweep(queues);
 		return;
 	}
-	if (go_on_behind_kept(&queues->reading))
+	if (go_on_behind_kept(reading))
 		ql_queues_out_of_memory(queues);
 	ql_queues_read_on(queues);
 }
 
-/* From the end that the marks are nearer to. */
+/*
+ * From the end that the marks are nearer to, and no more than there are: LREM goes on to the other
+ * end for one that it does not find.
+ */
 static void
 sweep(struct ql_queues *queues)
 {
 	struct ql_queue_reading *reading = &queues->reading;
-	char count[16];
+	char count[24];
 	const char *const argv[] = {"LREM", list_of(queues)->key, count, ql_queue_mark};
+	int64_t most = reading->standing < QL_QUEUE_SWEEP ? reading->standing : QL_QUEUE_SWEEP;
 	bool forward = reading->seen > list_of(queues)->len / 2;
-	snprintf(count, sizeof(count), "%d", forward ? QL_QUEUE_SWEEP : -QL_QUEUE_SWEEP);
+	snprintf(count, sizeof(count), "%lld", (long long)(forward ? most : -most));
+	reading->wanted = most;
 	reading->sweeping = true;
 	reading->command.done = swept;
 	queues->flying++;
@@ -278,7 +285,8 @@ next_list(struct ql_queues *queues)
 		.list = reading->list,
 		.edge = reading->edge,
 		.kept = reading->kept,
-		.ask = QL_QUEUE_OVERLAP,
+		.enough = QL_QUEUE_MARKS,
+		.ask = QL_QUEUE_FIRST,
 		.overlap = QL_QUEUE_OVERLAP,
 	};
 	read_chunk(queues);
@@ -290,12 +298,14 @@ ql_queues_read_on(struct ql_queues *queues)
 	struct ql_queue_reading *reading = &queues->reading;
 	if (queues->failed || reading->under_way || reading->sweeping || queues->flying)
 		return;
-	if (reading->dirty && (reading->at_head || reading->marks >= QL_QUEUE_SWEEP)) {
+	bool full = reading->at_head || reading->marks >= reading->enough;
+	if (full && reading->standing > 0) {
 		sweep(queues);
 	} else if (reading->at_head) {
 		reading->list++;
 		next_list(queues);
 	} else {
+		reading->marks = 0; /* where all of them failed, too */
 		read_chunk(queues);
 	}
 }

@@ -40,34 +40,35 @@ ql_queues_is_mark(const char *bytes, size_t len)
  * read, and "" or what stands for them from now on.
  * Of each 1, or 0: it is not there any more, or too far from where it was.
  */
-static const char take_script[] = "local key, from, to, mark = KEYS[1], ARGV[1], ARGV[2], ARGV[3]\n"
-				  "local place, first\n"
-				  "local function set(bytes, new)\n"
-				  "  if not place then\n"
-				  "    local range = redis.call('LRANGE', key, from, to)\n"
-				  "    place, first = {}, tonumber(to) - #range\n"
-				  "    for i = 1, #range do place[range[i]] = i end\n"
-				  "  end\n"
-				  "  local i = place[bytes]\n"
-				  "  if not i then return 0 end\n"
-				  "  redis.call('LSET', key, first + i, new)\n"
-				  "  place[bytes] = nil\n"
-				  "  return 1\n"
-				  "end\n"
-				  "local out, sent = {}, {}\n"
-				  "for n = 1, (#KEYS - 1) / 2 do\n"
-				  "  local bytes, new, done = ARGV[4 + 2 * n], ARGV[5 + 2 * n]\n"
-				  "  if new ~= '' then done = set(bytes, new)\n"
-				  "  elseif mark ~= '' then done = set(bytes, mark)\n"
-				  "  else done = redis.call('LREM', key, ARGV[4], bytes) end\n"
-				  "  if done > 0 then\n"
-				  "    redis.call('SET', KEYS[2 * n], bytes, 'EX', ARGV[5])\n"
-				  "    sent[#sent + 1] = KEYS[2 * n + 1]\n"
-				  "  end\n"
-				  "  out[n] = done\n"
-				  "end\n"
-				  "if #sent > 0 then redis.call('DEL', unpack(sent)) end\n"
-				  "return out\n";
+static const char take_script[] = /* Lua */
+	"local key, from, to, mark = KEYS[1], ARGV[1], ARGV[2], ARGV[3]\n"
+	"local place, first\n"
+	"local function set(bytes, new)\n"
+	"  if not place then\n"
+	"    local range = redis.call('LRANGE', key, from, to)\n"
+	"    place, first = {}, tonumber(to) - #range\n"
+	"    for i = 1, #range do place[range[i]] = i end\n"
+	"  end\n"
+	"  local i = place[bytes]\n"
+	"  if not i then return 0 end\n"
+	"  redis.call('LSET', key, first + i, new)\n"
+	"  place[bytes] = nil\n"
+	"  return 1\n"
+	"end\n"
+	"local out, sent = {}, {}\n"
+	"for n = 1, (#KEYS - 1) / 2 do\n"
+	"  local bytes, new, done = ARGV[4 + 2 * n], ARGV[5 + 2 * n]\n"
+	"  if new ~= '' then done = set(bytes, new)\n"
+	"  elseif mark ~= '' then done = set(bytes, mark)\n"
+	"  else done = redis.call('LREM', key, ARGV[4], bytes) end\n"
+	"  if done > 0 then\n"
+	"    redis.call('SET', KEYS[2 * n], bytes, 'EX', ARGV[5])\n"
+	"    sent[#sent + 1] = KEYS[2 * n + 1]\n"
+	"  end\n"
+	"  out[n] = done\n"
+	"end\n"
+	"if #sent > 0 then redis.call('DEL', unpack(sent)) end\n"
+	"return out\n";
 
 struct one {
 	struct ql_queue_want *want;
@@ -107,8 +108,10 @@ note(struct ql_queue_take *take, size_t i, bool done)
 		want->missed = true;
 		return;
 	}
+	bool stays = take->ones[i].new_len > 0; /* the text itself is gone by now */
 	want->removed = true;
-	want->marked |= take->ones[i].new_len > 0; /* the text itself is gone by now */
+	want->marked |= stays;
+	take->queues->reading.standing += take->marks && !stays;
 }
 
 static void
@@ -147,16 +150,18 @@ add(struct ql_queue_take *take, struct one one, bool canvas)
 	struct ql_queue_reading *reading = &queues->reading;
 	if (canvas && !(one.new = ql_message_expire(one.bytes, one.len, &one.new_len)))
 		return 0;
+	if (canvas && ql_queues_keep(queues, one.new, one.new_len)) {
+		free(one.new);
+		return -1;
+	}
 	one.removed = ql_queue_key(queues, "quell:removed:", one.want->id);
 	one.sent = ql_queue_key(queues, "quell:sent:", one.want->id);
 	take->ones[take->count++] = one;
 	take->bytes += one.len + one.new_len;
-	if (!canvas && take->marks) {
+	if (!canvas && take->marks)
 		reading->marks++;
-		reading->dirty = true;
-	} else if (!canvas) {
+	else if (!canvas)
 		reading->taken++;
-	}
 	return one.removed && one.sent ? 0 : -1;
 }
 

@@ -5,12 +5,13 @@
 #include "broker/celery/queue_inside.h"
 
 /* KEYS: unacked. ARGV of each: the field, the entry that was read, the one that stands for it from now on. */
-static const char mark_script[] = "for n = 1, #ARGV, 3 do\n"
-				  "  if redis.call('HGET', KEYS[1], ARGV[n]) == ARGV[n + 1] then\n"
-				  "    redis.call('HSET', KEYS[1], ARGV[n], ARGV[n + 2])\n"
-				  "  end\n"
-				  "end\n"
-				  "return redis.status_reply('OK')\n";
+static const char mark_script[] = /* Lua */
+	"for n = 1, #ARGV, 3 do\n"
+	"  if redis.call('HGET', KEYS[1], ARGV[n]) == ARGV[n + 1] then\n"
+	"    redis.call('HSET', KEYS[1], ARGV[n], ARGV[n + 2])\n"
+	"  end\n"
+	"end\n"
+	"return redis.status_reply('OK')\n";
 
 struct marking {
 	struct ql_redis_command command;
