@@ -124,14 +124,14 @@ class Deployment:
     def task(self, name):
         return self.app.tasks[f"deployment.{name}"]
 
-    def send(self, name, *args, task_id=None, queue=None, **named):
+    def send(self, task, *args, task_id=None, queue=None, **named):
         """Sends a task; its first argument is a key of its own. Returns (key, result)."""
         key = f"{id(self):x}-{next(self.numbers)}"
-        return key, self.task(name).apply_async((key, *args), named, task_id=task_id, queue=queue)
+        return key, self.task(task).apply_async((key, *args), named, task_id=task_id, queue=queue)
 
-    def began(self, name, *args, **more):
+    def began(self, task, *args, **more):
         """Sends it and waits for its first word."""
-        key, result = self.send(name, *args, **more)
+        key, result = self.send(task, *args, **more)
         assert self.redis.blpop(f"said:{key}", 30), "it did not begin"
         return key, result
 
