@@ -54,6 +54,31 @@ a_worker_that_was_not_there(void **state)
 	plant_close(&plant);
 }
 
+static bool
+has_answered_hello(const struct plant *plant)
+{
+	char *text = server_ask(&plant->server, "INFO commandstats");
+	bool has = strstr(text, "cmdstat_expire:") != NULL;
+	free(text);
+	return has;
+}
+
+/* After its hello was answered, and before it listens: no broadcast reaches it. */
+static void
+one_that_is_about_to_listen(void **state)
+{
+	struct plant plant;
+	(void)state;
+	plant_open(&plant, NULL);
+	plant_bury(&plant, "before-1", 0);
+	plant_worker(&plant, 0, "solo", NODE, NULL);
+	UNTIL(&plant.client, has_answered_hello(&plant), PLANT_START_MS);
+	plant_bury(&plant, "meanwhile-1", 0);
+	plant_await_revoked(&plant, NODE, "before-1", true);
+	plant_await_revoked(&plant, NODE, "meanwhile-1", true);
+	plant_close(&plant);
+}
+
 /* More than one answer holds, under as many names. */
 static void
 many_tombstones(void **state)
@@ -256,6 +281,7 @@ main(void)
 		cmocka_unit_test(told_again_before_its_eta),
 		cmocka_unit_test(one_that_was_frozen_meanwhile),
 		cmocka_unit_test(a_worker_that_was_not_there),
+		cmocka_unit_test(one_that_is_about_to_listen),
 		cmocka_unit_test(one_that_says_no_hello),
 		cmocka_unit_test(many_tombstones),
 		cmocka_unit_test(told_again_before_it_is_forgotten),
