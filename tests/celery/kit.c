@@ -142,6 +142,23 @@ server_remove(struct server *server)
 	rmdir(server->dir);
 }
 
+int
+server_setup(void **state)
+{
+	struct server *server = calloc(1, sizeof(*server));
+	server_start(server, NULL);
+	*state = server;
+	return 0;
+}
+
+int
+server_teardown(void **state)
+{
+	server_remove(*state);
+	free(*state);
+	return 0;
+}
+
 static char *
 text_of(const redisReply *reply)
 {

@@ -43,6 +43,9 @@ void server_remove(struct server *server);
 char *
 server_ask(const struct server *server, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int free_port(void);
+/* One server for a group of tests: *state is it. */
+int server_setup(void **state);
+int server_teardown(void **state);
 
 struct client {
 	uv_loop_t loop;

@@ -7,33 +7,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct server server;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	server_start(&server, NULL);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	server_remove(&server);
-	return 0;
-}
-
 /* Nobody listens: a command waits for its own deadline, then the breaker refuses the next at once. */
 static void
 refused_opens_the_breaker_and_a_server_closes_it(void **state)
 {
-	(void)state;
+	struct server *server = *state;
 	struct client client;
 	struct call waits = {.command.timeout_ms = 1500}, quick = {0}, after = {0};
-	server_kill(&server);
-	client_open(&client, server.url, false);
+	server_kill(server);
+	client_open(&client, server->url, false);
 	call(&client, &waits, "PING");
 	const struct ql_breaker *breaker = ql_redis_breaker(client.redis);
 	UNTIL(&client, breaker->state == QL_BREAKER_OPEN, 3000);
@@ -48,7 +30,7 @@ refused_opens_the_breaker_and_a_server_closes_it(void **state)
 	assert_int_equal(waits.command.err.code, QL_E_TIMEOUT);
 	assert_non_null(strstr(waits.text, "was not asked"));
 	assert_int_equal(client.losses, 0); /* it never was up */
-	server_restart(&server, NULL);
+	server_restart(server, NULL);
 	UNTIL(&client, breaker->state == QL_BREAKER_CLOSED, 2 * QL_REDIS_BACKOFF_MAX_MS);
 	call(&client, &after, "PING");
 	UNTIL(&client, after.done, 5000);
@@ -60,23 +42,23 @@ refused_opens_the_breaker_and_a_server_closes_it(void **state)
 static void
 a_dead_server_is_noticed_at_once(void **state)
 {
-	(void)state;
+	struct server *server = *state;
 	struct client client;
 	struct call blocked = {.command.timeout_ms = 20000}, later = {.command.timeout_ms = 20000};
-	client_open(&client, server.url, false);
+	client_open(&client, server->url, false);
 	UNTIL(&client, client.ups == 1, 5000);
 	call(&client, &blocked, "BLPOP nothing 0");
 	for (int i = 0; i < 3; i++)
 		uv_run(&client.loop, UV_RUN_ONCE);
 	int64_t start = now_ms();
-	server_kill(&server);
+	server_kill(server);
 	UNTIL(&client, blocked.done, 1000);
 	assert_true(now_ms() - start < 1000);
 	assert_int_equal(blocked.status, -1);
 	assert_non_null(strstr(blocked.text, "what came of it is not known"));
 	UNTIL(&client, client.losses == 1, 1000);
 	call(&client, &later, "SET after restart");
-	server_restart(&server, NULL);
+	server_restart(server, NULL);
 	UNTIL(&client, later.done, 15000);
 	assert_string_equal(later.text, "OK");
 	assert_int_equal(client.ups, 2);
@@ -87,12 +69,12 @@ a_dead_server_is_noticed_at_once(void **state)
 static void
 a_frozen_server_is_noticed(void **state)
 {
-	(void)state;
+	struct server *server = *state;
 	struct client client;
 	struct call idle = {0}, after = {.command.timeout_ms = 20000};
-	client_open(&client, server.url, false);
+	client_open(&client, server->url, false);
 	UNTIL(&client, client.ups == 1, 5000);
-	server_signal(&server, SIGSTOP);
+	server_signal(server, SIGSTOP);
 	int64_t start = now_ms();
 	UNTIL(&client, client.losses == 1, 12000); /* by the PING of its own */
 	int64_t took = now_ms() - start;
@@ -102,7 +84,7 @@ a_frozen_server_is_noticed(void **state)
 	UNTIL(&client, idle.done,
 		QL_REDIS_TIMEOUT_MS + 1000); /* the kernel still takes connections */
 	assert_int_equal(idle.status, -1);
-	server_signal(&server, SIGCONT);
+	server_signal(server, SIGCONT);
 	UNTIL(&client, client.ups == 2, 15000);
 	call(&client, &after, "PING");
 	UNTIL(&client, after.done, 5000);
@@ -113,10 +95,10 @@ a_frozen_server_is_noticed(void **state)
 static void
 a_command_has_its_deadline_while_others_are_answered(void **state)
 {
-	(void)state;
+	struct server *server = *state;
 	struct client client;
 	struct call slow = {.command.timeout_ms = 200}, next = {0};
-	client_open(&client, server.url, false);
+	client_open(&client, server->url, false);
 	UNTIL(&client, client.ups == 1, 5000);
 	call(&client, &slow, "BLPOP nothing 1");
 	call(&client, &next, "PING");
@@ -133,16 +115,16 @@ a_command_has_its_deadline_while_others_are_answered(void **state)
 static void
 a_script_is_there_after_a_restart(void **state)
 {
-	(void)state;
+	struct server *server = *state;
 	static const char script[] = "return redis.call('INCR', KEYS[1])";
 	const char *const argv[] = {"runs"};
 	struct client client;
 	struct call before = {0}, after = {.command.timeout_ms = 20000};
-	client_open(&client, server.url, false);
+	client_open(&client, server->url, false);
 	call(&client, &before, "PING");
 	UNTIL(&client, before.done, 5000);
-	server_kill(&server);
-	server_restart(&server, NULL);
+	server_kill(server);
+	server_restart(server, NULL);
 	UNTIL(&client, client.ups == 2, 15000);
 	after.command.done = before.command.done;
 	ql_redis_eval(client.redis, &after.command, script, 1, 1, argv, NULL);
@@ -154,18 +136,18 @@ a_script_is_there_after_a_restart(void **state)
 static void
 a_listener_subscribes_again(void **state)
 {
-	(void)state;
+	struct server *server = *state;
 	struct client client;
-	client_open(&client, server.url, true);
+	client_open(&client, server->url, true);
 	UNTIL(&client, client.ups == 1, 5000);
-	server_kill(&server);
+	server_kill(server);
 	UNTIL(&client, client.losses == 1, 1000);
-	server_restart(&server, NULL);
+	server_restart(server, NULL);
 	UNTIL(&client, client.ups == 2, 15000);
 	char *heard = NULL;
 	do {
 		free(heard);
-		heard = server_ask(&server, "PUBLISH news again");
+		heard = server_ask(server, "PUBLISH news again");
 		uv_run(&client.loop, UV_RUN_ONCE);
 	} while (!strcmp(heard, "0"));
 	free(heard);
@@ -346,5 +328,5 @@ main(void)
 		cmocka_unit_test(a_reset_amid_a_pipeline_fails_all_of_it),
 		cmocka_unit_test(an_answer_that_nobody_asked_for_ends_the_connection),
 	};
-	return cmocka_run_group_tests_name("redis loss", tests, setup, teardown);
+	return cmocka_run_group_tests_name("redis loss", tests, server_setup, server_teardown);
 }

@@ -151,6 +151,8 @@ void ql_queues_close_parts(struct ql_queues *queues);
 void ql_queues_discover(struct ql_queues *queues);
 /* -1: no memory, or over the bound. */
 int ql_queues_name(struct ql_queues *queues, const char *name, size_t len);
+/* Of a queue's step; the caller's to free, NULL: out of memory. */
+char *ql_queue_list_key(const struct ql_queues *queues, const char *name, int step);
 void ql_queues_names_done(struct ql_queues *queues);
 void ql_queues_lists_done(struct ql_queues *queues);
 

@@ -83,8 +83,8 @@ measured_one(struct ql_redis_command *command, int status, const redisReply *rep
 		measured(queues);
 }
 
-static char *
-list_key(const struct ql_queues *queues, const char *name, int step)
+char *
+ql_queue_list_key(const struct ql_queues *queues, const char *name, int step)
 {
 	char *key;
 	int len = step ? asprintf(&key, "%s%s%s%d", queues->prefix, name, queues->separator, step)
@@ -103,7 +103,7 @@ make_lists(struct ql_queues *queues)
 		for (size_t i = 0; i < queues->step_count; i++) {
 			struct ql_queue_list *list = &queues->lists[queues->list_count++];
 			*list = (struct ql_queue_list){
-				.key = list_key(queues, name->text, queues->steps[i]),
+				.key = ql_queue_list_key(queues, name->text, queues->steps[i]),
 				.queue = name->text,
 				.queues = queues,
 			};

@@ -46,19 +46,16 @@ put_done(struct ql_redis_command *command, int status, const redisReply *reply)
 	put->done(put, status);
 }
 
-static char *
-list_key(const struct ql_queues *queues, const struct ql_queue_put *put)
+/* The largest step that is not over it. */
+static int
+step_of(const struct ql_queues *queues, int wanted)
 {
-	char *key;
 	int step = 0;
 	for (size_t i = 0; i < queues->step_count; i++) {
-		if (queues->steps[i] <= put->step && queues->steps[i] > step)
+		if (queues->steps[i] <= wanted && queues->steps[i] > step)
 			step = queues->steps[i];
 	}
-	int len = step ? asprintf(&key, "%s%s%s%d", queues->prefix, put->queue, queues->separator,
-				 step)
-		       : asprintf(&key, "%s%s", queues->prefix, put->queue);
-	return len < 0 ? NULL : key;
+	return step;
 }
 
 /* ROUTING_KEY sep PATTERN sep QUEUE: as producers bind a queue to the exchange of its name. */
@@ -75,7 +72,7 @@ ql_queue_put(struct ql_queues *queues, struct ql_queue_put *put)
 {
 	char seconds[16];
 	char *texts[] = {
-		list_key(queues, put),
+		ql_queue_list_key(queues, put->queue, step_of(queues, put->step)),
 		ql_queue_key(queues, "quell:sent:", put->task_id),
 		ql_queue_key(queues, "quell:removed:", put->task_id),
 		ql_queue_key(queues, "_kombu.binding.", put->queue),
