@@ -107,3 +107,12 @@ ql_str_is_eval_id(const char *text)
 	}
 	return true;
 }
+
+uint64_t
+ql_str_hash(const char *text)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	for (const char *at = text; *at; at++)
+		hash = (hash ^ (unsigned char)*at) * 0x100000001b3u;
+	return hash ? hash : 1;
+}

@@ -24,4 +24,7 @@ int ql_str_int(const char *text, int64_t min, int64_t max, int64_t *ret_value);
 /* [A-Za-z0-9][A-Za-z0-9._:-]{0,127} */
 bool ql_str_is_eval_id(const char *text);
 
+/* FNV-1a, 64 bits, never 0: the same on every host and after every restart. No secret is safe in it. */
+uint64_t ql_str_hash(const char *text);
+
 #endif

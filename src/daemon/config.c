@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "daemon/storage.h"
+#include "rules/task.h"
 
 enum type { TEXT, NUMBER, DURATION, SIZE, SWITCH };
 
@@ -120,6 +121,8 @@ static const struct {
 	const char *variable;
 	const char *setting;
 } shared[] = {
+	{"CELERY_BROKER_URL", "broker"},
+	{"CELERY_RESULT_BACKEND", "result-backend"},
 	{"STORAGE_SERVICE_URL", "storage-url"},
 	{"DOCKER_HOST", "docker-host"},
 };
@@ -232,16 +235,27 @@ check_word(const char *name, const char *value, const char *const *known, const 
 	return ql_fail(e, QL_E_USAGE, "--%s %s is not known: %s", name, value, later);
 }
 
+/* What the URL says is read by its driver. */
+static int
+check_broker(const struct ql_config *config, struct ql_err *e)
+{
+	if (!ql_config_is_remote(config) || strstr(config->broker, "://"))
+		return 0;
+	return ql_fail(e, QL_E_USAGE,
+		"--broker %s is not known: local, or the URL of Celery's broker as "
+		"redis://HOST:6379/0",
+		config->broker);
+}
+
 static int
 check(const struct ql_config *config, struct ql_err *e)
 {
 	static const char *const auths[] = {"keys", "none", NULL};
 	static const char *const stores[] = {"sqlite", NULL};
-	static const char *const brokers[] = {"local", NULL};
 	static const char *const runtimes[] = {"sandbox", NULL};
 	if (check_word("auth", config->auth, auths, "keys or none", e) ||
 		check_word("store", config->store, stores, "sqlite", e) ||
-		check_word("broker", config->broker, brokers, "local", e) ||
+		check_broker(config, e) || ql_task_template_check(config->task_id, e) ||
 		check_word("runtime", config->runtime, runtimes, "sandbox", e))
 		return -1;
 	if (ql_config_has(config->storage_url) &&
@@ -285,6 +299,12 @@ ql_config_read(
 	if (status)
 		ql_config_done(ret_config);
 	return status;
+}
+
+bool
+ql_config_is_remote(const struct ql_config *config)
+{
+	return ql_config_has(config->broker) && strcmp(config->broker, "local") != 0;
 }
 
 bool

@@ -17,7 +17,15 @@ struct ql_config {
 	char *listen;
 	char *data;
 	char *store;
-	char *broker;
+	char *broker; /* "local", or the URL of one */
+	char *result_backend; /* NULL = the broker */
+	char *task_name;
+	char *task_id;
+	char *task_queue;
+	char *key_prefix; /* NULL = none; so are the next ones */
+	char *result_prefix;
+	char *fanout_prefix;
+	char *control_exchange;
 	char *runtime;
 	char *storage_url; /* NULL = none; so is the next one */
 	char *storage_key_file;
@@ -40,6 +48,9 @@ extern const struct ql_option ql_config_options[];
 int ql_config_read(
 	const struct ql_given *given, size_t count, struct ql_config *ret_config, struct ql_err *e);
 void ql_config_done(struct ql_config *config);
+
+/* Celery has the queue, not the store. */
+bool ql_config_is_remote(const struct ql_config *config);
 
 /* Is it set? An empty one takes back what a weaker source said. */
 bool ql_config_has(const char *text);

@@ -58,6 +58,8 @@ ql_data_open(const char *dir, struct ql_data *ret_data, struct ql_err *e)
 		return -1;
 	if (!realpath(dir, ret_data->dir))
 		return ql_fail_sys(e, "the data folder %s can't be found", dir);
+	snprintf(ret_data->instance, sizeof(ret_data->instance), "%016llx",
+		(unsigned long long)ql_str_hash(ret_data->dir));
 	if (lock(ret_data, e)) {
 		ql_data_close(ret_data);
 		return -1;

@@ -18,6 +18,7 @@
 struct ql_data {
 	char dir[PATH_MAX]; /* absolute */
 	int lock_fd; /* -1 = not locked */
+	char instance[17]; /* names this server among others: the folder's path, as a hash */
 };
 
 /* Makes and locks the folder. A second server on it is refused with the first one's pid. */

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "broker/celery/celery.h"
+#include "daemon/log.h"
 #include "daemon/rundir.h"
 #include "daemon/storage.h"
 #include "outlet/storage.h"
@@ -43,7 +45,7 @@ ql_drivers_runtime(uv_loop_t *loop, const struct ql_config *config, const struct
 	char runner[PATH_MAX];
 	char run_dir[PATH_MAX];
 	*ret_runtime = NULL;
-	if (!config->workers)
+	if (!config->workers || ql_config_is_remote(config))
 		return 0;
 	if (find_runner(runner, sizeof(runner), e) || ql_rundir_open(data, run_dir, e))
 		return -1;
@@ -96,4 +98,41 @@ ql_drivers_storage(uv_loop_t *loop, const struct ql_config *config, struct ql_ou
 	int status = ql_outlet_storage_open(loop, &storage, ret_outlet, e);
 	explicit_bzero(key, sizeof(key));
 	return status;
+}
+
+/* A host without Docker has no containers of tasks, where nobody says that there is one. */
+static int
+open_containers(uv_loop_t *loop, const struct ql_config *config,
+	struct ql_containers **ret_containers, struct ql_err *e)
+{
+	*ret_containers = NULL;
+	if (ql_config_has(config->docker_host) || !access("/var/run/docker.sock", F_OK))
+		return ql_drivers_containers(loop, config, ret_containers, e);
+	ql_log("no Docker here (--docker-host): containers of tasks are not looked for");
+	return 0;
+}
+
+int
+ql_drivers_broker(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
+	struct ql_broker **ret_broker, struct ql_err *e)
+{
+	struct ql_celery_config celery = {
+		.broker = config->broker,
+		.results = ql_config_has(config->result_backend) ? config->result_backend : NULL,
+		.task = config->task_name,
+		.task_id = config->task_id,
+		.queue = config->task_queue,
+		.instance = data->instance,
+		.prefix = config->key_prefix,
+		.results_prefix = config->result_prefix,
+		.fanout_prefix = config->fanout_prefix,
+		.exchange = config->control_exchange,
+		.log = ql_log,
+	};
+	*ret_broker = NULL;
+	if (!ql_config_is_remote(config))
+		return 0;
+	if (open_containers(loop, config, &celery.containers, e))
+		return -1;
+	return ql_broker_celery_open(loop, &celery, ret_broker, e);
 }

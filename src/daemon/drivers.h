@@ -2,6 +2,7 @@
 #ifndef QL_DAEMON_DRIVERS_H
 #define QL_DAEMON_DRIVERS_H
 
+#include "broker/broker.h"
 #include "daemon/config.h"
 #include "daemon/data.h"
 #include "outlet/outlet.h"
@@ -12,7 +13,7 @@
 int ql_drivers_store(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
 	struct ql_store **ret_store, struct ql_err *e);
 
-/* NULL with workers = 0. */
+/* NULL with workers = 0, and where a broker's workers run everything. */
 int ql_drivers_runtime(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
 	struct ql_runtime **ret_runtime, struct ql_err *e);
 
@@ -23,5 +24,9 @@ int ql_drivers_containers(uv_loop_t *loop, const struct ql_config *config,
 /* NULL where no storage service is named. */
 int ql_drivers_storage(uv_loop_t *loop, const struct ql_config *config,
 	struct ql_outlet **ret_outlet, struct ql_err *e);
+
+/* NULL for the local queue. What it needs of config and data stays there. */
+int ql_drivers_broker(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
+	struct ql_broker **ret_broker, struct ql_err *e);
 
 #endif

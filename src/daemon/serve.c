@@ -27,6 +27,7 @@ struct daemon {
 	uv_loop_t loop;
 	struct ql_store *store;
 	struct ql_runtime *runtime;
+	struct ql_broker *broker;
 	struct ql_outlet *storage;
 	struct ql_engine *engine;
 	struct ql_auth auth;
@@ -63,7 +64,10 @@ open_engine(struct daemon *daemon, struct ql_err *e)
 		.loop = &daemon->loop,
 		.store = daemon->store,
 		.runtime = daemon->runtime,
-		.outlets = {[QL_OUTLET_STORAGE] = daemon->storage},
+		.broker = daemon->broker,
+		.outlets = {[QL_OUTLET_STORAGE] = daemon->storage,
+			[QL_OUTLET_RESULTS] = daemon->broker ? daemon->broker->results : NULL},
+		.task_id = daemon->config.task_id,
 		.data_dir = daemon->data.dir,
 		.workers = daemon->runtime ? (int32_t)daemon->config.workers : 0,
 		.max_queued = daemon->config.max_queued,
@@ -72,6 +76,7 @@ open_engine(struct daemon *daemon, struct ql_err *e)
 		.policy = ql_policy_default,
 		.log = ql_log,
 	};
+	config.policy.remote_broker = daemon->broker != NULL;
 	if (open_clock(daemon, &config.clock, e))
 		return -1;
 	return ql_engine_new(&config, &daemon->engine, e);
@@ -107,6 +112,9 @@ open_server(struct daemon *daemon, struct ql_err *e)
 		.auth = &daemon->auth,
 		.listen = daemon->config.listen,
 		.data_dir = daemon->data.dir,
+		.broker = daemon->broker != NULL,
+		.task_id = daemon->config.task_id,
+		.place = {.elsewhere = daemon->broker != NULL},
 		.limits = ql_server_limits_default,
 	};
 	return ql_server_start(&config, &daemon->server, e);
@@ -179,6 +187,8 @@ announce(void *arg)
 	ql_language_each(add_language, &names);
 	if (daemon->runtime)
 		ql_logf("%d workers; languages: %s", health.slots, names.len ? names.data : "none");
+	else if (daemon->broker)
+		ql_logf("%s: workers of Celery run what is submitted", daemon->broker->ops->name);
 	else
 		ql_log("no workers: evaluations are queued and none is run");
 	if (daemon->storage)
@@ -198,6 +208,8 @@ open_all(struct daemon *daemon, struct ql_err *e)
 			&daemon->loop, &daemon->config, &daemon->data, &daemon->store, e) ||
 		ql_drivers_runtime(
 			&daemon->loop, &daemon->config, &daemon->data, &daemon->runtime, e) ||
+		ql_drivers_broker(
+			&daemon->loop, &daemon->config, &daemon->data, &daemon->broker, e) ||
 		ql_drivers_storage(&daemon->loop, &daemon->config, &daemon->storage, e) ||
 		open_engine(daemon, e) || open_auth(daemon, e))
 		return -1;

@@ -21,7 +21,7 @@ static const struct ql_member members[] = {
 	{"command", check_command, 1, QL_ARGS_MAX},
 	{"image", check_text, 1, QL_TEXT_MAX},
 	{"env", check_env, 0, QL_ENV_MAX},
-	{"queue", check_text, 1, QL_TEXT_MAX, .text = "default"},
+	{"queue", check_text, 1, QL_TEXT_MAX, .text = QL_QUEUE_DEFAULT},
 	{"priority", check_whole, 0, 9, .number = 5},
 	{"timeout_s", check_number, 0.001, 30 * DAY, .number = 3600},
 	{"queue_ttl_s", check_number, 0.001, 30 * DAY},

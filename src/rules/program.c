@@ -90,7 +90,8 @@ ql_program_parse(
 			e, QL_E_INTERNAL, "a stored payload isn't a JSON object: %s", error.text);
 	}
 	ret_program->payload = object;
-	ret_program->queue = json_string_value(json_object_get(object, "queue"));
+	const char *queue = json_string_value(json_object_get(object, "queue"));
+	ret_program->queue = queue && strcmp(queue, QL_QUEUE_DEFAULT) ? queue : NULL;
 	ret_program->priority = (int32_t)json_integer_value(json_object_get(object, "priority"));
 	ret_program->image = json_string_value(json_object_get(object, "image"));
 	ret_program->memory_mb = json_integer_value(json_object_get(object, "memory_mb"));

@@ -17,6 +17,7 @@
 /* Bounds; a refusal names its number. */
 #define QL_CODE_MAX (4 << 20)
 #define QL_BATCH_MAX 10000 /* evaluations in one eval-batch */
+#define QL_QUEUE_DEFAULT "default" /* where none is named */
 #define QL_ARGS_MAX 1024
 #define QL_ENV_MAX 256
 #define QL_LABELS_MAX 64
@@ -51,7 +52,7 @@ struct ql_program {
 	size_t code_len;
 	const char *code_name;
 	const char *language; /* or NULL */
-	const char *queue; /* or NULL */
+	const char *queue; /* NULL for the usual one */
 	int32_t priority;
 	const char *image; /* NULL for none */
 	int64_t memory_mb;

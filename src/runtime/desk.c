@@ -77,10 +77,10 @@ refusal(struct ql_desk *desk, struct ql_ticket *ticket, int64_t timeout_ms)
 {
 	if (desk->closing)
 		return ql_fail(ticket->err, QL_E_UNAVAILABLE, "The runtime is being closed");
-	if (desk->count > QL_RUNTIME_OPS_MAX)
+	if (desk->count > desk->max)
 		return ql_fail(ticket->err, QL_E_LIMIT,
-			"The runtime has %d operations open, its bound: ask again later",
-			QL_RUNTIME_OPS_MAX);
+			"The runtime has %zu operations open, its bound: ask again later",
+			desk->max);
 	if (ql_alarm_set(&desk->deadlines, &ticket->due, timeout_ms))
 		return ql_fail(ticket->err, QL_E_UNAVAILABLE, "Out of memory for an operation");
 	return 0;
@@ -289,7 +289,8 @@ int
 ql_desk_init(
 	struct ql_desk *desk, uv_loop_t *loop, const struct ql_runtime_sink *sink, struct ql_err *e)
 {
-	*desk = (struct ql_desk){.sink = sink, .open_parts = 2};
+	*desk = (struct ql_desk){
+		.sink = sink, .open_parts = 2, .max = QL_RUNTIME_OPS_MAX};
 	if (ql_alarm_init(&desk->deadlines, loop, passed) || uv_idle_init(loop, &desk->idle))
 		return ql_fail(e, QL_E_UNAVAILABLE, "The event loop takes no more handles");
 	desk->idle.data = desk;

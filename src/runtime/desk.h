@@ -41,6 +41,7 @@ struct ql_desk {
 	struct ql_ticket *answered; /* their done is called in the next turn of the loop */
 	struct ql_news *news; /* runs with something to tell */
 	size_t count; /* operations open or answered */
+	size_t max; /* how many may be; QL_RUNTIME_OPS_MAX where the driver says nothing else */
 	int open_parts; /* of deadlines and idle */
 	bool closing;
 

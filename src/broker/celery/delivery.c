@@ -1,0 +1,143 @@
+/* Runs that are known, by their incarnation. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "broker/celery/driver.h"
+
+uint64_t
+ql_delivery_name(const char *task_id, const struct copy *copy)
+{
+	char text[QL_TASK_ID + QL_TASK_NODE + 64];
+	if (copy->place == QL_PLACE_ACTIVE)
+		snprintf(text, sizeof(text), "%s\n%s\n%lld\n%lld", task_id, copy->node,
+			(long long)copy->pid, (long long)copy->since);
+	else
+		snprintf(text, sizeof(text), "%s\n%s\nheld", task_id, copy->node);
+	return ql_str_hash(text);
+}
+
+uint64_t
+ql_delivery_name_of_result(const struct ql_result *result, const char *task_id)
+{
+	char text[QL_TASK_ID + 64];
+	snprintf(text, sizeof(text), "%s\nresult\n%lld", task_id, (long long)result->done_at);
+	return ql_str_hash(text);
+}
+
+struct delivery *
+ql_delivery_find(struct ql_celery *celery, uint64_t incarnation)
+{
+	struct delivery *delivery;
+	HASH_FIND(hh, celery->deliveries, &incarnation, sizeof(incarnation), delivery);
+	return delivery;
+}
+
+static void
+delivery_free(struct delivery *delivery)
+{
+	struct ql_celery *celery = delivery->celery;
+	HASH_DEL(celery->deliveries, delivery);
+	ql_alarm_clear(&celery->alarm, &delivery->due);
+	ql_quest_done(&delivery->look);
+	json_decref(delivery->arguments);
+	json_decref(delivery->nodes);
+	free(delivery->eval_id);
+	free(delivery->task_id);
+	free(delivery);
+}
+
+struct delivery *
+ql_delivery_add(struct ql_celery *celery, uint64_t incarnation, const char *eval_id,
+	const char *task_id, int32_t attempt)
+{
+	struct delivery *delivery = ql_delivery_find(celery, incarnation);
+	if (delivery)
+		return delivery;
+	if (HASH_COUNT(celery->deliveries) >= QL_CELERY_DELIVERIES_MAX)
+		return NULL;
+	delivery = calloc(1, sizeof(*delivery));
+	if (!delivery)
+		return NULL;
+	delivery->celery = celery;
+	delivery->incarnation = incarnation;
+	delivery->attempt = attempt;
+	delivery->eval_id = ql_str_dup(eval_id);
+	delivery->task_id = ql_str_dup(task_id);
+	HASH_ADD(hh, celery->deliveries, incarnation, sizeof(incarnation), delivery);
+	if (delivery->eval_id && delivery->task_id)
+		return delivery;
+	delivery_free(delivery);
+	return NULL;
+}
+
+void
+ql_delivery_place(struct delivery *delivery, const struct copy *copy)
+{
+	const struct ql_workers *workers = ql_control_workers(delivery->celery->control);
+	const struct ql_worker *worker = ql_workers_find(workers, copy->node);
+	ql_str_copy(delivery->node, sizeof(delivery->node), copy->node);
+	delivery->pid = copy->pid;
+	delivery->since = copy->since;
+	delivery->held = copy->place != QL_PLACE_ACTIVE;
+	bool here = worker && !strcmp(ql_worker_host(worker), delivery->celery->host);
+	bool prefork = worker && worker->pool == QL_POOL_PREFORK;
+	if (!delivery->held && here && prefork && !delivery->hand.holds)
+		ql_hand_take(&delivery->hand, worker->pid, copy->pid);
+}
+
+bool
+ql_delivery_is_busy(const struct delivery *delivery)
+{
+	return delivery->looking || delivery->asking || delivery->containing || delivery->job;
+}
+
+/* Called whenever something of it is over. */
+void
+ql_delivery_rest(struct delivery *delivery)
+{
+	if (delivery->forgotten && !ql_delivery_is_busy(delivery))
+		delivery_free(delivery);
+}
+
+void
+ql_delivery_drop(struct delivery *delivery)
+{
+	delivery->forgotten = true;
+	ql_alarm_clear(&delivery->celery->alarm, &delivery->due);
+	ql_delivery_rest(delivery);
+}
+
+void
+ql_deliveries_free(struct ql_celery *celery)
+{
+	struct delivery *delivery, *next;
+	HASH_ITER (hh, celery->deliveries, delivery, next)
+		delivery_free(delivery);
+}
+
+/* celery-x~2 is attempt 2 of x, by the template celery-{eval_id}. */
+int
+ql_celery_whose(const struct ql_celery *celery, const char *task_id,
+	char ret_eval_id[static QL_EVAL_ID], int32_t *ret_attempt)
+{
+	const char *hole = strstr(celery->config.task_id, "{eval_id}");
+	const char *tail = hole + strlen("{eval_id}");
+	size_t head = (size_t)(hole - celery->config.task_id);
+	const char *tilde = strrchr(task_id, '~');
+	int64_t attempt = 1;
+	if (tilde && ql_str_int(tilde + 1, 2, INT32_MAX, &attempt))
+		tilde = NULL;
+	size_t len = tilde ? (size_t)(tilde - task_id) : strlen(task_id);
+	if (len <= head + strlen(tail) || memcmp(task_id, celery->config.task_id, head) != 0 ||
+		memcmp(task_id + len - strlen(tail), tail, strlen(tail)) != 0)
+		return -1;
+	len -= head + strlen(tail);
+	if (len >= QL_EVAL_ID)
+		return -1;
+	memcpy(ret_eval_id, task_id + head, len);
+	ret_eval_id[len] = 0;
+	*ret_attempt = (int32_t)attempt;
+	return ql_str_is_eval_id(ret_eval_id) ? 0 : -1;
+}

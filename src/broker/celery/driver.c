@@ -1,0 +1,378 @@
+#include "broker/celery/driver.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+void
+ql_celery_log(const struct ql_celery *celery, const char *fmt, ...)
+{
+	char line[QL_ERR_TEXT * 2];
+	va_list ap;
+	if (!celery->config.log)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	celery->config.log(line);
+}
+
+/* ---- acts ---- */
+
+typedef void act_fn(struct job *job);
+
+static act_fn *const acts[QL_ACT_COUNT] = {
+	[QL_ACT_ENQUEUE] = ql_celery_enqueue,
+	[QL_ACT_REMOVE] = ql_celery_remove,
+	[QL_ACT_INSPECT] = ql_celery_inspect,
+	[QL_ACT_NOTICE] = ql_celery_notice,
+	[QL_ACT_TERMINATE] = ql_celery_terminate,
+	[QL_ACT_KILL] = ql_celery_kill,
+	[QL_ACT_SALVAGE] = ql_celery_salvage,
+	[QL_ACT_FORGET] = ql_celery_forget,
+};
+
+static void
+act(struct ql_broker *broker, struct ql_runtime_op *op)
+{
+	struct ql_celery *celery = celery_of(broker);
+	struct ql_err err;
+	struct job *job = ql_job_new(celery, op);
+	if (!job)
+		return;
+	if (acts[op->kind]) {
+		acts[op->kind](job);
+		return;
+	}
+	ql_fail(&err, QL_E_CONFLICT, "workers of a broker take no %s", ql_act_word(op->kind));
+	ql_job_end(job, -1, &err);
+}
+
+/* Deadline or close: its work goes on, and nobody waits for it. */
+static void
+dropped(struct ql_desk *desk, struct ql_runtime_op *op)
+{
+	struct job *job = op->driver;
+	(void)desk;
+	if (job)
+		job->op = NULL;
+}
+
+/* ---- locate ---- */
+
+struct locating {
+	struct ql_quest look;
+	struct ql_celery *celery;
+	struct ql_locate *op; /* NULL once it was answered by its deadline */
+	char *task_id;
+};
+
+static void
+locate_done(struct ql_ticket *ticket)
+{
+	struct ql_locate *op = OWNER(ticket, struct ql_locate, ticket);
+	op->done(op, ticket->status);
+}
+
+static const struct copy *
+best_copy(const struct ql_quest *look)
+{
+	const struct copy *best = NULL;
+	for (size_t i = 0; i < look->copy_count; i++) {
+		if (!best || look->copies[i].place == QL_PLACE_ACTIVE)
+			best = &look->copies[i];
+	}
+	return best;
+}
+
+static void
+fill_place(struct ql_locate *op, const struct ql_quest *look)
+{
+	const struct copy *copy = best_copy(look);
+	if (look->has_result)
+		ql_str_copy(op->state, sizeof(op->state), look->result.state);
+	if (copy) {
+		op->place = copy->place;
+		op->pid = copy->pid;
+		op->since = copy->since;
+		op->eta = copy->eta;
+		ql_str_copy(op->node, sizeof(op->node), copy->node);
+	} else if (look->find.listed) {
+		op->place = QL_PLACE_QUEUED;
+		op->position = look->find.position;
+		ql_str_copy(op->queue, sizeof(op->queue), look->find.queue);
+	} else if (look->find.unacked && !look->expired) {
+		op->place = QL_PLACE_RESERVED;
+		ql_str_copy(op->note, sizeof(op->note),
+			"a worker took it and has not acknowledged it; none that is known says "
+			"that "
+			"it has it");
+	} else if (ql_quest_is_finished(look) ||
+		   (look->has_result && !strcmp(look->result.state, "REVOKED"))) {
+		op->place = QL_PLACE_FINISHED;
+	}
+	op->complete = ql_quest_is_complete(look);
+	if (!op->complete)
+		ql_str_copy(op->note, sizeof(op->note), look->err.text);
+}
+
+static void
+on_located(struct ql_quest *look)
+{
+	struct locating *locating = OWNER(look, struct locating, look);
+	struct ql_locate *op = locating->op;
+	if (op) {
+		fill_place(op, look);
+		ql_desk_answer_ticket(&locating->celery->desk, &op->ticket, 0);
+	}
+	ql_quest_done(look);
+	free(locating->task_id);
+	free(locating);
+}
+
+static void
+dropped_ticket(struct ql_desk *desk, struct ql_ticket *ticket)
+{
+	struct ql_locate *op = OWNER(ticket, struct ql_locate, ticket);
+	struct locating *locating = op->driver;
+	(void)desk;
+	if (locating)
+		locating->op = NULL;
+}
+
+static void
+locate(struct ql_broker *broker, struct ql_locate *op)
+{
+	struct ql_celery *celery = celery_of(broker);
+	struct locating *locating = calloc(1, sizeof(*locating));
+	op->driver = NULL;
+	op->place = QL_PLACE_UNKNOWN;
+	if (ql_desk_take_ticket(
+		    &celery->desk, &op->ticket, &op->err, locate_done, op->timeout_ms) ||
+		!locating) {
+		free(locating);
+		return; /* without memory it is answered at its deadline */
+	}
+	locating->celery = celery;
+	locating->op = op;
+	locating->task_id = ql_str_dup(op->task_id);
+	locating->look.task_id = locating->task_id;
+	locating->look.done = on_located;
+	op->driver = locating;
+	ql_quest(celery, &locating->look);
+}
+
+/* ---- tombstones, health ---- */
+
+static int
+bury(struct ql_broker *broker, const struct ql_tombstone *tombstone, struct ql_err *e)
+{
+	struct ql_celery *celery = celery_of(broker);
+	ql_results_follow(celery, tombstone->task_id, true);
+	return ql_control_bury(celery->control, tombstone, e);
+}
+
+static void
+lift(struct ql_broker *broker, const char *task_id)
+{
+	struct ql_celery *celery = celery_of(broker);
+	ql_results_follow(celery, task_id, false);
+	ql_control_lift(celery->control, task_id);
+}
+
+static size_t
+health(const struct ql_broker *broker, struct ql_dependency *ret, size_t size)
+{
+	const struct ql_celery *celery = (const struct ql_celery *)(const void *)broker;
+	const struct ql_containers *containers = celery->config.containers;
+	size_t count = 0;
+	if (count < size) {
+		ret[count].name = "broker";
+		ql_breaker_show(ql_redis_breaker(celery->commands), &ret[count++]);
+	}
+	if (containers && count < size)
+		count += containers->ops->health(containers, ret + count, size - count);
+	return count;
+}
+
+/* ---- the end: looks and commands first, then the connections ---- */
+
+static void
+on_desk_closed(void *arg)
+{
+	struct ql_celery *celery = arg;
+	void (*closed)(void *arg) = celery->closed;
+	void *closed_arg = celery->closed_arg;
+	ql_deliveries_free(celery);
+	ql_redis_url_done(&celery->url);
+	ql_redis_url_done(&celery->results_url);
+	free(celery);
+	closed(closed_arg);
+}
+
+static void
+on_connections_closed(void *arg)
+{
+	struct ql_celery *celery = arg;
+	if (!--celery->parts)
+		ql_desk_close(&celery->desk, on_desk_closed, celery);
+}
+
+static void
+on_asked_closed(void *arg)
+{
+	struct ql_celery *celery = arg;
+	if (--celery->parts)
+		return;
+	celery->parts = 2 + (celery->backend && celery->backend != celery->commands);
+	ql_redis_close(celery->follow, on_connections_closed, celery);
+	if (celery->parts == 3)
+		ql_redis_close(celery->backend, on_connections_closed, celery);
+	ql_redis_close(celery->commands, on_connections_closed, celery);
+}
+
+static void
+on_alarm_closed(struct ql_alarm *alarm)
+{
+	on_asked_closed(OWNER(alarm, struct ql_celery, alarm));
+}
+
+static void
+on_watch_closed(uv_handle_t *handle)
+{
+	on_asked_closed(handle->data);
+}
+
+static void
+close_broker(struct ql_broker *broker, void (*closed)(void *arg), void *arg)
+{
+	struct ql_celery *celery = celery_of(broker);
+	struct ql_containers *containers = celery->config.containers;
+	celery->closing = true;
+	celery->closed = closed;
+	celery->closed_arg = arg;
+	celery->parts = 4 + (containers != NULL);
+	uv_close((uv_handle_t *)&celery->watch, on_watch_closed);
+	ql_alarm_close(&celery->alarm, on_alarm_closed);
+	ql_control_close(celery->control, on_asked_closed, celery);
+	ql_queues_close(celery->queues, on_asked_closed, celery);
+	if (containers)
+		containers->ops->close(containers, on_asked_closed, celery);
+}
+
+static const struct ql_broker_ops ops = {
+	.name = "celery",
+	.act = act,
+	.locate = locate,
+	.bury = bury,
+	.lift = lift,
+	.health = health,
+	.close = close_broker,
+};
+
+/* ---- the start ---- */
+
+static void
+on_changed(void *arg, const struct ql_worker *worker)
+{
+	struct ql_celery *celery = arg;
+	char line[QL_ERR_TEXT];
+	ql_worker_show(worker, ql_alarm_ms(), line, sizeof(line));
+	ql_celery_log(celery, "%s", line);
+	ql_watch_soon(celery);
+}
+
+static int
+open_connections(struct ql_celery *celery, struct ql_err *e)
+{
+	const struct ql_celery_config *config = &celery->config;
+	struct ql_redis_config commands = {.url = &celery->url, .name = "quell"};
+	struct ql_redis_config backend = {.url = &celery->results_url, .name = "quell-results"};
+	const char *results = config->results ? config->results : config->broker;
+	if (ql_redis_url_parse(config->broker, &celery->url, e) ||
+		ql_redis_url_parse(results, &celery->results_url, e) ||
+		ql_redis_open(celery->base.loop, &commands, &celery->commands, e))
+		return -1;
+	celery->backend = celery->commands;
+	if (config->results && strcmp(config->results, config->broker) != 0)
+		return ql_redis_open(celery->base.loop, &backend, &celery->backend, e);
+	return 0;
+}
+
+static int
+open_queues(struct ql_celery *celery, struct ql_err *e)
+{
+	struct ql_queues_config queues = {.redis = celery->commands,
+		.names = &celery->config.queue,
+		.name_count = 1,
+		.prefix = celery->config.prefix};
+	return ql_queues_open(celery->base.loop, &queues, &celery->queues, e);
+}
+
+static int
+open_control(struct ql_celery *celery, struct ql_err *e)
+{
+	const struct ql_celery_config *config = &celery->config;
+	struct ql_control_config control = {.url = &celery->url,
+		.commands = celery->commands,
+		.node = celery->node,
+		.instance = config->instance,
+		.exchange = config->exchange,
+		.fanout_prefix = config->fanout_prefix,
+		.key_prefix = config->prefix,
+		.changed = on_changed,
+		.arg = celery};
+	return ql_control_open(celery->base.loop, &control, &celery->control, e);
+}
+
+static int
+open_parts(struct ql_celery *celery, struct ql_err *e)
+{
+	if (open_connections(celery, e) || open_queues(celery, e) || open_control(celery, e) ||
+		ql_results_open(celery, e))
+		return -1;
+	return ql_desk_init(&celery->desk, celery->base.loop, &celery->base.sink, e);
+}
+
+static void
+on_container_changed(void *arg, const char *eval_id)
+{
+	struct ql_celery *celery = arg;
+	struct delivery *delivery, *next;
+	HASH_ITER (hh, celery->deliveries, delivery, next) {
+		if (!strcmp(delivery->eval_id, eval_id) && delivery->stage == STAGE_GRACE)
+			ql_stop_prove(delivery);
+	}
+}
+
+int
+ql_broker_celery_open(uv_loop_t *loop, const struct ql_celery_config *config,
+	struct ql_broker **ret_broker, struct ql_err *e)
+{
+	struct ql_celery *celery = calloc(1, sizeof(*celery));
+	if (!celery)
+		return ql_fail(e, QL_E_UNAVAILABLE, "Out of memory for the broker");
+	celery->base = (struct ql_broker){.ops = &ops, .loop = loop};
+	celery->config = *config;
+	if (gethostname(celery->host, sizeof(celery->host) - 1))
+		celery->host[0] = 0;
+	snprintf(celery->node, sizeof(celery->node), "quell-%.64s@%.128s", config->instance,
+		celery->host);
+	if (open_parts(celery, e))
+		return -1; /* the process ends */
+	celery->desk.dropped = dropped;
+	celery->desk.dropped_ticket = dropped_ticket;
+	celery->desk.max = QL_BROKER_OPS_MAX;
+	ql_alarm_init(&celery->alarm, loop, ql_stop_rang);
+	ql_watch_start(celery);
+	if (config->containers) {
+		config->containers->changed = on_container_changed;
+		config->containers->changed_arg = celery;
+	}
+	*ret_broker = &celery->base;
+	return 0;
+}

@@ -1,0 +1,253 @@
+/* The Celery driver's inside, shared by its files only. */
+#ifndef QL_BROKER_CELERY_DRIVER_H
+#define QL_BROKER_CELERY_DRIVER_H
+
+#include <uthash.h>
+#include <utlist.h>
+
+#include "broker/celery/celery.h"
+#include "broker/celery/control.h"
+#include "broker/celery/hand.h"
+#include "broker/celery/inspect.h"
+#include "broker/celery/message.h"
+#include "broker/celery/queue.h"
+#include "broker/celery/redis.h"
+#include "core/record.h"
+#include "runtime/desk.h"
+
+#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
+
+/* Bounds and paces. */
+#define QL_CELERY_DELIVERIES_MAX 100000 /* runs that are known */
+#define QL_CELERY_SEEN_MAX 8 /* copies of one task in workers */
+#define QL_CELERY_LOOK_MS 2500 /* for all places to answer */
+#define QL_CELERY_WATCH_MS 3000 /* between two questions to all workers what they do */
+#define QL_CELERY_POLL_MS 40 /* from a signal to the first look at what came of it; doubles */
+#define QL_CELERY_POLL_MAX_MS 1000
+#define QL_CELERY_SWALLOWED_MS 2000 /* from SIGTERM to SIGKILL where a kill has no grace left */
+#define QL_CELERY_CONTAINERS_MS 15000 /* for its containers to be proven gone */
+#define QL_CELERY_RESULT_TTL "86400" /* seconds, as Celery's own result_expires */
+
+struct ql_celery {
+	struct ql_broker base; /* first */
+	struct ql_celery_config config;
+	struct ql_redis_url url, results_url;
+	struct ql_desk desk;
+	struct ql_redis *commands;
+	struct ql_redis *backend; /* for the result backend; = commands where it is the broker */
+	struct ql_redis *follow; /* what is published there */
+	struct ql_queues *queues;
+	struct ql_control *control;
+	struct ql_outlet results;
+	struct delivery *deliveries; /* by incarnation */
+	struct ql_quest *looks; /* all that are open */
+	struct look_round *gathering; /* questions to workers that begin in the next turn */
+	struct ql_alarm alarm; /* of deliveries */
+	uv_timer_t watch;
+	struct ql_ask watch_ask;
+	bool watching;
+	char host[QL_TASK_NODE]; /* this host's name */
+	char node[QL_TASK_NODE]; /* Quell's among Celery's */
+	int parts; /* still to be closed */
+	bool closing;
+	void (*closed)(void *arg);
+	void *closed_arg;
+};
+
+static inline struct ql_celery *
+celery_of(const struct ql_broker *broker)
+{
+	return (struct ql_celery *)(void *)broker;
+}
+
+void ql_celery_log(const struct ql_celery *celery, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* ---- jobs: an operation of the engine's under way (job.c) ---- */
+
+/* It may be answered by its deadline while its work goes on: then op is NULL. */
+struct job {
+	struct ql_celery *celery;
+	struct ql_runtime_op *op;
+	enum ql_act_kind kind;
+	uint64_t incarnation;
+	int32_t attempt;
+	int32_t epoch;
+	int64_t grace_ms;
+	char *eval_id, *task_id; /* owned */
+	char *keep_dir; /* SALVAGE, or NULL */
+	struct ql_queue_op look;
+	struct ql_queue_put put;
+	struct ql_queue_forget forget;
+	struct ql_redis_command command;
+	struct ql_ask ask;
+	struct ql_containers_op containers;
+	char *bytes; /* owned: a message that is sent */
+	json_t *arguments, *nodes; /* owned */
+};
+
+/* NULL: it was refused already. */
+struct job *ql_job_new(struct ql_celery *celery, struct ql_runtime_op *op);
+/* Answers it, where anybody still waits, and frees it. err: with -1. */
+void ql_job_end(struct job *job, int status, const struct ql_err *err);
+int64_t ql_job_left_ms(const struct job *job);
+
+/* ---- acts ---- */
+
+void ql_celery_enqueue(struct job *job); /* send.c */
+void ql_celery_remove(struct job *job);
+void ql_celery_forget(struct job *job);
+void ql_celery_inspect(struct job *job); /* tell.c */
+void ql_celery_notice(struct job *job); /* stop.c */
+void ql_celery_terminate(struct job *job);
+void ql_celery_kill(struct job *job);
+void ql_celery_salvage(struct job *job);
+
+/* ---- quest.c ---- */
+
+/* One copy of a task in a worker. */
+struct copy {
+	enum ql_place place; /* ACTIVE, RESERVED, SCHEDULED */
+	char node[QL_TASK_NODE];
+	int64_t pid;
+	int64_t since;
+	int64_t eta;
+};
+
+/* Where a task is: every list, every worker, its result. Embedded in its caller's; done once. */
+struct ql_quest {
+	struct ql_quest *prev, *next;
+	struct ql_quest *next_in_round;
+	struct ql_celery *celery;
+	char *task_id; /* the caller's until done */
+	bool workers_only; /* no list is looked through */
+	void (*done)(struct ql_quest *look);
+
+	/* until done returned */
+	bool workers_answered; /* all that are known */
+	bool lists_answered;
+	bool result_answered;
+	struct copy copies[QL_CELERY_SEEN_MAX];
+	size_t copy_count;
+	struct ql_queue_op find; /* its answer */
+	bool expired; /* what is in a list or unacknowledged was marked: any worker drops it */
+	bool has_result;
+	struct ql_result result;
+	struct ql_err err; /* what could not be asked */
+
+	struct ql_redis_command command;
+	int open;
+};
+
+void ql_quest(struct ql_celery *celery, struct ql_quest *look);
+/* Frees what it found; safe on a zeroed one. */
+void ql_quest_done(struct ql_quest *look);
+/* Nothing of the task is in any list (but marked), nor in any worker, and every place answered. */
+bool ql_quest_is_nowhere(const struct ql_quest *look);
+bool ql_quest_is_complete(const struct ql_quest *look);
+/* SUCCESS or FAILURE. */
+bool ql_quest_is_finished(const struct ql_quest *look);
+const struct copy *
+ql_quest_copy(const struct ql_quest *look, const char *task_id, uint64_t incarnation);
+
+/* ---- deliveries: runs that are known (delivery.c) ---- */
+
+enum stage {
+	STAGE_IDLE, /* nothing is done to it */
+	STAGE_CONTAINERS, /* they are being killed */
+	STAGE_GRACE, /* its containers are gone: it may end by itself */
+	STAGE_SIGNALLED, /* its worker sent SIGTERM; it is looked at until it is gone */
+	STAGE_KILLED, /* SIGKILL by our own hand */
+	STAGE_DROPPING, /* its worker holds it, and knows that it must drop it */
+};
+
+struct delivery {
+	UT_hash_handle hh;
+	uint64_t incarnation;
+	struct ql_celery *celery;
+	char *eval_id, *task_id; /* owned */
+	int32_t attempt;
+	char node[QL_TASK_NODE];
+	int64_t pid; /* as its worker counts; 0 = not known */
+	int64_t since;
+	bool held; /* a worker has it and has not begun it */
+	bool told_running, told_exited, told_gone, told_stuck;
+	bool kill; /* a kill was asked for: its containers too must go */
+	bool had_containers;
+	enum ql_rung sent;
+	enum stage stage;
+	struct ql_heap_node due;
+	int64_t pause_ms;
+	int64_t grace_ms;
+	int64_t grace_until; /* loop time */
+	int64_t signalled_at;
+	struct ql_hand hand; /* its process, where that is on this host */
+	int32_t unasked;
+	struct job *job; /* the terminate or kill that is under way, until it was answered */
+	bool looking;
+	struct ql_quest look;
+	struct ql_ask ask; /* stats of its node, or revoke */
+	json_t *arguments, *nodes; /* of it; owned */
+	bool asking;
+	bool in_pool; /* as stats said last: its process is still there */
+	bool pool_answered;
+	struct ql_containers_op containers;
+	bool containing;
+	bool contained; /* its containers are proven gone */
+	bool forgotten; /* freed when nothing of it is under way */
+};
+
+bool ql_delivery_is_busy(const struct delivery *delivery);
+/* Called whenever something of it is over: one that is forgotten goes then. */
+void ql_delivery_rest(struct delivery *delivery);
+uint64_t ql_delivery_name(const char *task_id, const struct copy *copy);
+uint64_t ql_delivery_name_of_result(const struct ql_result *result, const char *task_id);
+struct delivery *ql_delivery_find(struct ql_celery *celery, uint64_t incarnation);
+/* Known from now on; NULL when out of memory or over the bound. */
+struct delivery *ql_delivery_add(struct ql_celery *celery, uint64_t incarnation,
+	const char *eval_id, const char *task_id, int32_t attempt);
+void ql_delivery_place(struct delivery *delivery, const struct copy *copy);
+void ql_delivery_drop(struct delivery *delivery);
+void ql_deliveries_free(struct ql_celery *celery);
+/* Whose task it is, by the template: -1 where it is none of ours. */
+int ql_celery_whose(const struct ql_celery *celery, const char *task_id,
+	char ret_eval_id[static QL_EVAL_ID], int32_t *ret_attempt);
+
+/* ---- tell.c ---- */
+
+void ql_tell(struct ql_celery *celery, const char *eval_id, int32_t attempt,
+	enum ql_event_kind kind, uint64_t incarnation);
+void ql_tell_copy(struct delivery *delivery, const struct copy *copy);
+/* Its worker wrote how it ended, or says nothing of it any more. */
+void ql_tell_exit(struct delivery *delivery, const struct ql_result *result);
+void ql_tell_gone(struct delivery *delivery);
+void ql_tell_stuck(struct delivery *delivery, const char *text);
+/* What a look says of the task as a whole: its runs, where they are, and those that are over. */
+void ql_tell_look(struct ql_celery *celery, const char *eval_id, const char *task_id,
+	int32_t attempt, const struct ql_quest *look);
+
+/* ---- stop.c ---- */
+
+/* Its end is known or supposed: proves that nothing is left, and tells. */
+void ql_stop_prove(struct delivery *delivery);
+void ql_stop_rang(struct ql_alarm *alarm, struct ql_heap_node *node);
+
+/* ---- results.c, watch.c ---- */
+
+int ql_results_open(struct ql_celery *celery, struct ql_err *e);
+void
+ql_results_get(struct ql_celery *celery, struct ql_redis_command *command, const char *task_id);
+/* Writes a state, never over SUCCESS, FAILURE or REVOKED. */
+void ql_results_set(struct ql_celery *celery, struct ql_redis_command *command, const char *task_id,
+	const char *state, const char *reason);
+/* Takes back a REVOKED of ours, as the task is sent again. */
+void
+ql_results_clear(struct ql_celery *celery, struct ql_redis_command *command, const char *task_id);
+/* Follows the result of a task that the template does not name. */
+/* Says REVOKED of a task whose place in a chain never comes; nobody waits for it. */
+void ql_results_revoke(struct ql_celery *celery, const char *task_id);
+void ql_results_follow(struct ql_celery *celery, const char *task_id, bool on);
+void ql_watch_start(struct ql_celery *celery);
+void ql_watch_soon(struct ql_celery *celery);
+
+#endif

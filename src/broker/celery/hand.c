@@ -1,0 +1,120 @@
+#include "broker/celery/hand.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "proof/process.h"
+
+bool
+ql_hand_take(struct ql_hand *hand, int64_t main_pid, int64_t pid)
+{
+	struct ql_process process;
+	hand->holds = false;
+	if (main_pid <= 0 || pid <= 0 || pid > INT32_MAX ||
+		ql_process_read((int32_t)pid, &process) || process.ppid != main_pid)
+		return false;
+	hand->task = (struct ql_hand_process){.pid = (int32_t)pid, .start = process.start};
+	hand->holds = true;
+	ql_hand_count(hand);
+	return true;
+}
+
+static bool
+is_counted(const struct ql_hand *hand, int32_t pid, uint64_t start)
+{
+	for (int i = 0; i < hand->child_count; i++) {
+		if (hand->children[i].pid == pid && hand->children[i].start == start)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_family(const struct ql_hand *hand, int32_t pid)
+{
+	if (pid == hand->task.pid)
+		return true;
+	for (int i = 0; i < hand->child_count; i++) {
+		if (hand->children[i].pid == pid)
+			return true;
+	}
+	return false;
+}
+
+/* One walk finds children whose parent it met before; walks go on until one finds none. */
+static bool
+walk(struct ql_hand *hand)
+{
+	struct dirent *entry;
+	bool more = false;
+	DIR *proc = opendir("/proc");
+	while (proc && (entry = readdir(proc))) {
+		struct ql_process process;
+		int32_t pid = (int32_t)strtol(entry->d_name, NULL, 10);
+		if (pid <= 0 || hand->child_count == QL_HAND_CHILDREN ||
+			ql_process_read(pid, &process) || !is_family(hand, process.ppid) ||
+			is_counted(hand, pid, process.start))
+			continue;
+		hand->children[hand->child_count++] =
+			(struct ql_hand_process){.pid = pid, .start = process.start};
+		more = true;
+	}
+	if (proc)
+		closedir(proc);
+	return more;
+}
+
+void
+ql_hand_count(struct ql_hand *hand)
+{
+	if (!ql_hand_task_lives(hand))
+		return;
+	while (walk(hand))
+		;
+}
+
+bool
+ql_hand_task_lives(const struct ql_hand *hand)
+{
+	return hand->holds && ql_process_lives(hand->task.pid, hand->task.start);
+}
+
+int
+ql_hand_orphans(const struct ql_hand *hand)
+{
+	int left = 0;
+	for (int i = 0; hand->holds && i < hand->child_count; i++)
+		left += ql_process_lives(hand->children[i].pid, hand->children[i].start);
+	return left;
+}
+
+/* The pidfd is opened first: what it names can't change hands between the look and the signal. */
+static int
+kill_process(const struct ql_hand_process *process)
+{
+	int fd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+	if (fd < 0)
+		return errno == ESRCH ? 0 : -1;
+	int status = 0;
+	if (ql_process_lives(process->pid, process->start))
+		status = (int)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+	close(fd);
+	return status;
+}
+
+int
+ql_hand_kill_task(const struct ql_hand *hand)
+{
+	return hand->holds ? kill_process(&hand->task) : -1;
+}
+
+void
+ql_hand_kill_orphans(const struct ql_hand *hand)
+{
+	for (int i = 0; hand->holds && i < hand->child_count; i++)
+		kill_process(&hand->children[i]);
+}

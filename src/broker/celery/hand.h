@@ -1,0 +1,39 @@
+/*
+ * A hand on a worker's host, where that is this one: the process of a task by pidfd and start time, and the
+ * children that it would leave behind. It proves and it ends; it never signals what it can't name.
+ */
+#ifndef QL_BROKER_CELERY_HAND_H
+#define QL_BROKER_CELERY_HAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define QL_HAND_CHILDREN 256 /* of one task; more are not followed */
+
+struct ql_hand_process {
+	int32_t pid;
+	uint64_t start;
+};
+
+struct ql_hand {
+	bool holds; /* it is on this host, and this is its process */
+	struct ql_hand_process task;
+	struct ql_hand_process children[QL_HAND_CHILDREN];
+	int child_count;
+};
+
+/*
+ * Takes hold of a task's process: `pid` on this host whose parent is the worker's main process. False where it
+ * isn't there, or isn't a child of it.
+ */
+bool ql_hand_take(struct ql_hand *hand, int64_t main_pid, int64_t pid);
+/* Its children as of now, and their children: to be called before its process is ended. */
+void ql_hand_count(struct ql_hand *hand);
+bool ql_hand_task_lives(const struct ql_hand *hand);
+/* One of its children lives though it doesn't. */
+int ql_hand_orphans(const struct ql_hand *hand);
+/* SIGKILL by pidfd, with the start time checked behind it. -1: it isn't ours to signal. */
+int ql_hand_kill_task(const struct ql_hand *hand);
+void ql_hand_kill_orphans(const struct ql_hand *hand);
+
+#endif

@@ -1,0 +1,62 @@
+/* An operation of the engine's: it is answered once, its work may outlive it. */
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "broker/celery/driver.h"
+
+static void
+job_free(struct job *job)
+{
+	free(job->eval_id);
+	free(job->task_id);
+	free(job->keep_dir);
+	free(job->bytes);
+	json_decref(job->arguments);
+	json_decref(job->nodes);
+	free(job);
+}
+
+struct job *
+ql_job_new(struct ql_celery *celery, struct ql_runtime_op *op)
+{
+	struct job *job;
+	if (ql_desk_take(&celery->desk, op))
+		return NULL;
+	job = calloc(1, sizeof(*job));
+	if (job) {
+		job->eval_id = ql_str_dup(op->eval_id);
+		job->task_id = ql_str_dup(op->task_id);
+	}
+	if (!job || !job->eval_id || !job->task_id) {
+		if (job)
+			job_free(job);
+		ql_desk_answer(&celery->desk, op,
+			ql_fail(&op->err, QL_E_UNAVAILABLE, "Out of memory for an operation"));
+		return NULL;
+	}
+	job->celery = celery;
+	job->op = op;
+	job->kind = op->kind;
+	job->incarnation = op->incarnation;
+	job->attempt = op->attempt;
+	job->epoch = op->epoch;
+	job->grace_ms = op->grace_ms;
+	op->driver = job;
+	return job;
+}
+
+void
+ql_job_end(struct job *job, int status, const struct ql_err *err)
+{
+	if (job->op && status && err)
+		job->op->err = *err;
+	if (job->op)
+		ql_desk_answer(&job->celery->desk, job->op, status);
+	job_free(job);
+}
+
+int64_t
+ql_job_left_ms(const struct job *job)
+{
+	return job->op ? job->op->timeout_ms : QL_CELERY_LOOK_MS;
+}

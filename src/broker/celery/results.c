@@ -1,0 +1,243 @@
+/*
+ * The result backend: read, followed as it changes, and written to: a notice for a running task, REVOKED once there
+ * is evidence. Nothing is ever written over SUCCESS, FAILURE or REVOKED.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "broker/celery/driver.h"
+
+/* KEYS: the result. ARGV: the new one, its seconds. */
+static const char set_script[] =
+	"local old = redis.call('GET', KEYS[1])\n"
+	"if old then\n"
+	"  local ok, r = pcall(cjson.decode, old)\n"
+	"  local s = ok and type(r) == 'table' and r.status\n"
+	"  if s == 'SUCCESS' or s == 'FAILURE' or s == 'REVOKED' then return 0 end\n"
+	"end\n"
+	"redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])\n"
+	"redis.call('PUBLISH', KEYS[1], ARGV[1])\n"
+	"return 1\n";
+
+/* KEYS: the result. */
+static const char clear_script[] =
+	"local old = redis.call('GET', KEYS[1])\n"
+	"if not old then return 0 end\n"
+	"local ok, r = pcall(cjson.decode, old)\n"
+	"if ok and type(r) == 'table' and (r.status == 'REVOKED' or r.status == 'ABORTED') then\n"
+	"  redis.call('DEL', KEYS[1])\n"
+	"end\n"
+	"return 1\n";
+
+#define META "celery-task-meta-"
+#define KEY (QL_TASK_ID + 128)
+
+static void
+key_of(const struct ql_celery *celery, const char *task_id, char ret_key[static KEY])
+{
+	const char *prefix = celery->config.results_prefix;
+	snprintf(ret_key, KEY, "%.100s" META "%s", prefix ? prefix : "", task_id);
+}
+
+void
+ql_results_get(struct ql_celery *celery, struct ql_redis_command *command, const char *task_id)
+{
+	char key[KEY];
+	key_of(celery, task_id, key);
+	const char *argv[] = {"GET", key};
+	ql_redis_send(celery->backend, command, 2, argv, NULL);
+}
+
+void
+ql_results_set(struct ql_celery *celery, struct ql_redis_command *command, const char *task_id,
+	const char *state, const char *reason)
+{
+	char key[KEY];
+	size_t len;
+	uv_timeval64_t now = {0};
+	uv_gettimeofday(&now);
+	char *text = ql_result_make(task_id, state, reason, now.tv_sec * 1000, &len);
+	key_of(celery, task_id, key);
+	const char *argv[] = {key, text ? text : "", QL_CELERY_RESULT_TTL};
+	ql_redis_eval(celery->backend, command, set_script, 1, 3, argv, NULL);
+	free(text);
+}
+
+void
+ql_results_clear(struct ql_celery *celery, struct ql_redis_command *command, const char *task_id)
+{
+	char key[KEY];
+	key_of(celery, task_id, key);
+	const char *argv[] = {key};
+	ql_redis_eval(celery->backend ? celery->backend : celery->commands, command, clear_script,
+		1, 1, argv, NULL);
+}
+
+struct revoking {
+	struct ql_redis_command command;
+	struct ql_celery *celery;
+	char task_id[QL_TASK_ID];
+};
+
+static void
+on_descendant(struct ql_redis_command *command, int status, const redisReply *reply)
+{
+	struct revoking *revoking = OWNER(command, struct revoking, command);
+	(void)reply;
+	if (status)
+		ql_celery_log(revoking->celery, "REVOKED of %s, which will never come: %s",
+			revoking->task_id, command->err.text);
+	free(revoking);
+}
+
+void
+ql_results_revoke(struct ql_celery *celery, const char *task_id)
+{
+	struct revoking *revoking = calloc(1, sizeof(*revoking));
+	if (!revoking || !celery->backend) {
+		free(revoking);
+		return;
+	}
+	revoking->celery = celery;
+	revoking->command.done = on_descendant;
+	ql_str_copy(revoking->task_id, sizeof(revoking->task_id), task_id);
+	ql_results_set(celery, &revoking->command, task_id, "REVOKED", "revoked");
+}
+
+/* ---- followed ---- */
+
+/* What a worker wrote is news of a task: a look tells what it means. */
+struct news {
+	struct ql_quest look;
+	struct ql_celery *celery;
+	int32_t attempt;
+	char eval_id[QL_EVAL_ID];
+	char task_id[QL_TASK_ID];
+};
+
+static void
+on_looked(struct ql_quest *look)
+{
+	struct news *news = OWNER(look, struct news, look);
+	ql_tell_look(news->celery, news->eval_id, news->task_id, news->attempt, look);
+	ql_quest_done(look);
+	free(news);
+}
+
+static void
+look_at(struct ql_celery *celery, const char *task_id)
+{
+	struct news *news = calloc(1, sizeof(*news));
+	if (!news || ql_celery_whose(celery, task_id, news->eval_id, &news->attempt)) {
+		free(news);
+		return;
+	}
+	news->celery = celery;
+	ql_str_copy(news->task_id, sizeof(news->task_id), task_id);
+	news->look.task_id = news->task_id;
+	news->look.workers_only = true;
+	news->look.done = on_looked;
+	ql_quest(celery, &news->look);
+}
+
+/* Runs of an adopted task are known by its id alone: each of them is looked at. */
+static void
+prove_known(struct ql_celery *celery, const char *task_id)
+{
+	struct delivery *delivery, *next;
+	HASH_ITER (hh, celery->deliveries, delivery, next) {
+		if (!strcmp(delivery->task_id, task_id))
+			ql_stop_prove(delivery);
+	}
+}
+
+static void
+on_message(void *arg, const char *pattern, const char *channel, const char *data, size_t len)
+{
+	struct ql_celery *celery = arg;
+	const char *task_id = strstr(channel, META);
+	(void)pattern, (void)data, (void)len;
+	if (celery->closing || !task_id)
+		return;
+	task_id += strlen(META);
+	prove_known(celery, task_id);
+	look_at(celery, task_id);
+}
+
+static void
+on_up(void *arg, struct ql_redis *redis)
+{
+	struct ql_celery *celery = arg;
+	char head[QL_TASK_ID] = "", pattern[KEY], key[KEY];
+	const char *hole = strstr(celery->config.task_id, "{eval_id}");
+	memcpy(head, celery->config.task_id, (size_t)(hole - celery->config.task_id));
+	key_of(celery, head, key);
+	snprintf(pattern, sizeof(pattern), "%.*s*", KEY - 2, key);
+	ql_redis_subscribe(redis, pattern, true, true);
+}
+
+void
+ql_results_follow(struct ql_celery *celery, const char *task_id, bool on)
+{
+	char key[KEY], eval_id[QL_EVAL_ID];
+	int32_t attempt;
+	if (!celery->follow || !ql_celery_whose(celery, task_id, eval_id, &attempt))
+		return;
+	key_of(celery, task_id, key);
+	ql_redis_subscribe(celery->follow, key, false, on);
+}
+
+/* ---- the outlet ---- */
+
+struct telling {
+	struct ql_redis_command command;
+	struct ql_delivery *op;
+};
+
+static void
+on_written(struct ql_redis_command *command, int status, const redisReply *reply)
+{
+	struct telling *telling = OWNER(command, struct telling, command);
+	struct ql_delivery *op = telling->op;
+	(void)reply;
+	op->err = command->err;
+	op->retry = true;
+	free(telling);
+	op->done(op, status);
+}
+
+static void
+deliver(struct ql_outlet *outlet, struct ql_delivery *op)
+{
+	struct ql_celery *celery = OWNER(outlet, struct ql_celery, results);
+	struct telling *telling = calloc(1, sizeof(*telling));
+	if (!telling)
+		abort(); /* a few hundred bytes: nothing goes on without them */
+	telling->op = op;
+	telling->command.done = on_written;
+	ql_results_set(celery, &telling->command, op->task_id, "REVOKED", "revoked");
+}
+
+/* It goes with the broker, whose close answers what is open. */
+static void
+outlet_close(struct ql_outlet *outlet, void (*closed)(void *arg), void *arg)
+{
+	(void)outlet;
+	closed(arg);
+}
+
+int
+ql_results_open(struct ql_celery *celery, struct ql_err *e)
+{
+	struct ql_redis_config follow = {.url = &celery->results_url,
+		.name = "quell-results",
+		.message = on_message,
+		.up = on_up,
+		.arg = celery};
+	celery->results =
+		(struct ql_outlet){.name = "results", .deliver = deliver, .close = outlet_close};
+	celery->base.results = &celery->results;
+	return ql_redis_open(celery->base.loop, &follow, &celery->follow, e);
+}

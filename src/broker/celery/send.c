@@ -1,0 +1,167 @@
+/* What concerns the task's message: sent, taken out of the queues, forgotten. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "broker/celery/driver.h"
+
+/* ---- send ---- */
+
+static void
+on_put(struct ql_queue_put *put, int status)
+{
+	struct job *job = OWNER(put, struct job, put);
+	ql_job_end(job, status, &put->err);
+}
+
+/*
+ * Redis' steps are taken from 0 on, and 0 is where plain tasks wait: Quell's 5 and above. Below that each
+ * two have a step of their own.
+ */
+static int
+step_of(int32_t priority)
+{
+	if (priority >= 5)
+		return 0;
+	return priority >= 3 ? 3 : priority >= 1 ? 6 : 9;
+}
+
+static void
+put(struct job *job, const char *queue, int step, size_t len)
+{
+	job->put = (struct ql_queue_put){.task_id = job->task_id,
+		.queue = queue,
+		.bytes = job->bytes,
+		.len = len,
+		.step = step,
+		.timeout_ms = ql_job_left_ms(job),
+		.done = on_put};
+	ql_queue_put(job->celery->queues, &job->put);
+}
+
+/* The very bytes that a removal took out, and the result that was written for it taken back. */
+static void
+on_cleared(struct ql_redis_command *command, int status, const redisReply *reply)
+{
+	struct job *job = OWNER(command, struct job, command);
+	(void)reply;
+	if (status)
+		ql_job_end(job, -1, &command->err);
+	else
+		put(job, job->celery->config.queue, 0, strlen(job->bytes));
+}
+
+static void
+send_again(struct job *job)
+{
+	job->bytes = ql_str_dup(job->op->message);
+	job->command.done = on_cleared;
+	ql_results_clear(job->celery, &job->command, job->task_id);
+}
+
+void
+ql_celery_enqueue(struct job *job)
+{
+	struct ql_err err;
+	const struct ql_celery_config *config = &job->celery->config;
+	const struct ql_launch *launch = job->op->launch;
+	size_t len = 0;
+	if (job->op->message) {
+		send_again(job);
+		return;
+	}
+	const char *queue = launch->queue ? launch->queue : config->queue;
+	struct ql_message_new message = {.task_id = job->task_id,
+		.task = config->task,
+		.queue = queue,
+		.eval_id = job->eval_id,
+		.code = launch->code,
+		.language = launch->language,
+		.priority = step_of(launch->priority)};
+	job->bytes = ql_message_make(&message, &len);
+	if (job->bytes) {
+		put(job, queue, message.priority, len);
+		return;
+	}
+	ql_fail(&err, QL_E_UNAVAILABLE, "Out of memory for a message");
+	ql_job_end(job, -1, &err);
+}
+
+/* ---- take out ---- */
+
+static void
+tell_removed(struct job *job, bool removed, const char *bytes)
+{
+	struct ql_celery *celery = job->celery;
+	struct ql_sighting sighting = {
+		.event =
+			{
+				.kind = removed ? QL_EVENT_REMOVED : QL_EVENT_NOT_QUEUED,
+				.attempt = job->attempt,
+				.epoch = job->epoch,
+				.answers = QL_ACT_REMOVE,
+			},
+		.eval_id = job->eval_id,
+		.message = bytes,
+	};
+	celery->base.sink.sighted(celery->base.sink.arg, &sighting);
+}
+
+/* What would have followed in its chain never comes: those who wait for it are told. */
+static void
+revoke_chain(struct ql_celery *celery, const char *bytes, size_t len)
+{
+	struct ql_message message;
+	struct ql_err ignored; /* no message: nothing follows it */
+	if (!celery->backend || ql_message_parse(bytes, len, &message, &ignored))
+		return;
+	for (char **next = message.chain; next && *next; next++)
+		ql_results_revoke(celery, *next);
+	ql_message_done(&message);
+}
+
+static void
+on_removed(struct ql_queue_op *op, int status)
+{
+	struct job *job = OWNER(op, struct job, look);
+	if (status) {
+		ql_job_end(job, -1, &op->err);
+		return;
+	}
+	char *bytes = op->bytes ? strndup(op->bytes, op->len) : NULL;
+	if (op->removed && op->bytes)
+		revoke_chain(job->celery, op->bytes, op->len);
+	tell_removed(job, op->removed, bytes);
+	free(bytes);
+	ql_job_end(job, 0, NULL);
+}
+
+void
+ql_celery_remove(struct job *job)
+{
+	job->look = (struct ql_queue_op){.verb = QL_QUEUE_REMOVE,
+		.task_id = job->task_id,
+		.timeout_ms = ql_job_left_ms(job),
+		.done = on_removed};
+	ql_queue_look(job->celery->queues, &job->look);
+}
+
+/* ---- forget ---- */
+
+static void
+on_forgotten(struct ql_queue_forget *forget, int status)
+{
+	struct job *job = OWNER(forget, struct job, forget);
+	ql_job_end(job, status, &forget->err);
+}
+
+void
+ql_celery_forget(struct job *job)
+{
+	struct delivery *delivery = ql_delivery_find(job->celery, job->incarnation);
+	if (delivery)
+		ql_delivery_drop(delivery);
+	job->forget = (struct ql_queue_forget){
+		.task_id = job->task_id, .timeout_ms = ql_job_left_ms(job), .done = on_forgotten};
+	ql_queue_forget(job->celery->queues, &job->forget);
+}

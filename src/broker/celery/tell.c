@@ -1,0 +1,287 @@
+/* What was seen of tasks and their runs, as sightings. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/celery/driver.h"
+
+static void
+sight(struct ql_celery *celery, const struct ql_sighting *sighting)
+{
+	celery->base.sink.sighted(celery->base.sink.arg, sighting);
+}
+
+void
+ql_tell(struct ql_celery *celery, const char *eval_id, int32_t attempt, enum ql_event_kind kind,
+	uint64_t incarnation)
+{
+	struct ql_sighting sighting = {
+		.event =
+			{
+				.kind = kind,
+				.attempt = attempt,
+				.incarnation = incarnation,
+				.exit_code = -1,
+				.checkpoint_bytes = -1,
+			},
+		.eval_id = eval_id,
+	};
+	sight(celery, &sighting);
+}
+
+void
+ql_tell_copy(struct delivery *delivery, const struct copy *copy)
+{
+	bool active = copy->place == QL_PLACE_ACTIVE;
+	struct ql_sighting sighting = {
+		.event =
+			{
+				.kind = active ? QL_EVENT_RUNNING : QL_EVENT_HELD,
+				.attempt = delivery->attempt,
+				.incarnation = delivery->incarnation,
+			},
+		.eval_id = delivery->eval_id,
+		.worker = delivery->node,
+	};
+	delivery->told_running = true;
+	sight(delivery->celery, &sighting);
+}
+
+/* Our own SIGKILL shows as a failure of the pool. */
+static bool
+is_our_kill(const struct delivery *delivery, const struct ql_result *result)
+{
+	return delivery->stage == STAGE_KILLED && result && result->error &&
+	       strstr(result->error, "signal 9");
+}
+
+static void
+fill_exit(const struct delivery *delivery, const struct ql_result *result, struct ql_event *event)
+{
+	const char *state = result ? result->state : "REVOKED";
+	bool killed = delivery->stage == STAGE_KILLED;
+	if (!strcmp(state, "SUCCESS")) {
+		event->exit_code = 0;
+	} else if (!strcmp(state, "FAILURE") && !is_our_kill(delivery, result)) {
+		event->exit_code = 1;
+	} else if (delivery->sent == QL_RUNG_NOTICE) {
+		event->sent = QL_RUNG_NOTICE;
+		event->flags = QL_RUN_SAID_STOPPED;
+	} else {
+		event->exit_signal = killed ? SIGKILL : SIGTERM;
+		event->sent = killed ? QL_RUNG_KILL : delivery->sent;
+		event->flags = QL_RUN_REVOKED;
+	}
+}
+
+void
+ql_tell_exit(struct delivery *delivery, const struct ql_result *result)
+{
+	struct ql_sighting sighting = {
+		.event =
+			{
+				.kind = QL_EVENT_EXITED,
+				.attempt = delivery->attempt,
+				.incarnation = delivery->incarnation,
+				.exit_code = -1,
+			},
+		.eval_id = delivery->eval_id,
+		.worker = delivery->node[0] ? delivery->node : NULL,
+		.text = result ? result->error : NULL,
+	};
+	if (delivery->told_exited)
+		return;
+	delivery->told_exited = true;
+	fill_exit(delivery, result, &sighting.event);
+	sight(delivery->celery, &sighting);
+}
+
+void
+ql_tell_gone(struct delivery *delivery)
+{
+	struct ql_sighting sighting = {
+		.event =
+			{
+				.kind = QL_EVENT_GONE,
+				.attempt = delivery->attempt,
+				.incarnation = delivery->incarnation,
+				.unasked = delivery->unasked,
+			},
+		.eval_id = delivery->eval_id,
+	};
+	delivery->told_gone = true;
+	sight(delivery->celery, &sighting);
+}
+
+void
+ql_tell_stuck(struct delivery *delivery, const char *text)
+{
+	struct ql_sighting sighting = {
+		.event =
+			{
+				.kind = QL_EVENT_STUCK,
+				.attempt = delivery->attempt,
+				.incarnation = delivery->incarnation,
+			},
+		.eval_id = delivery->eval_id,
+		.text = text,
+	};
+	if (delivery->told_stuck)
+		return;
+	delivery->told_stuck = true;
+	sight(delivery->celery, &sighting);
+}
+
+/* ---- a look ---- */
+
+static void
+tell_copies(struct ql_celery *celery, const char *eval_id, const char *task_id, int32_t attempt,
+	const struct ql_quest *look)
+{
+	for (size_t i = 0; i < look->copy_count; i++) {
+		const struct copy *copy = &look->copies[i];
+		struct delivery *delivery = ql_delivery_add(
+			celery, ql_delivery_name(task_id, copy), eval_id, task_id, attempt);
+		if (!delivery) {
+			ql_celery_log(celery, "%s: %d runs are known, and no more can be", task_id,
+				QL_CELERY_DELIVERIES_MAX);
+			continue;
+		}
+		ql_delivery_place(delivery, copy);
+		if (copy->eta && ql_control_told_at(celery->control, task_id)) {
+			struct ql_tombstone tombstone = {.task_id = task_id, .eta = copy->eta};
+			struct ql_err ignored; /* it lies already, without its time */
+			ql_control_bury(celery->control, &tombstone, &ignored);
+		}
+		ql_tell_copy(delivery, copy);
+	}
+}
+
+/* A worker had it, and has it no more: it dropped it, or began it. */
+static void
+held_is_over(struct delivery *delivery, const struct ql_quest *look)
+{
+	bool dropped = look->has_result && !strcmp(look->result.state, "REVOKED");
+	if (!ql_quest_is_complete(look))
+		return;
+	ql_tell(delivery->celery, delivery->eval_id, delivery->attempt,
+		dropped ? QL_EVENT_GONE : QL_EVENT_ABSENT, delivery->incarnation);
+	delivery->told_gone = true;
+}
+
+static int
+tell_known(struct ql_celery *celery, const char *task_id, const struct ql_quest *look)
+{
+	struct delivery *delivery, *next;
+	int known = 0;
+	HASH_ITER (hh, celery->deliveries, delivery, next) {
+		if (strcmp(delivery->task_id, task_id) != 0 || delivery->forgotten)
+			continue;
+		known++;
+		if (delivery->told_gone || ql_quest_copy(look, task_id, delivery->incarnation))
+			continue;
+		if (delivery->held)
+			held_is_over(delivery, look);
+		else
+			ql_stop_prove(delivery);
+	}
+	return known;
+}
+
+/* Its end is all that was ever seen of it. A worker that dropped it on arrival never began it. */
+static void
+tell_result(struct ql_celery *celery, const char *eval_id, const char *task_id, int32_t attempt,
+	const struct ql_quest *look)
+{
+	const struct ql_result *result = &look->result;
+	bool revoked = !strcmp(result->state, "REVOKED");
+	bool dropped = revoked && ql_control_told_at(celery->control, task_id) &&
+		       (!result->reason || strcmp(result->reason, "terminated") != 0);
+	uint64_t incarnation = ql_delivery_name_of_result(result, task_id);
+	if (!ql_quest_is_finished(look) && (!revoked || !ql_quest_is_nowhere(look)))
+		return;
+	if (dropped) {
+		struct ql_sighting sighting = {
+			.event = {.kind = QL_EVENT_EXITED,
+				.attempt = attempt,
+				.incarnation = incarnation,
+				.exit_code = -1,
+				.flags = QL_RUN_UNSTARTED | QL_RUN_REVOKED},
+			.eval_id = eval_id,
+		};
+		sight(celery, &sighting);
+		ql_tell(celery, eval_id, attempt, QL_EVENT_GONE, incarnation);
+		return;
+	}
+	struct delivery *delivery = ql_delivery_add(celery, incarnation, eval_id, task_id, attempt);
+	if (!delivery)
+		return;
+	ql_tell_exit(delivery, result);
+	ql_stop_prove(delivery);
+}
+
+void
+ql_tell_look(struct ql_celery *celery, const char *eval_id, const char *task_id, int32_t attempt,
+	const struct ql_quest *look)
+{
+	tell_copies(celery, eval_id, task_id, attempt, look);
+	int known = tell_known(celery, task_id, look);
+	if (!known && !look->copy_count && look->has_result)
+		tell_result(celery, eval_id, task_id, attempt, look);
+}
+
+/* ---- inspect ---- */
+
+struct inspection {
+	struct ql_quest look;
+	struct job *job;
+};
+
+static void
+tell_nowhere(struct job *job)
+{
+	struct ql_sighting sighting = {
+		.event = {.kind = QL_EVENT_ABSENT, .attempt = job->attempt, .epoch = job->epoch},
+		.eval_id = job->eval_id,
+	};
+	sight(job->celery, &sighting);
+}
+
+static void
+on_looked(struct ql_quest *look)
+{
+	struct inspection *inspection = OWNER(look, struct inspection, look);
+	struct job *job = inspection->job;
+	struct ql_celery *celery = job->celery;
+	struct ql_err err = look->err;
+	bool complete = ql_quest_is_complete(look);
+	if (job->incarnation)
+		ql_delivery_add(celery, job->incarnation, job->eval_id, job->task_id, job->attempt);
+	ql_tell_look(celery, job->eval_id, job->task_id, job->attempt, look);
+	bool over = look->has_result &&
+		    (ql_quest_is_finished(look) || !strcmp(look->result.state, "REVOKED"));
+	if (!job->incarnation && !over && ql_quest_is_nowhere(look))
+		tell_nowhere(job);
+	if (!complete)
+		ql_err_prefix(&err, "not every place could be asked");
+	ql_quest_done(look);
+	free(inspection);
+	ql_job_end(job, complete ? 0 : -1, &err);
+}
+
+void
+ql_celery_inspect(struct job *job)
+{
+	struct ql_err err;
+	struct inspection *inspection = calloc(1, sizeof(*inspection));
+	if (!inspection) {
+		ql_fail(&err, QL_E_UNAVAILABLE, "Out of memory for a look");
+		ql_job_end(job, -1, &err);
+		return;
+	}
+	inspection->job = job;
+	inspection->look.task_id = job->task_id;
+	inspection->look.workers_only = job->incarnation;
+	inspection->look.done = on_looked;
+	ql_quest(job->celery, &inspection->look);
+}

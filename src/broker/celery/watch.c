@@ -1,0 +1,71 @@
+/* Who began what: every few seconds the workers are asked what they do, as most of them send no events. */
+#include <string.h>
+
+#include "base/str.h"
+#include "broker/celery/driver.h"
+
+struct watching {
+	struct ql_celery *celery;
+	const char *node;
+};
+
+static void
+each_active(void *arg, const struct ql_seen *seen)
+{
+	const struct watching *watching = arg;
+	struct ql_celery *celery = watching->celery;
+	struct copy copy = {.place = QL_PLACE_ACTIVE, .pid = seen->pid, .since = seen->since};
+	char eval_id[QL_EVAL_ID];
+	int32_t attempt;
+	if (ql_celery_whose(celery, seen->task_id, eval_id, &attempt))
+		return;
+	ql_str_copy(copy.node, sizeof(copy.node), watching->node);
+	uint64_t incarnation = ql_delivery_name(seen->task_id, &copy);
+	struct delivery *delivery = ql_delivery_find(celery, incarnation);
+	if (delivery && delivery->told_running)
+		return;
+	if (!delivery)
+		delivery = ql_delivery_add(celery, incarnation, eval_id, seen->task_id, attempt);
+	if (!delivery)
+		return;
+	ql_delivery_place(delivery, &copy);
+	ql_tell_copy(delivery, &copy);
+}
+
+static void
+on_active(struct ql_ask *ask, int status)
+{
+	struct ql_celery *celery = OWNER(ask, struct ql_celery, watch_ask);
+	const char *node;
+	json_t *reply;
+	(void)status; /* who did not answer is asked again */
+	json_object_foreach (ask->replies, node, reply) {
+		struct watching watching = {.celery = celery, .node = node};
+		ql_inspect_list(reply, QL_PLACE_ACTIVE, each_active, &watching);
+	}
+	celery->watching = false;
+}
+
+void
+ql_watch_soon(struct ql_celery *celery)
+{
+	if (celery->watching || celery->closing || !ql_control_is_up(celery->control))
+		return;
+	celery->watching = true;
+	celery->watch_ask = (struct ql_ask){.method = "active", .done = on_active};
+	ql_control_ask(celery->control, &celery->watch_ask);
+}
+
+static void
+on_watch(uv_timer_t *timer)
+{
+	ql_watch_soon(timer->data);
+}
+
+void
+ql_watch_start(struct ql_celery *celery)
+{
+	uv_timer_init(celery->base.loop, &celery->watch);
+	celery->watch.data = celery;
+	uv_timer_start(&celery->watch, on_watch, QL_CELERY_WATCH_MS, QL_CELERY_WATCH_MS);
+}
