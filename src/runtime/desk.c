@@ -289,8 +289,7 @@ int
 ql_desk_init(
 	struct ql_desk *desk, uv_loop_t *loop, const struct ql_runtime_sink *sink, struct ql_err *e)
 {
-	*desk = (struct ql_desk){
-		.sink = sink, .open_parts = 2, .max = QL_RUNTIME_OPS_MAX};
+	*desk = (struct ql_desk){.sink = sink, .open_parts = 2, .max = QL_RUNTIME_OPS_MAX};
 	if (ql_alarm_init(&desk->deadlines, loop, passed) || uv_idle_init(loop, &desk->idle))
 		return ql_fail(e, QL_E_UNAVAILABLE, "The event loop takes no more handles");
 	desk->idle.data = desk;
