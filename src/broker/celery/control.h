@@ -82,7 +82,11 @@ int
 ql_control_bury(struct ql_control *control, const struct ql_tombstone *tombstone, struct ql_err *e);
 void ql_control_lift(struct ql_control *control, const char *task_id);
 
-/* Unix ms of the last broadcast with that tombstone; 0: none yet, or there is no such tombstone. */
+/*
+ * Unix ms when that tombstone was last given to Redis in a broadcast; 0: not yet, or there is no such
+ * tombstone. A worker does what it hears in the order in which it hears it: one that answers a question asked
+ * later has taken what it heard before.
+ */
 int64_t ql_control_told_at(const struct ql_control *control, const char *task_id);
 
 const struct ql_workers *ql_control_workers(const struct ql_control *control);
