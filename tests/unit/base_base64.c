@@ -58,9 +58,7 @@ other_texts_are_refused(void **state)
 	(void)state;
 	static const char *const wrong[] = {"Z", "Zg",
 		"Zg=", "Zg===", "====", "Z===", "Zh==", "Zm9=", "Zm9v\n", "Zm 9v",
-		"Zg==Zg==", "Zm9v-_==",
-		"\xc3\xa9"
-		"Zg"};
+		"Zg==Zg==", "Zm9v-_==", "\xc3\xa9=="};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		struct ql_buf plain = {0};
 		assert_int_equal(ql_buf_adds(&plain, "kept"), 0);
