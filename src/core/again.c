@@ -39,7 +39,8 @@ is_the_only_one(const struct ql_state *state, const struct ql_run *run)
 
 /*
  * There is nothing to ask of it but whether it is still there: a worker begins what it holds in its
- * own time, or drops it, and may have begun it as another run; and what another producer sent has no run deadline.
+ * own time, or drops it, and may have begun it as another run; and what another producer sent has
+ * no run deadline.
  */
 static bool
 is_watched(const struct ql_state *state, const struct ql_run *run)

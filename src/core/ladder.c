@@ -245,8 +245,7 @@ try_again(struct ql_move *move, const struct ql_stop_request *request)
 		return QL_VERDICT_DONE;
 	}
 	reopen(next);
-	next->absent_at =
-		0; /* it looks at once, and then the look before came too soon before it */
+	next->absent_at = 0; /* it looks at once: too soon for the second of two */
 	ql_ladder_go(move, QL_RUNG_KILL);
 	return QL_VERDICT_DONE;
 }

@@ -94,10 +94,11 @@ say_request(struct ql_move *move)
 	else
 		ql_say(move, "%s: %s", ql_cause_sentence(move->event->cause), mode);
 	bool claimed = move->was->status == QL_STATUS_QUEUED && ql_state_open(move->was);
-	ql_say(move, "; it is %s%s", ql_status_word((enum ql_status)move->was->status),
-		!claimed                      ? ""
-		: move->policy->remote_broker ? ", held by a worker"
-					      : ", claimed and not released");
+	if (claimed && move->policy->remote_broker)
+		ql_say(move, "; it is held by a worker");
+	else
+		ql_say(move, "; it is %s%s", ql_status_word((enum ql_status)move->was->status),
+			claimed ? ", claimed and not released" : "");
 }
 
 static enum ql_verdict

@@ -219,7 +219,7 @@ settle(struct ql_move *move)
 	}
 	if (ruling.status == QL_STATUS_CANCELLED && result->flags & QL_RUN_REVOKED) {
 		close_attempt(move, QL_STATUS_CANCELLED, QL_CAUSE_USER);
-		ql_what(move, "cancelled: %s", ruling.sentence);
+		ql_what(move, "%s: %s", ql_status_word(QL_STATUS_CANCELLED), ruling.sentence);
 		return;
 	}
 	if (ruling.status == QL_STATUS_CANCELLED) { /* its start was given up, and yet it ran */
@@ -263,8 +263,7 @@ follow(struct ql_move *move)
 		return;
 	if (!open && someone(next, is_unresolved))
 		cancel->next_at = 0; /* all is gone; only how it ended is not told */
-	else if (cancel->rung <
-		 QL_RUNG_KILL) /* at REMOVE too: its end may be the first that is seen */
+	else if (cancel->rung < QL_RUNG_KILL) /* REMOVE too: its end may be all that was seen */
 		follow_asking(move);
 	else if (cancel->rung == QL_RUNG_KILL && !open && next->salvage_until) {
 		cancel->rung = QL_RUNG_SALVAGE;
@@ -281,15 +280,15 @@ static void
 come_again(struct ql_move *move)
 {
 	struct ql_state *next = move->next;
-	bool left = ql_state_open(move->was) && !ql_state_open(next);
-	if (!left || !next->again_at || ql_status_settled((enum ql_status)next->status))
+	bool was_free = move->was->again_at && !ql_state_open(move->was);
+	if (!next->again_at || ql_state_open(next) || was_free ||
+		ql_status_settled((enum ql_status)next->status))
 		return;
 	if (ql_state_stopping(next)) {
 		ql_ladder_take_out(move);
 		return;
 	}
-	if (next->status ==
-		QL_STATUS_RUNNING) /* it began in time, and has the next run's deadline */
+	if (next->status == QL_STATUS_RUNNING) /* both were kept: the next run has its own */
 		next->queue_until = next->run_until = 0;
 	next->status = QL_STATUS_QUEUED;
 	ql_what(move, "queued for its next delivery");

@@ -382,12 +382,30 @@ lose(struct ql_move *move, struct ql_run *run, enum ql_phase phase)
 	return QL_VERDICT_DONE;
 }
 
+/* It may have been held, and its message is with the next worker then. */
+static enum ql_verdict
+lose_unseen(struct ql_move *move)
+{
+	char name[QL_RUN_NAME];
+	if (ql_move_is_adrift(move))
+		return ignore(move, "lost, and its task is looked for");
+	ql_say(move, "%s lost its worker, and nobody saw whether it had begun",
+		ql_explain_run(move, name));
+	ql_move_set_free(move, NULL);
+	if (ql_state_open(move->next))
+		ql_what(move, "the other delivery goes on");
+	return QL_VERDICT_DONE;
+}
+
 enum ql_verdict
 ql_hear_lost(struct ql_move *move)
 {
 	enum ql_verdict verdict;
 	struct ql_run *run = ql_move_run(move);
 	char name[QL_RUN_NAME];
+	bool elsewhere = move->policy->remote_broker && !is_stranger(move);
+	if (!run && elsewhere && ql_state_stopping(move->was))
+		return lose_unseen(move);
 	if (!run && !(run = meet_ended(move, &verdict)))
 		return verdict;
 	if (!ql_run_is_open(run) && run->flags & QL_RUN_REPORTED)
@@ -472,8 +490,6 @@ ql_hear_retried(struct ql_move *move)
 	ql_move_set_free(move, run);
 	if (ql_state_open(move->next))
 		ql_what(move, "the other delivery goes on");
-	else if (!ql_state_open(move->was))
-		ql_what(move, "its message is free");
 	return QL_VERDICT_DONE;
 }
 

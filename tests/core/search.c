@@ -47,10 +47,11 @@ static const struct small_rules plays[] = {
 		.restores = 1,
 		.finishes = 1,
 		.crashes = 1},
-	{.name = "a broker: cancel, kill; a finish, a crash, a loss",
+	{.name = "a broker: cancel, kill; in the air, a finish, a crash, a loss",
 		.stops = {QL_MODE_CANCEL, QL_MODE_KILL},
 		.remote = true,
 		.prompt = true,
+		.takes = SMALL_FLIES,
 		.finishes = 1,
 		.crashes = 1,
 		.losses = 1},
@@ -71,6 +72,41 @@ static const struct small_rules plays[] = {
 		.remote = true,
 		.prompt = true,
 		.redeliveries = 1},
+	{.name = "a broker: cancel, kill; held, given back, a dead worker, a crash",
+		.stops = {QL_MODE_CANCEL, QL_MODE_KILL},
+		.remote = true,
+		.prompt = true,
+		.takes = SMALL_HOLDS,
+		.backs = 1,
+		.crashes = 1,
+		.worker_losses = 1},
+	{.name = "a broker: terminate; held, in the air, run to be delivered again, a finish",
+		.stops = {QL_MODE_TERMINATE},
+		.remote = true,
+		.prompt = true,
+		.takes = SMALL_HOLDS | SMALL_FLIES,
+		.retries = 1,
+		.finishes = 1},
+	{.name = "another producer's: cancel, kill; late, in the air, a loss, a crash",
+		.stops = {QL_MODE_CANCEL, QL_MODE_KILL},
+		.remote = true,
+		.prompt = true,
+		.adopts = true,
+		.takes = SMALL_FLIES,
+		.produces = 1,
+		.losses = 1,
+		.crashes = 1,
+		.lates = 1},
+	{.name = "another producer's, ahead: kill; late, held or in the air, a loss",
+		.stops = {QL_MODE_KILL},
+		.remote = true,
+		.prompt = true,
+		.adopts = true,
+		.ahead_ms = 20000,
+		.takes = SMALL_HOLDS | SMALL_FLIES,
+		.produces = 1,
+		.losses = 1,
+		.lates = 1},
 };
 
 /* One found world: how it was reached. */
@@ -129,7 +165,7 @@ find(struct search *search, const struct small_world *world, int32_t from,
 }
 
 static void
-print_way(const struct search *search, int32_t last, const struct small_choice *choice)
+print_way(const struct search *search, int32_t last, const struct small_choice *choice, bool heals)
 {
 	struct small_world world;
 	struct ql_buf trace = {0};
@@ -140,6 +176,8 @@ print_way(const struct search *search, int32_t last, const struct small_choice *
 	while (steps)
 		small_apply(search->rules, &world, &search->found[way[--steps]].choice, &trace);
 	small_apply(search->rules, &world, choice, &trace);
+	if (heals)
+		small_heal(search->rules, &world, &trace);
 	for (char *line = strtok(trace.data, "\n"); line; line = strtok(NULL, "\n"))
 		printf("# %s\n", line);
 	ql_buf_done(&trace);
@@ -155,15 +193,15 @@ look(struct search *search, int32_t at)
 	if (search->found[at].hash % HEAL_EACH == 0) {
 		struct small_world healed = world;
 		search->healed++;
-		search->broken = small_heal(search->rules, &healed);
+		search->broken = small_heal(search->rules, &healed, NULL);
 		if (search->broken)
-			print_way(search, search->found[at].from, &search->found[at].choice);
+			print_way(search, search->found[at].from, &search->found[at].choice, true);
 	}
 	for (int i = 0; i < count && !search->broken; i++) {
 		struct small_world next = world;
 		search->broken = small_apply(search->rules, &next, &choices[i], NULL);
 		if (search->broken)
-			print_way(search, at, &choices[i]);
+			print_way(search, at, &choices[i], false);
 		else
 			find(search, &next, at, &choices[i]);
 	}

@@ -15,6 +15,8 @@ add_for_run(const struct small_world *world, int i, struct small_choice *choices
 {
 	const struct small_run *run = &world->runs[i];
 	bool runs = run->phase == SMALL_RUNNING && !run->stuck;
+	bool held = run->phase == SMALL_HELD && world->remote;
+	bool room = world->runs[1].phase == SMALL_NEVER;
 	if (run->pipe_len) {
 		add(choices, ret_count, CHOICE_ACT, i, 0);
 		if (world->losses)
@@ -24,6 +26,16 @@ add_for_run(const struct small_world *world, int i, struct small_choice *choices
 	}
 	if (run->stuck)
 		add(choices, ret_count, CHOICE_LET_GO, i, 0);
+	if (run->phase == SMALL_AIR)
+		add(choices, ret_count, CHOICE_LAND, i, 0);
+	if (held && run->warned)
+		add(choices, ret_count, CHOICE_DROP, i, 0);
+	if (held && !run->warned && room)
+		add(choices, ret_count, CHOICE_BEGIN, i, 0);
+	if (held && !run->warned && room && world->backs)
+		add(choices, ret_count, CHOICE_BACK, i, 0);
+	if (runs && room && world->retries && run->sent < QL_RUNG_TERMINATE)
+		add(choices, ret_count, CHOICE_RETRY, i, 0);
 	if (runs && world->finishes)
 		add(choices, ret_count, CHOICE_FINISH, i, 0);
 	if (runs && run->sent >= QL_RUNG_NOTICE && run->sent < QL_RUNG_KILL)
@@ -56,10 +68,18 @@ is_quiet(const struct small_world *world)
 	       !world->runs[1].pipe_len;
 }
 
+static bool
+is_flying(const struct small_world *world)
+{
+	return world->runs[0].phase == SMALL_AIR || world->runs[1].phase == SMALL_AIR;
+}
+
 int
 small_choices(const struct small_world *world, struct small_choice ret_choices[SMALL_CHOICES])
 {
 	int count = 0;
+	if (world->unknown)
+		return 0; /* whatever comes is another task's */
 	for (int i = 0; i < SMALL_RUNS; i++)
 		add_for_run(world, i, ret_choices, &count);
 	for (int i = 0; i < world->net_len; i++) {
@@ -84,9 +104,13 @@ small_choices(const struct small_world *world, struct small_choice ret_choices[S
 		add(ret_choices, &count, CHOICE_CLAIM, 0, 0);
 	if (may_deliver(world))
 		add(ret_choices, &count, CHOICE_DELIVERY, 0, 0);
+	if (may_deliver(world) && world->takes & SMALL_HOLDS)
+		add(ret_choices, &count, CHOICE_HOLD, 0, 0);
+	if (world->produces)
+		add(ret_choices, &count, CHOICE_PRODUCE, 0, 0);
 	if (world->crashes && ql_state_live(&world->state))
 		add(ret_choices, &count, CHOICE_CRASH, 0, 0);
-	if (ql_state_wake(&world->state) && (world->lates || is_quiet(world)))
+	if (ql_state_wake(&world->state) && !is_flying(world) && (world->lates || is_quiet(world)))
 		add(ret_choices, &count, CHOICE_TIME, 0, 0);
 	return count;
 }
@@ -154,6 +178,8 @@ lose_worker(struct small_world *world, int which)
 {
 	struct small_run *run = &world->runs[which];
 	world->worker_losses--;
+	if (world->remote && run->phase == SMALL_HELD)
+		world->message = 1;
 	run->lost = 1;
 	run->phase = SMALL_GONE;
 	small_post(world, QL_EVENT_LOST, which, 0, QL_ACT_NONE);
@@ -214,8 +240,18 @@ apply(const struct small_rules *rules, struct small_world *world, const struct s
 	case CHOICE_WORKER_LOSS:
 		lose_worker(world, choice->run);
 		return NULL;
+	case CHOICE_PRODUCE:
+		world->produces--;
+		world->message = 1;
+		return NULL;
 	case CHOICE_DELIVERY:
-		small_deliver(world);
+	case CHOICE_HOLD:
+	case CHOICE_LAND:
+	case CHOICE_BEGIN:
+	case CHOICE_DROP:
+	case CHOICE_BACK:
+	case CHOICE_RETRY:
+		small_work(world, choice);
 		return NULL;
 	case CHOICE_CRASH:
 		return come_back(rules, world, trace);
@@ -250,8 +286,10 @@ small_apply(const struct small_rules *rules, struct small_world *world,
 void
 small_begin(const struct small_rules *rules, struct small_world *ret)
 {
-	struct ql_event event = {
-		.kind = QL_EVENT_SUBMIT, .grace_ms = SMALL_GRACE, .timeout_ms = SMALL_TIMEOUT};
+	struct ql_event event = {.kind = rules->adopts ? QL_EVENT_ADOPT : QL_EVENT_SUBMIT,
+		.grace_ms = SMALL_GRACE,
+		.timeout_ms = rules->adopts ? 0 : SMALL_TIMEOUT,
+		.ahead_ms = rules->ahead_ms};
 	memset(ret, 0, sizeof(*ret));
 	ret->now = SCRIPT_EPOCH;
 	for (int i = 0; i < SMALL_STOPS; i++)
@@ -265,8 +303,14 @@ small_begin(const struct small_rules *rules, struct small_world *ret)
 	ret->finishes = rules->finishes;
 	ret->restores = rules->restores;
 	ret->lates = rules->lates;
+	ret->produces = rules->produces;
+	ret->backs = rules->backs;
+	ret->retries = rules->retries;
 	ret->remote = rules->remote;
+	ret->takes = rules->takes;
 	small_feed(rules, ret, &event, NULL);
+	if (rules->adopts)
+		ask_stop(rules, ret, 0, NULL);
 }
 
 /* ---- the end ---- */
@@ -274,7 +318,7 @@ small_begin(const struct small_rules *rules, struct small_world *ret)
 bool
 small_is_over(const struct small_world *world)
 {
-	return small_is_settled(&world->state) && !ql_state_live(&world->state);
+	return world->unknown || (small_is_settled(&world->state) && !ql_state_live(&world->state));
 }
 
 /* Everything arrives at once, in order; else time goes on. */
@@ -282,10 +326,19 @@ static bool
 next_healed(const struct small_world *world, struct small_choice *ret)
 {
 	for (int i = 0; i < SMALL_RUNS; i++) {
-		if (world->runs[i].stuck)
+		const struct small_run *run = &world->runs[i];
+		bool held = world->remote && run->phase == SMALL_HELD;
+		if (run->stuck)
 			*ret = (struct small_choice){CHOICE_LET_GO, i, 0};
-		else if (world->runs[i].pipe_len)
+		else if (run->phase == SMALL_AIR)
+			*ret = (struct small_choice){CHOICE_LAND, i, 0};
+		else if (held && (run->warned || world->runs[1].phase == SMALL_NEVER))
+			*ret = (struct small_choice){
+				run->warned ? CHOICE_DROP : CHOICE_BEGIN, i, 0};
+		else if (run->pipe_len)
 			*ret = (struct small_choice){CHOICE_ACT, i, 0};
+		else if (world->state.adopted && run->phase == SMALL_RUNNING && run->sent)
+			*ret = (struct small_choice){CHOICE_OBEY, i, 0}; /* it has no deadline */
 		else
 			continue;
 		return true;
@@ -300,7 +353,7 @@ next_healed(const struct small_world *world, struct small_choice *ret)
 }
 
 const char *
-small_heal(const struct small_rules *rules, struct small_world *world)
+small_heal(const struct small_rules *rules, struct small_world *world, struct ql_buf *trace)
 {
 	struct small_choice choice;
 	for (int steps = 0; steps < 400; steps++) {
@@ -308,12 +361,11 @@ small_heal(const struct small_rules *rules, struct small_world *world)
 			return NULL;
 		if (!next_healed(world, &choice))
 			break;
-		const char *broken = small_apply(rules, world, &choice, NULL);
+		const char *broken = small_apply(rules, world, &choice, trace);
 		if (broken)
 			return broken;
 	}
-	bool nowhere = !world->state.runs[0].incarnation;
-	if (nowhere && (rules->remote || world->state.status == QL_STATUS_QUEUED))
-		return NULL; /* no worker took it: it waits, or nobody can know of it */
+	if (world->state.status == QL_STATUS_QUEUED && !world->state.cancel.requested_at)
+		return NULL; /* no worker took it: it waits */
 	return "it comes to no end, though all faults are over";
 }

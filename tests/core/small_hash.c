@@ -20,7 +20,8 @@ normalize_run(struct ql_run *run, const struct small_world *world)
 {
 	if (!run->incarnation)
 		return;
-	run->claimed_at = still(run->claimed_at + small_local.start_ms, world->now);
+	if (!world->remote) /* else only which of them came first counts */
+		run->claimed_at = still(run->claimed_at + small_local.start_ms, world->now);
 	run->released_at = is_set(run->released_at);
 	if (run->exited_at)
 		run->exited_at = still(run->exited_at + small_local.prove_ms, world->now);
@@ -30,7 +31,8 @@ normalize_run(struct ql_run *run, const struct small_world *world)
 
 /* Its epoch will come back with an answer. */
 static bool
-is_answered(const struct small_act *act, const struct small_run *run)
+is_answered(
+	const struct small_world *world, const struct small_act *act, const struct small_run *run)
 {
 	switch ((enum ql_act_kind)act->kind) {
 	case QL_ACT_NOTICE:
@@ -39,9 +41,20 @@ is_answered(const struct small_act *act, const struct small_run *run)
 		return true;
 	case QL_ACT_INSPECT:
 		return run->phase <= SMALL_HELD;
+	case QL_ACT_KILL: /* of what a worker holds */
+		return world->remote && run->phase == SMALL_HELD;
 	default:
 		return false;
 	}
+}
+
+/* Which of the two was met first. */
+static void
+normalize_order(struct ql_state *state)
+{
+	int64_t first = state->runs[0].claimed_at, second = state->runs[1].claimed_at;
+	state->runs[0].claimed_at = first > second;
+	state->runs[1].claimed_at = second > first;
 }
 
 /* Absolute times and epochs become relative; what is only told to people becomes yes or no. */
@@ -60,9 +73,14 @@ normalize(struct small_world *world)
 	state->run_until = still(state->run_until, now);
 	state->salvage_until = still(state->salvage_until, now);
 	state->retry_at = still(state->retry_at, now);
-	cancel->requested_at = is_set(cancel->requested_at);
+	cancel->requested_at = state->ahead_until > now ? now - cancel->requested_at + 1
+							: is_set(cancel->requested_at);
 	cancel->settled_at = is_set(cancel->settled_at);
-	cancel->stopped_at = cancel->rung_at = 0;
+	cancel->rung_at = state->absent_at && cancel->rung_at == state->absent_at;
+	cancel->stopped_at = 0;
+	state->absent_at = is_set(state->absent_at);
+	state->again_at = is_set(state->again_at);
+	state->ahead_until = still(state->ahead_until, now);
 	cancel->next_at = still(cancel->next_at, now);
 	for (int i = 0; i < world->net_len; i++)
 		world->net[i].epoch = world->net[i].epoch == state->epoch;
@@ -70,12 +88,14 @@ normalize(struct small_world *world)
 	for (int i = 0; i < SMALL_RUNS; i++) {
 		struct small_run *run = &world->runs[i];
 		for (int j = 0; j < run->pipe_len; j++)
-			run->pipe[j].epoch = is_answered(&run->pipe[j], run) &&
+			run->pipe[j].epoch = is_answered(world, &run->pipe[j], run) &&
 					     run->pipe[j].epoch == state->epoch;
 		run->term_at = still(run->term_at ? run->term_at + SMALL_GRACE : 0, now);
 	}
 	for (int i = 0; i < QL_RUNS; i++)
 		normalize_run(&state->runs[i], world);
+	if (world->remote)
+		normalize_order(state);
 	state->epoch = 0;
 	world->now = 0;
 }

@@ -50,7 +50,8 @@ const char *small_check_grace(const struct small_world *world, const struct smal
 /* The first act in the pipe of a run arrives; `keeps`: it is a kill, and the kernel keeps the run. */
 const char *small_arrive(struct small_world *world, int which, bool keeps);
 void small_arrive_at_broker(struct small_world *world);
-void small_deliver(struct small_world *world);
+/* What a worker does with a message: the choices from DELIVERY to RETRY. */
+void small_work(struct small_world *world, const struct small_choice *choice);
 void small_end(struct small_world *world, int which, int32_t code, int32_t signal);
 void small_crash(struct small_world *world);
 

@@ -54,19 +54,25 @@ small_pull(struct small_run *run)
 
 /* It can't have an effect any more, whatever comes. */
 static bool
-is_stale(const struct small_message *message, const struct ql_state *state)
+is_stale(const struct small_world *world, const struct small_message *message)
 {
+	const struct ql_state *state = &world->state;
 	const struct ql_run *run =
 		message->run < 0 ? NULL : ql_state_run(state, script_run(message->run));
-	if (message->kind == QL_EVENT_DELIVERED)
-		return message->epoch != state->epoch;
+	bool current = message->epoch == state->epoch;
+	if (message->kind == QL_EVENT_DELIVERED ||
+		(message->kind == QL_EVENT_ABSENT && message->run < 0))
+		return !current;
 	if (!run)
 		return false;
 	switch ((enum ql_event_kind)message->kind) {
 	case QL_EVENT_RUNNING:
 		return run->phase >= QL_PHASE_RUNNING;
 	case QL_EVENT_EXITED:
-		return run->flags & QL_RUN_REPORTED && !(run->flags & QL_RUN_LOST);
+		return run->flags & QL_RUN_REPORTED && !(run->flags & QL_RUN_LOST) &&
+		       !(state->again_at && current);
+	case QL_EVENT_HELD:
+		return world->remote;
 	case QL_EVENT_GONE:
 	case QL_EVENT_STUCK:
 		return run->phase >= QL_PHASE_GONE;
@@ -81,7 +87,7 @@ void
 small_drop_stale(struct small_world *world)
 {
 	for (int i = 0; i < world->net_len;) {
-		if (is_stale(&world->net[i], &world->state))
+		if (is_stale(world, &world->net[i]))
 			small_take(world, i);
 		else
 			i++;

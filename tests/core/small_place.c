@@ -7,6 +7,12 @@ static void
 tell(struct small_world *world, int which, int32_t epoch)
 {
 	struct small_run *run = &world->runs[which];
+	if (run->phase == SMALL_LEFT)
+		small_post(world, QL_EVENT_ABSENT, which, 0, QL_ACT_NONE);
+	if (run->phase == SMALL_RETRIED)
+		small_post(world, QL_EVENT_RETRIED, which, 0, QL_ACT_NONE);
+	if (run->phase > SMALL_GONE)
+		return;
 	if (run->phase == SMALL_NEVER || run->forgotten) {
 		run->barred = 1;
 		small_post(world, QL_EVENT_ABSENT, which, 0, QL_ACT_NONE);
@@ -19,7 +25,8 @@ tell(struct small_world *world, int which, int32_t epoch)
 	if (run->lost)
 		small_post(world, QL_EVENT_LOST, which, 0, QL_ACT_NONE);
 	else if (run->phase >= SMALL_EXITED)
-		small_post(world, QL_EVENT_EXITED, which, 0, QL_ACT_NONE);
+		small_post(world, QL_EVENT_EXITED, which, run->phase == SMALL_GONE ? epoch : 0,
+			QL_ACT_NONE);
 	if (run->phase == SMALL_GONE && !run->lost)
 		small_post(world, QL_EVENT_GONE, which, 0, QL_ACT_NONE);
 }
@@ -36,11 +43,16 @@ small_end(struct small_world *world, int which, int32_t code, int32_t signal)
 }
 
 static const char *
-kill_run(struct small_world *world, int which, bool keeps)
+kill_run(struct small_world *world, int which, int32_t epoch, bool keeps)
 {
 	struct small_run *run = &world->runs[which];
 	if (run->phase == SMALL_NEVER)
 		run->barred = 1;
+	if (world->remote && run->phase == SMALL_HELD) {
+		run->warned = 1;
+		small_post(world, QL_EVENT_DELIVERED, which, epoch, QL_ACT_KILL);
+		return NULL;
+	}
 	if (run->phase != SMALL_HELD && run->phase != SMALL_RUNNING)
 		return NULL;
 	const char *broken = run->phase == SMALL_RUNNING && run->sent != QL_RUNG_KILL
@@ -92,10 +104,10 @@ small_arrive(struct small_world *world, int which, bool keeps)
 		send_rung(run, QL_RUNG_TERMINATE);
 		break;
 	case QL_ACT_KILL:
-		broken = kill_run(world, which, keeps);
+		broken = kill_run(world, which, act.epoch, keeps);
 		break;
 	case QL_ACT_INSPECT:
-		tell(world, which, act.epoch);
+		tell(world, which, run->phase == SMALL_HELD ? act.epoch : 0);
 		return NULL;
 	case QL_ACT_SALVAGE:
 		if (!run->forgotten)
@@ -113,39 +125,101 @@ small_arrive(struct small_world *world, int which, bool keeps)
 	return broken;
 }
 
+/* All places are asked: the queue, the workers, the results. */
+static void
+look(struct small_world *world, int32_t epoch)
+{
+	bool there = world->message, ended = false;
+	for (int i = 0; i < SMALL_RUNS; i++) {
+		struct small_run *run = &world->runs[i];
+		there = there || small_is_alive(run);
+		ended = ended || (run->phase == SMALL_GONE && !run->lost && !run->forgotten);
+	}
+	for (int i = 0; i < SMALL_RUNS; i++) {
+		struct small_run *run = &world->runs[i];
+		if (run->phase == SMALL_AIR && !there && !world->state.absent_at)
+			run->overlooked = 1;
+		if (run->phase != SMALL_NEVER && run->phase <= SMALL_GONE && !run->forgotten)
+			tell(world, i, there ? 0 : epoch);
+	}
+	if (!there && !ended)
+		small_post(world, QL_EVENT_ABSENT, -1, epoch, QL_ACT_NONE);
+}
+
 void
 small_arrive_at_broker(struct small_world *world)
 {
 	struct small_act act = world->broker;
 	world->broker = (struct small_act){0};
 	if (act.kind == QL_ACT_ENQUEUE) {
-		world->message = 1;
+		world->message |= world->message_of < world->state.attempt;
+		world->message_of = world->state.attempt;
 		small_post(world, QL_EVENT_DELIVERED, -1, act.epoch, QL_ACT_ENQUEUE);
 	} else if (act.kind == QL_ACT_REMOVE) {
 		small_post(world, world->message ? QL_EVENT_REMOVED : QL_EVENT_NOT_QUEUED, -1,
 			act.epoch, QL_ACT_NONE);
 		world->message = 0;
 	} else {
-		for (int i = 0; i < SMALL_RUNS; i++) {
-			if (world->runs[i].phase != SMALL_NEVER && !world->runs[i].forgotten)
-				tell(world, i, 0);
-		}
+		look(world, act.epoch);
 	}
 }
 
-void
-small_deliver(struct small_world *world)
+/* The message becomes a run, in that phase. */
+static void
+take(struct small_world *world, enum small_phase phase)
 {
-	for (int i = 0; i < SMALL_RUNS; i++) {
-		struct small_run *run = &world->runs[i];
-		if (run->phase != SMALL_NEVER)
-			continue;
-		run->phase = SMALL_RUNNING;
-		run->ran = 1;
-		world->message = world->redeliveries > 0;
-		world->redeliveries -= world->message;
-		small_post(world, QL_EVENT_RUNNING, i, 0, QL_ACT_NONE);
+	int which = world->runs[0].phase == SMALL_NEVER ? 0 : 1;
+	world->runs[which].phase = (int32_t)phase;
+	world->runs[which].ran = phase == SMALL_RUNNING;
+	tell(world, which, 0);
+}
+
+static void
+become(struct small_world *world, int which, enum small_phase phase)
+{
+	world->runs[which].phase = (int32_t)phase;
+	tell(world, which, 0);
+}
+
+static void
+take_message(struct small_world *world, enum small_phase phase)
+{
+	world->message = world->redeliveries > 0;
+	world->redeliveries -= world->message;
+	take(world, phase);
+}
+
+void
+small_work(struct small_world *world, const struct small_choice *choice)
+{
+	bool flies = world->takes & SMALL_FLIES;
+	switch ((enum small_choice_kind)choice->kind) {
+	case CHOICE_DELIVERY:
+		take_message(world, flies ? SMALL_AIR : SMALL_RUNNING);
 		return;
+	case CHOICE_HOLD:
+		take_message(world, SMALL_HELD);
+		return;
+	case CHOICE_LAND:
+		world->runs[choice->run].ran = 1;
+		become(world, choice->run, SMALL_RUNNING);
+		return;
+	case CHOICE_BEGIN:
+		become(world, choice->run, SMALL_LEFT);
+		take(world, SMALL_RUNNING);
+		return;
+	case CHOICE_DROP:
+		small_end(world, choice->run, -1, 15);
+		return;
+	case CHOICE_BACK:
+		world->backs--;
+		world->message = 1;
+		become(world, choice->run, SMALL_LEFT);
+		return;
+	default: /* CHOICE_RETRY */
+		world->retries--;
+		world->message = 1;
+		become(world, choice->run, SMALL_RETRIED);
 	}
 }
 

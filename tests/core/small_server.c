@@ -57,6 +57,38 @@ check_settled(const struct ql_state *was, const struct ql_state *is)
 		       : NULL;
 }
 
+/* What is in the queue, or at a worker: whether it could have been seen before that was concluded. */
+static const char *
+check_elsewhere(const struct small_rules *rules, const struct small_world *world,
+	const struct ql_state *was, const struct ql_event *event,
+	const struct ql_decision *decision)
+{
+	const struct ql_state *is = &decision->next;
+	bool unknown = decision->verdict == QL_VERDICT_UNKNOWN;
+	bool cancelled = is->status == QL_STATUS_CANCELLED && !small_is_settled(was);
+	bool absent = event->kind == QL_EVENT_ABSENT && !event->incarnation;
+	if (unknown && (was->seen || !was->adopted || event->now < was->ahead_until))
+		return "unknown, and it was seen, or submitted, or may still come";
+	if (cancelled && was->adopted && !was->seen && absent)
+		return "cancelled, and nobody ever saw it";
+	for (int i = 0; (unknown || cancelled) && !rules->redeliveries && i < SMALL_RUNS; i++) {
+		const struct small_run *run = &world->runs[i];
+		bool there = run->phase == SMALL_AIR || small_is_alive(run);
+		if (there && (run->overlooked || !absent))
+			return "it is said to be no more, and it is there";
+	}
+	if (cancelled && !absent && !rules->redeliveries && world->message)
+		return "cancelled, and its message is in the queue";
+	return NULL;
+}
+
+static void
+forget(struct small_world *world)
+{
+	world->unknown = 1;
+	world->state = (struct ql_state){0};
+}
+
 static const char *
 check_truth(const struct small_world *world, const struct ql_state *was)
 {
@@ -77,7 +109,8 @@ check_truth(const struct small_world *world, const struct ql_state *was)
 	bool told = world->runs[0].told_finish || world->runs[1].told_finish;
 	if (is->status == QL_STATUS_SUCCEEDED && !told)
 		return "succeeded, and nobody said so";
-	if (ql_state_live(is) && !ql_state_wake(is))
+	bool elsewhere = world->remote && is->status == QL_STATUS_QUEUED;
+	if (ql_state_live(is) && !ql_state_wake(is) && !elsewhere)
 		return "no deadline";
 	return NULL;
 }
@@ -131,8 +164,11 @@ small_feed(const struct small_rules *rules, struct small_world *world, struct ql
 		world->may_kill = 1;
 	send_acts(world, &decision);
 	if ((broken = check_acts(&decision, event)) ||
-		(broken = check_settled(&was, &world->state)))
+		(broken = check_settled(&was, &world->state)) ||
+		(broken = check_elsewhere(rules, world, &was, event, &decision)))
 		return broken;
+	if (decision.verdict == QL_VERDICT_UNKNOWN)
+		forget(world);
 	return check_truth(world, &was);
 }
 

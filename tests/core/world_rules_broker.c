@@ -88,6 +88,36 @@ check_patience(struct world *world, const struct ql_state *was, const struct ql_
 		world_fault(world, "unconfirmed before its grace and its time for proof were over");
 }
 
+/* What was seen since a look that found nothing takes that look back. */
+static void
+check_seen(struct world *world, const struct ql_state *was, const struct ql_decision *decision)
+{
+	const struct ql_state *is = &decision->next;
+	if (is->absent_at && ql_state_open(is))
+		world_fault(world, "nowhere, and a run of it is known");
+	for (int i = 0; i < decision->act_count; i++) {
+		if (decision->acts[i].kind == QL_ACT_ENQUEUE && was->seen && is->attempt == 1)
+			world_fault(world, "its message is sent again, and a run of it was seen");
+	}
+}
+
+/* Its time for proof was put off, as it is held: only for workers that know of the stop. */
+static void
+check_watch(struct world *world, const struct ql_state *was, const struct ql_event *event,
+	const struct ql_state *is)
+{
+	if (event->kind != QL_EVENT_TIME || was->cancel.rung != QL_RUNG_KILL ||
+		is->cancel.rung_at != was->cancel.rung_at ||
+		is->cancel.next_at != event->now + world->policy.watch_ms)
+		return;
+	for (int i = 0; i < QL_RUNS; i++) {
+		const struct ql_run *run = &was->runs[i];
+		if (ql_phase_takes_slot((enum ql_phase)run->phase) && !(run->flags & QL_RUN_WARNED))
+			world_fault(world, "a worker is waited for that was never told");
+	}
+	world_tally(world, TALLY_HELD_WATCHED);
+}
+
 static void
 check_held(struct world *world, const struct ql_decision *decision)
 {
@@ -122,9 +152,6 @@ tally(struct world *world, const struct ql_state *was, const struct ql_event *ev
 		world_tally(world, TALLY_OVERLOOKED);
 	if (was->absent_at && is->absent_at > was->absent_at)
 		world_tally(world, TALLY_AHEAD);
-	if (event->kind == QL_EVENT_TIME && was->cancel.rung == QL_RUNG_KILL &&
-		is->cancel.next_at == event->now + world->policy.watch_ms)
-		world_tally(world, TALLY_HELD_WATCHED);
 }
 
 void
@@ -140,5 +167,7 @@ rules_broker(struct world *world, const struct ql_state *was, const struct ql_ev
 	check_cancelled(world, was, event, is);
 	check_patience(world, was, event, is);
 	check_held(world, decision);
+	check_seen(world, was, decision);
+	check_watch(world, was, event, is);
 	tally(world, was, event, decision);
 }
