@@ -238,11 +238,13 @@ quells_results(void **state)
 	assert_string_equal(it.reason, "revoked");
 	assert_int_equal(it.done_at, 1795348800250);
 	assert_string_equal(it.task_id, "a");
+	assert_string_equal(it.worker, QL_RESULT_WRITER);
 	ql_result_done(&it);
 	free(bytes);
 	bytes = ql_result_make("a", "ABORTED", NULL, 1795348800250, &len);
 	assert_string_equal(bytes, "{\"status\":\"ABORTED\",\"result\":null,\"traceback\":null,"
-				   "\"children\":null,\"date_done\":null,\"task_id\":\"a\"}");
+				   "\"children\":null,\"date_done\":null,\"task_id\":\"a\","
+				   "\"worker\":\"quell\"}");
 	free(bytes);
 }
 

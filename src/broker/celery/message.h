@@ -120,6 +120,8 @@ int ql_beat_parse(const char *bytes, size_t len, struct ql_beat *ret_beat);
 
 /* ---- results ---- */
 
+#define QL_RESULT_WRITER "quell" /* the worker of a result that Quell wrote */
+
 struct ql_result {
 	char state[32]; /* "SUCCESS", … */
 	char *task_id;
@@ -128,7 +130,7 @@ struct ql_result {
 	char *reason; /* of REVOKED: "terminated", "revoked", "expired", or NULL */
 	json_t *value; /* of SUCCESS; owned, or NULL */
 	int64_t done_at; /* unix ms, 0 = not said */
-	char *worker; /* STARTED: hostname, or NULL */
+	char *worker; /* STARTED: hostname; else who wrote it, where it says so; or NULL */
 	int64_t pid; /* STARTED, 0 = not said */
 };
 int ql_result_parse(const char *bytes, size_t len, struct ql_result *ret_result, struct ql_err *e);

@@ -80,6 +80,8 @@ ql_result_parse(const char *bytes, size_t len, struct ql_result *ret_result, str
 	if (rc == 0) {
 		result.traceback = ql_text_copy(root, "traceback");
 		fill_value(json_object_get(root, "result"), &result);
+		if (!result.worker)
+			result.worker = ql_text_copy(root, "worker");
 		*ret_result = result;
 	} else {
 		ql_result_done(&result);
@@ -113,9 +115,10 @@ ql_result_make(
 	json_t *value = reason ? json_pack("{s:s, s:[s], s:s}", "exc_type", "TaskRevokedError",
 					 "exc_message", reason, "exc_module", "celery.exceptions")
 			       : json_null();
-	json_t *root = json_pack("{s:s, s:o, s:n, s:o, s:o, s:s}", "status", state, "result", value,
-		"traceback", "children", reason ? json_array() : json_null(), "date_done",
-		reason ? json_string(date) : json_null(), "task_id", task_id);
+	json_t *root = json_pack("{s:s, s:o, s:n, s:o, s:o, s:s, s:s}", "status", state, "result",
+		value, "traceback", "children", reason ? json_array() : json_null(), "date_done",
+		reason ? json_string(date) : json_null(), "task_id", task_id, "worker",
+		QL_RESULT_WRITER);
 	char *bytes = json_dumps(root, JSON_COMPACT);
 	json_decref(root);
 	if (bytes)

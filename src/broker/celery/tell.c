@@ -198,6 +198,8 @@ tell_result(struct ql_celery *celery, const char *eval_id, const char *task_id, 
 	bool dropped = revoked && ql_control_told_at(celery->control, task_id) &&
 		       (!result->reason || strcmp(result->reason, "terminated") != 0);
 	uint64_t incarnation = ql_delivery_name_of_result(result, task_id);
+	if (result->worker && !strcmp(result->worker, QL_RESULT_WRITER))
+		return; /* our own word is no news */
 	if (!ql_quest_is_finished(look) && (!revoked || !ql_quest_is_nowhere(look)))
 		return;
 	if (dropped) {
