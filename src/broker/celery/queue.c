@@ -19,6 +19,7 @@ tell(struct ql_queues *queues, struct ql_queue_op *op, int status)
 {
 	ql_alarm_clear(&queues->alarm, &op->due);
 	op->want = NULL;
+	op->surveying = false;
 	op->done(op, status);
 }
 
@@ -61,6 +62,18 @@ want_free(struct ql_queue_want *want)
 	free(want);
 }
 
+static void
+tell_surveys(struct ql_queues *queues)
+{
+	while (queues->surveys) {
+		struct ql_queue_op *op = queues->surveys;
+		DL_DELETE(queues->surveys, op);
+		if (queues->failed)
+			op->err = queues->err;
+		tell(queues, op, queues->failed ? -1 : 0);
+	}
+}
+
 /* The memory of a look of many thousand tasks goes with the last answer. */
 static void
 tell_some(struct ql_queues *queues)
@@ -73,6 +86,7 @@ tell_some(struct ql_queues *queues)
 	}
 	if (queues->wants)
 		return;
+	tell_surveys(queues);
 	queues->telling = false;
 	queues->looking = false;
 	ql_queues_lists_done(queues);
@@ -157,6 +171,11 @@ refuse(struct ql_queues *queues, struct ql_queue_op *op)
 static void
 join(struct ql_queues *queues, struct ql_queue_op *op)
 {
+	if (op->verb == QL_QUEUE_SURVEY) {
+		op->surveying = true;
+		DL_APPEND(queues->surveys, op);
+		return;
+	}
 	struct ql_queue_want *want = want_of(queues, op->task_id);
 	if (!want) {
 		ql_fail(&op->err, QL_E_UNAVAILABLE, "Out of memory to look for a task's message");
@@ -209,6 +228,7 @@ ql_queue_look(struct ql_queues *queues, struct ql_queue_op *op)
 	op->queues = queues;
 	op->want = NULL;
 	op->tries = 0;
+	op->surveying = false;
 	op->bytes = NULL;
 	op->listed = op->removed = op->marked = op->unacked = false;
 	if (queues->closing) {
@@ -223,12 +243,14 @@ ql_queue_look(struct ql_queues *queues, struct ql_queue_op *op)
 	}
 }
 
-/* It is in one of three places. */
+/* It is in one of these places. */
 static void
 take_out(struct ql_queues *queues, struct ql_queue_op *op)
 {
 	if (op->want)
 		DL_DELETE(op->want->ops, op);
+	else if (op->surveying)
+		DL_DELETE(queues->surveys, op);
 	else
 		DL_DELETE(queues->pending, op);
 	op->want = NULL;
@@ -329,6 +351,7 @@ give_up(struct ql_queues *queues, struct ql_queue_op **ops)
 		struct ql_queue_op *op = *ops;
 		DL_DELETE(*ops, op);
 		op->want = NULL;
+		op->surveying = false;
 		ql_alarm_clear(&queues->alarm, &op->due);
 		ql_fail(&op->err, QL_E_UNAVAILABLE, "The queues are being closed");
 		refuse(queues, op);
@@ -345,6 +368,7 @@ ql_queues_close(struct ql_queues *queues, void (*closed)(void *arg), void *arg)
 	queues->closed = closed;
 	queues->closed_arg = arg;
 	give_up(queues, &queues->pending);
+	give_up(queues, &queues->surveys);
 	for (struct ql_queue_want *want = queues->wants; want; want = want->hh.next)
 		give_up(queues, &want->ops);
 	if (queues->looking)

@@ -68,6 +68,7 @@ void ql_queues_close(struct ql_queues *queues, void (*closed)(void *arg), void *
 enum ql_queue_verb {
 	QL_QUEUE_FIND, /* where is it? The first copy that will be taken */
 	QL_QUEUE_REMOVE, /* out of every list, all copies; marked in `unacked` */
+	QL_QUEUE_SURVEY, /* of a ql_queue_survey */
 };
 
 struct ql_queue_op {
@@ -93,6 +94,21 @@ struct ql_queue_op {
 	struct ql_queues *queues;
 	struct ql_queue_want *want;
 	int tries;
+	bool surveying;
+};
+
+/*
+ * Tells what there is, message by message, in the look that it shares with others: op.verb is SURVEY, op.task_id is
+ * not read, and op.done comes last. What moves meanwhile may be told twice.
+ */
+struct ql_queue_survey {
+	struct ql_queue_op op; /* first */
+	/* A list that is not empty. */
+	void (*list)(struct ql_queue_survey *survey, const char *queue, int64_t len);
+	/* queue NULL: a worker took it and has not acknowledged it. False: no more of them. */
+	bool (*each)(
+		struct ql_queue_survey *survey, const char *queue, const char *bytes, size_t len);
+	bool enough; /* the queues' own: it said so */
 };
 
 void ql_queue_look(struct ql_queues *queues, struct ql_queue_op *op);

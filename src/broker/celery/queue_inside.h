@@ -113,6 +113,7 @@ struct ql_queues {
 	struct ql_queue_want *wants;
 	size_t removals; /* wants that are to be removed */
 	size_t unseen; /* wants that are in no list so far */
+	struct ql_queue_op *surveys; /* told of each message */
 	size_t held; /* bytes of what was found */
 	struct ql_queue_list *lists;
 	size_t list_count;
@@ -165,6 +166,14 @@ void ql_queues_read(struct ql_queues *queues);
 void ql_queues_read_on(struct ql_queues *queues);
 /* What will stand in the list, behind all that was looked at. -1: out of memory. */
 int ql_queues_keep(struct ql_queues *queues, const char *bytes, size_t len);
+
+/* ---- queue_survey.c ---- */
+
+void ql_queues_tell_lists(struct ql_queues *queues);
+void
+ql_queues_tell_message(struct ql_queues *queues, const char *queue, const char *bytes, size_t len);
+/* Is any message still looked for? */
+bool ql_queues_want_more(const struct ql_queues *queues);
 
 /* ---- queue_match.c ---- */
 

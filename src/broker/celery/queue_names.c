@@ -66,6 +66,7 @@ measured(struct ql_queues *queues)
 		if (list->queue == lower->queue)
 			list->before = lower->before + lower->len;
 	}
+	ql_queues_tell_lists(queues);
 	ql_queues_read(queues);
 }
 

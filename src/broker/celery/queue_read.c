@@ -130,6 +130,7 @@ look_at(struct ql_queues *queues, struct ql_queue_take **take, const redisReply 
 		queues->reading.standing++;
 		return 0;
 	}
+	ql_queues_tell_message(queues, list_of(queues)->queue, bytes->str, bytes->len);
 	struct ql_queue_want *want = ql_queues_match(queues, bytes->str, bytes->len, &message);
 	int status = want && want->remove ? 0 : ql_queues_keep(queues, bytes->str, bytes->len);
 	if (!want)
@@ -271,8 +272,7 @@ static void
 next_list(struct ql_queues *queues)
 {
 	struct ql_queue_reading *reading = &queues->reading;
-	bool done =
-		!queues->removals && !queues->unseen; /* all are found, and nothing more is asked */
+	bool done = !ql_queues_want_more(queues);
 	while (reading->list < queues->list_count && !queues->lists[reading->list].len)
 		reading->list++;
 	if (done || reading->list == queues->list_count) {

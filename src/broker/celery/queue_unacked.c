@@ -56,6 +56,8 @@ look_at(struct ql_queues *queues, const redisReply *field, const redisReply *ent
 	size_t len;
 	struct ql_message message;
 	char *bytes = ql_message_of_unacked(entry->str, entry->len, &len);
+	if (bytes)
+		ql_queues_tell_message(queues, NULL, bytes, len);
 	struct ql_queue_want *want = bytes ? ql_queues_match(queues, bytes, len, &message) : NULL;
 	if (want) {
 		want->unacked = true;
@@ -88,7 +90,7 @@ void
 ql_queues_look_unacked(struct ql_queues *queues)
 {
 	queues->unacked_read = false;
-	if (!queues->removals && !queues->unseen) {
+	if (!ql_queues_want_more(queues)) {
 		ql_queues_finish(queues);
 		return;
 	}
