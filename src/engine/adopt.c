@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "rules/task.h"
 
 #define GRACE_MS 10000 /* as a submission's, where a stop names no other */
 #define AHEAD_MS (24 * 3600 * 1000LL) /* an id not yet seen keeps its tombstone so long */
@@ -162,11 +163,14 @@ static int
 fill_record(struct adoption *adoption, const struct ql_stop *op)
 {
 	struct ql_record *record = &adoption->record;
+	const char *task_id = op->task_id;
+	if (!task_id && !strncmp(adoption->eval_id, QL_TASK_FOREIGN, strlen(QL_TASK_FOREIGN)))
+		task_id = adoption->eval_id + strlen(QL_TASK_FOREIGN);
 	memcpy(record->eval_id, adoption->eval_id, sizeof(record->eval_id));
 	record->owner = ql_str_dup(op->caller.owner);
-	record->task_id = ql_str_dup(op->task_id);
+	record->task_id = ql_str_dup(task_id);
 	adoption->ahead_ms = op->ahead ? AHEAD_MS : 0;
-	return (op->caller.owner && !record->owner) || (op->task_id && !record->task_id) ? -1 : 0;
+	return (op->caller.owner && !record->owner) || (task_id && !record->task_id) ? -1 : 0;
 }
 
 /* NULL with err, where its id can't be taken. */

@@ -43,6 +43,18 @@ next_rung(const struct ql_state *state, int64_t *ret_at)
 	return QL_RUNG_TERMINATE;
 }
 
+/* A worker of a broker has it, and never began it. */
+static bool
+is_only_held(const struct ql_state *state)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		const struct ql_run *run = &state->runs[i];
+		if (run->incarnation && (run->slot >= 0 || run->released_at))
+			return false;
+	}
+	return state->enqueued_at && state->runs[0].incarnation;
+}
+
 static void
 under_way_text(const struct ql_record *record, char ret_text[static MESSAGE])
 {
@@ -66,6 +78,11 @@ under_way_text(const struct ql_record *record, char ret_text[static MESSAGE])
 			"It is being terminated with SIGTERM, and is not proven stopped yet."
 			"%s To kill it at once: POST /api/eval/%s/kill.",
 			then, id);
+	else if (cancel->rung == QL_RUNG_KILL && is_only_held(&record->state))
+		snprintf(ret_text, MESSAGE,
+			"It was not begun: the worker that holds it knows that it must drop it, "
+			"and "
+			"does so when its turn comes.");
 	else if (cancel->rung == QL_RUNG_KILL)
 		snprintf(ret_text, MESSAGE,
 			"SIGKILL goes to its whole container; it is not proven yet that nothing is "

@@ -75,7 +75,7 @@ by_digest(const char *task_id, char ret_eval_id[static QL_EVAL_ID])
 {
 	unsigned char digest[EVP_MAX_MD_SIZE] = {0};
 	EVP_Digest(task_id, strlen(task_id), digest, NULL, EVP_sha256(), NULL);
-	int at = snprintf(ret_eval_id, QL_EVAL_ID, "task:sha256-");
+	int at = snprintf(ret_eval_id, QL_EVAL_ID, QL_TASK_FOREIGN "sha256-");
 	for (int i = 0; i < DIGEST_HEX / 2; i++, at += 2)
 		snprintf(ret_eval_id + at, (size_t)(QL_EVAL_ID - at), "%02x", digest[i]);
 }
@@ -90,7 +90,7 @@ ql_task_eval_id(const char *text, const char *task_id, char ret_eval_id[static Q
 			"a task id has 1 to %d bytes and no control character", QL_TASK_ID - 1);
 	if (!by_template(text, task_id, ret_eval_id))
 		return 0;
-	int made = snprintf(ret_eval_id, QL_EVAL_ID, "task:%s", task_id);
+	int made = snprintf(ret_eval_id, QL_EVAL_ID, QL_TASK_FOREIGN "%s", task_id);
 	if (made >= QL_EVAL_ID || !ql_str_is_eval_id(ret_eval_id))
 		by_digest(task_id, ret_eval_id);
 	return 0;

@@ -10,6 +10,7 @@
 #include "core/record.h"
 
 #define QL_TASK_TEMPLATE "celery-{eval_id}"
+#define QL_TASK_FOREIGN "task:" /* before the id of a task that fits no template */
 
 /* It has {eval_id} once, and no more than 96 other bytes, all printable and none a ~. */
 int ql_task_template_check(const char *text, struct ql_err *e);
