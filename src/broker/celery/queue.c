@@ -36,16 +36,28 @@ fill(struct ql_queue_op *op, const struct ql_queue_want *want)
 	ql_str_copy(op->queue, sizeof(op->queue), want->queue ? want->queue : "");
 }
 
+/* It may stand in a queue that was bound since their names were asked for: they are asked for again. */
+static bool
+is_doubtful(struct ql_queues *queues, const struct ql_queue_want *want)
+{
+	if (!queues->names_old || want->listed || want->removed || want->unacked)
+		return false;
+	queues->names_at = 0;
+	return true;
+}
+
 static void
 tell_want(struct ql_queues *queues, struct ql_queue_want *want)
 {
+	bool doubtful = is_doubtful(queues, want);
 	while (want->ops) {
 		struct ql_queue_op *op = want->ops;
 		DL_DELETE(want->ops, op);
 		if (queues->failed) {
 			op->err = queues->err;
 			tell(queues, op, -1);
-		} else if (want->put_off || (want->missed && ++op->tries < QL_QUEUE_TRIES)) {
+		} else if (doubtful || want->put_off ||
+			   (want->missed && ++op->tries < QL_QUEUE_TRIES)) {
 			op->want = NULL;
 			DL_APPEND(queues->pending, op);
 		} else {

@@ -43,7 +43,8 @@
 #define QL_QUEUE_TRIES 3 /* looks for a message that was taken away under our hands */
 #define QL_QUEUE_KEPT_S 604800 /* quell:removed:TASK */
 #define QL_QUEUE_SENT_S 86400 /* quell:sent:TASK */
-#define QL_QUEUE_NAMES_MS 30000 /* the names of queues are asked for anew after that */
+#define QL_QUEUE_NAMES_MS 30000 /* the names of queues are asked for anew after that, */
+#define QL_QUEUE_NAMES_YOUNG_MS 1000 /* or after that where a task is in none of them */
 #define QL_QUEUE_WALK_MAX 10000 /* pages of one SCAN, SSCAN or HSCAN */
 
 struct ql_queues;

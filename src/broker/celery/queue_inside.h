@@ -99,6 +99,7 @@ struct ql_queues {
 	/* names */
 	struct ql_queue_name *names;
 	int64_t names_at; /* when they were asked for; 0 = never */
+	bool names_old; /* in the look under way: too old to say that a task is nowhere */
 	struct ql_queue_walk walk;
 	char *binding_match; /* owned: "PREFIX_kombu.binding.*" */
 	char *unacked; /* owned: the key */

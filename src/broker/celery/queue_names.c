@@ -225,8 +225,10 @@ read_binding(struct ql_queues *queues)
 void
 ql_queues_discover(struct ql_queues *queues)
 {
-	int64_t now = ql_alarm_ms();
-	if (queues->names_at && now - queues->names_at < QL_QUEUE_NAMES_MS) {
+	int64_t age = ql_alarm_ms() - queues->names_at;
+	queues->names_old = false;
+	if (queues->names_at && age < QL_QUEUE_NAMES_MS) {
+		queues->names_old = age >= QL_QUEUE_NAMES_YOUNG_MS;
 		measure(queues);
 		return;
 	}
