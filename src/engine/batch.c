@@ -214,6 +214,7 @@ apply(struct ql_engine *engine, const struct decided *decided, struct ql_change 
 		break;
 	case QL_CHANGE_DISOWN:
 		live->gone = true;
+		ql_tomb_follow(live);
 		ql_watch_gone(engine, live->record.eval_id);
 		break;
 	case QL_CHANGE_REFUSAL:

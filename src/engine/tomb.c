@@ -6,9 +6,10 @@
 #include "engine/private.h"
 
 static bool
-lies(const struct ql_state *state)
+lies(const struct ql_live *live)
 {
-	if (!state->enqueued_at || !ql_state_stopping(state))
+	const struct ql_state *state = &live->durable;
+	if (live->gone || !state->enqueued_at || !ql_state_stopping(state))
 		return false;
 	return state->cancel.rung != QL_RUNG_REMOVE || state->ahead_until ||
 	       state->runs[0].incarnation;
@@ -21,7 +22,7 @@ ql_tomb_follow(struct ql_live *live)
 	struct ql_broker *broker = engine->config.broker;
 	char task_id[QL_TASK_ID];
 	struct ql_err err;
-	if (!broker || live->buried == lies(&live->durable))
+	if (!broker || live->buried == lies(live))
 		return;
 	ql_record_task_id(&live->record, live->durable.attempt, task_id);
 	if (live->buried) {
