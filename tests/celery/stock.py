@@ -1,0 +1,139 @@
+"""The app of an ordinary deployment: its tasks know nothing of Quell.
+
+What a task does, it says in a file, so that neither Redis nor Quell is asked for what really happened.
+"""
+import http.client
+import json
+import os
+import socket
+import subprocess
+import time
+
+from celery import Celery
+from celery.contrib.abortable import AbortableTask
+from celery.worker import state
+
+FOLDER = os.environ["STOCK_FOLDER"]
+STEP = 0.01
+LIMIT = 60  # seconds until a task that nobody releases or stops ends by itself
+
+app = Celery("stock", broker=os.environ["CELERY_BROKER_URL"],
+             backend=os.environ["CELERY_RESULT_BACKEND"])
+app.conf.update(task_track_started=True, worker_prefetch_multiplier=1, broker_pool_limit=4,
+                result_expires=int(os.environ.get("STOCK_RESULT_EXPIRES", "3600")),
+                broker_transport_options={
+                    "visibility_timeout": int(os.environ.get("STOCK_VISIBILITY", "3600"))})
+
+# Celery 5.2 has these two limits in its code; from 5.3 on they are CELERY_WORKER_REVOKES_MAX and
+# CELERY_WORKER_REVOKE_EXPIRES. They are shortened here, from 50,000 ids and three hours.
+if "STOCK_REVOKES_MAX" in os.environ:
+    state.revoked.maxlen = int(os.environ["STOCK_REVOKES_MAX"])
+if "STOCK_REVOKE_EXPIRES" in os.environ:
+    state.revoked.expires = float(os.environ["STOCK_REVOKE_EXPIRES"])
+
+
+def say(key, word):
+    with open(os.path.join(FOLDER, f"{key}.said"), "a", encoding="ascii") as said:
+        said.write(f"{word}\n")
+
+
+def released(key):
+    return os.path.exists(os.path.join(FOLDER, f"{key}.go"))
+
+
+def until_released(key):
+    until = time.monotonic() + LIMIT
+    while not released(key) and time.monotonic() < until:
+        time.sleep(STEP)
+
+
+@app.task
+def mark(key):
+    say(key, "ran")
+    return key
+
+
+@app.task
+def total(values, key):
+    """The body of a chord."""
+    say(key, "ran")
+    return len(values)
+
+
+@app.task
+def work(key):
+    say(key, f"began {os.getpid()}")
+    until_released(key)
+    say(key, "ended")
+    return "done"
+
+
+@app.task(acks_late=True)
+def late(key):
+    work(key)
+
+
+@app.task(base=AbortableTask, bind=True)
+def polite(self, key):
+    say(key, f"began {os.getpid()}")
+    until = time.monotonic() + LIMIT
+    while time.monotonic() < until:
+        if self.is_aborted():
+            say(key, "stopped")
+            return "partial"
+        time.sleep(0.05)
+    say(key, "ended")
+    return "done"
+
+
+@app.task
+def stubborn(key):
+    """A bare except swallows what SIGTERM raises."""
+    say(key, f"began {os.getpid()}")
+    until = time.monotonic() + LIMIT
+    while not released(key) and time.monotonic() < until:
+        try:
+            time.sleep(STEP)
+        except:  # noqa: E722
+            say(key, "swallowed")
+    say(key, "ended")
+
+
+@app.task
+def parent(key):
+    """Its child is a process of its own."""
+    with subprocess.Popen(["sleep", str(LIMIT)]) as child:
+        say(key, f"began {os.getpid()}")
+        say(key, f"child {child.pid}")
+        child.wait()
+    say(key, "ended")
+
+
+class Docker(http.client.HTTPConnection):
+    def __init__(self):
+        super().__init__("docker", timeout=LIMIT)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(os.environ["STOCK_DOCKER"].removeprefix("unix://"))
+
+    def post(self, path, body=None):
+        self.request("POST", path, json.dumps(body or {}), {"Content-Type": "application/json"})
+        answer = self.getresponse().read()
+        return json.loads(answer) if answer.strip() else None
+
+
+@app.task
+def boxed(key, eval_id):
+    """Its container ignores SIGTERM, as the first process of one does, and is waited for."""
+    docker = Docker()
+    made = docker.post("/containers/create", {
+        "Image": "quell-test:1", "Cmd": ["sleep", str(LIMIT)], "NetworkDisabled": True,
+        "Labels": {"quell.eval_id": eval_id}, "HostConfig": {"NetworkMode": "none"}})
+    docker.post(f"/containers/{made['Id']}/start")
+    say(key, f"began {os.getpid()}")
+    say(key, f"container {made['Id']}")
+    code = docker.post(f"/containers/{made['Id']}/wait")["StatusCode"]
+    say(key, "ended")
+    if code:
+        raise RuntimeError(f"its container exited with {code}")
