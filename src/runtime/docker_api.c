@@ -1,5 +1,6 @@
 #include "runtime/docker_api.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static const char *const json_headers[] = {"Content-Type: application/json", NULL};
+static const char *const tar_headers[] = {"Content-Type: application/x-tar", NULL};
 
 int64_t
 ql_docker_now(const struct ql_docker *docker)
@@ -241,26 +243,50 @@ send_or_wait(struct ql_docker *docker, struct ql_docker_call *call)
 	return 0;
 }
 
+static void
+begin(struct ql_docker *docker, struct ql_docker_call *call, const char *path, va_list args)
+{
+	assert(!call->docker); /* one that is under way can't be used for another */
+	call->docker = docker;
+	call->err = (struct ql_err){0};
+	call->http = 0;
+	call->json = NULL;
+	call->url = call->body = NULL;
+	if (vasprintf(&call->path, path, args) < 0)
+		call->path = NULL;
+}
+
 int
 ql_docker_ask(struct ql_docker *docker, struct ql_docker_call *call, const char *method,
 	json_t *body, int64_t timeout_ms, const char *path, ...)
 {
 	va_list args;
 	bool has_body = body;
-	call->docker = docker;
-	call->err = (struct ql_err){0};
-	call->http = 0;
-	call->json = NULL;
-	call->url = NULL;
+	va_start(args, path);
+	begin(docker, call, path, args);
+	va_end(args);
 	call->body = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	json_decref(body);
-	va_start(args, path);
-	if (vasprintf(&call->path, path, args) < 0)
-		call->path = NULL;
-	va_end(args);
 	if (!call->path || has_body != !!call->body)
 		return refused(call, "Out of memory for a call of Docker");
 	prepare(call, method, timeout_ms);
+	return send_or_wait(docker, call);
+}
+
+int
+ql_docker_put(struct ql_docker *docker, struct ql_docker_call *call, const char *tar, size_t len,
+	int64_t timeout_ms, const char *path, ...)
+{
+	va_list args;
+	va_start(args, path);
+	begin(docker, call, path, args);
+	va_end(args);
+	if (!call->path)
+		return refused(call, "Out of memory for a call of Docker");
+	prepare(call, "PUT", timeout_ms);
+	call->request.headers = tar_headers;
+	call->request.body = tar;
+	call->request.body_len = len;
 	return send_or_wait(docker, call);
 }
 

@@ -32,6 +32,7 @@ struct ql_docker_address {
 	const char *host; /* DOCKER_HOST: unix:///path or tcp://host:port */
 	const char *cert_path; /* DOCKER_CERT_PATH: ca.pem, cert.pem, key.pem */
 	bool tls_verify; /* DOCKER_TLS_VERIFY */
+	int connections; /* at once; 0 = the client's own number */
 };
 
 struct ql_docker_call {
@@ -83,6 +84,11 @@ int ql_docker_open(uv_loop_t *loop, const struct ql_docker_address *address,
 int ql_docker_ask(struct ql_docker *docker, struct ql_docker_call *call, const char *method,
 	json_t *body, int64_t timeout_ms, const char *path, ...)
 	__attribute__((format(printf, 6, 7)));
+
+/* The same with PUT and a tar archive, the caller's until done. */
+int
+ql_docker_put(struct ql_docker *docker, struct ql_docker_call *call, const char *tar, size_t len,
+	int64_t timeout_ms, const char *path, ...) __attribute__((format(printf, 6, 7)));
 
 /* Takes it back, if it is under way; zeroed ones are fine. */
 void ql_docker_stop(struct ql_docker_call *call);

@@ -23,7 +23,7 @@ connect_tcp(uv_loop_t *loop, const struct ql_docker_address *address, const char
 	struct ql_fetch **ret_fetch, char *ret_base, size_t size, struct ql_err *e)
 {
 	char ca[PATH_MAX], cert[PATH_MAX], key[PATH_MAX];
-	struct ql_fetch_config config = {0};
+	struct ql_fetch_config config = {.connections = address->connections};
 	const char *scheme = address->tls_verify ? "https" : "http";
 	int n = snprintf(ret_base, size, "%s://%s", scheme, where);
 	if (n < 0 || (size_t)n >= size || strpbrk(where, "/ ?#@") || !*where)
@@ -52,7 +52,7 @@ ql_docker_connect(uv_loop_t *loop, const struct ql_docker_address *address,
 	if (!path || path[0] != '/')
 		return ql_fail(e, QL_E_INVALID,
 			"DOCKER_HOST is unix:///PATH or tcp://HOST:PORT, not %.100s", host);
-	struct ql_fetch_config config = {.unix_path = path};
+	struct ql_fetch_config config = {.unix_path = path, .connections = address->connections};
 	ql_str_copy(ret_base, size, "http://docker");
 	return ql_fetch_open(loop, &config, ret_fetch, e);
 }

@@ -143,7 +143,7 @@ salvage(struct ql_docker_job *job, const struct ql_docker_state *state)
 	job->logs.owner = job;
 	if (open_keep(job, &e))
 		finish(job, -1, &e);
-	else if (ql_docker_logs_start(&job->logs, state->id, state->tty))
+	else if (ql_docker_logs_start(&job->logs, state->id, state->tty, false))
 		finish(job, -1, &job->logs.err);
 }
 

@@ -65,15 +65,16 @@ ended(struct ql_docker_call *call, int status)
 }
 
 int
-ql_docker_logs_start(struct ql_docker_logs *logs, const char *id, bool tty)
+ql_docker_logs_start(struct ql_docker_logs *logs, const char *id, bool tty, bool follow)
 {
 	logs->tty = tty;
 	logs->head_len = logs->left = 0;
 	logs->call.request.piece = take;
 	logs->call.done = ended;
 	logs->call.owner = logs;
-	int status = ql_docker_ask(logs->docker, &logs->call, "GET", NULL, QL_DOCKER_LOGS_MS,
-		"/containers/%s/logs?stdout=1&stderr=1", id);
+	int status = ql_docker_ask(logs->docker, &logs->call, "GET", NULL,
+		follow ? 0 : QL_DOCKER_LOGS_MS, "/containers/%s/logs?stdout=1&stderr=1&follow=%d",
+		id, follow);
 	logs->err = logs->call.err;
 	return status;
 }

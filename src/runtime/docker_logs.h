@@ -24,8 +24,11 @@ struct ql_docker_logs {
 	size_t left; /* of the frame's bytes, that are to come */
 };
 
-/* All is zero but docker, keep, done and owner. done is called once, from the loop; -1: it is not. */
-int ql_docker_logs_start(struct ql_docker_logs *logs, const char *id, bool tty);
+/*
+ * All is zero but docker, keep, done and owner. With follow it goes on until the container ends.
+ * done is called once, from the loop; -1: it is not.
+ */
+int ql_docker_logs_start(struct ql_docker_logs *logs, const char *id, bool tty, bool follow);
 
 /* Bytes as they came; for those who read them from elsewhere, too. */
 void ql_docker_logs_take(struct ql_docker_logs *logs, const char *data, size_t len);

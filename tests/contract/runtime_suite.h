@@ -33,7 +33,8 @@ struct suite_place {
 	/* Fills argv, code and whatever else that program needs; the rest is filled already. */
 	void (*cast)(
 		struct suite_place *place, enum suite_program program, struct ql_launch *launch);
-	/* The run's supervisor dies. */
+	int crowd; /* how many runs it takes at once; 0 = 50 */
+	/* The run's supervisor dies. NULL: it has none that could die alone. */
 	void (*lose)(struct suite_place *place, uint64_t incarnation);
 	/* The driver is closed; every run must have gone from the place. */
 	void (*teardown)(struct suite_place *place);
