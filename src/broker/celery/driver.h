@@ -171,6 +171,7 @@ struct delivery {
 	int64_t pid; /* as its worker counts; 0 = not known */
 	int64_t since;
 	bool held; /* a worker has it and has not begun it */
+	bool watched; /* its worker listed it when all were asked last */
 	bool told_running, told_exited, told_gone, told_stuck;
 	bool kill; /* a kill was asked for: its containers too must go */
 	bool had_containers;

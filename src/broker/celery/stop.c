@@ -404,8 +404,9 @@ conclude(struct delivery *delivery)
 		go_on(delivery);
 	} else if (kill_is_due) {
 		kill_by_hand(delivery);
-	} else if (delivery->stage != STAGE_IDLE) {
-		ring_again(delivery);
+	} else if (delivery->stage != STAGE_IDLE || ql_quest_is_finished(look) ||
+		   is_state(look, "REVOKED")) {
+		ring_again(delivery); /* its result comes before its worker lets go of it */
 	}
 }
 

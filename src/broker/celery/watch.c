@@ -22,14 +22,30 @@ each_active(void *arg, const struct ql_seen *seen)
 	ql_str_copy(copy.node, sizeof(copy.node), watching->node);
 	uint64_t incarnation = ql_delivery_name(seen->task_id, &copy);
 	struct delivery *delivery = ql_delivery_find(celery, incarnation);
+	if (delivery)
+		delivery->watched = true;
 	if (delivery && delivery->told_running)
 		return;
 	if (!delivery)
 		delivery = ql_delivery_add(celery, incarnation, eval_id, seen->task_id, attempt);
 	if (!delivery)
 		return;
+	delivery->watched = true;
 	ql_delivery_place(delivery, &copy);
 	ql_tell_copy(delivery, &copy);
+}
+
+/* What its worker does not list any more has ended, whether or not a result told of it. */
+static void
+look_after_the_others(struct ql_celery *celery, const json_t *replies)
+{
+	struct delivery *delivery, *next;
+	HASH_ITER (hh, celery->deliveries, delivery, next) {
+		bool answered = json_object_get(replies, delivery->node);
+		if (answered && !delivery->watched && !delivery->held)
+			ql_stop_prove(delivery);
+		delivery->watched = false;
+	}
 }
 
 static void
@@ -43,6 +59,7 @@ on_active(struct ql_ask *ask, int status)
 		struct watching watching = {.celery = celery, .node = node};
 		ql_inspect_list(reply, QL_PLACE_ACTIVE, each_active, &watching);
 	}
+	look_after_the_others(celery, ask->replies);
 	celery->watching = false;
 }
 
