@@ -11,7 +11,7 @@ lies(const struct ql_live *live)
 	const struct ql_state *state = &live->durable;
 	if (live->gone || !state->enqueued_at || !ql_state_stopping(state))
 		return false;
-	return state->cancel.rung != QL_RUNG_REMOVE || state->ahead_until ||
+	return state->cancel.rung != QL_RUNG_REMOVE || state->ahead_until || state->absent_at ||
 	       state->runs[0].incarnation;
 }
 
