@@ -70,6 +70,8 @@ struct ql_locate {
 struct ql_tombstone {
 	const char *task_id;
 	int64_t eta; /* unix ms when a worker that holds it begins it; 0 = not known */
+	const char *eval_id; /* whose it is */
+	int32_t attempt;
 };
 
 struct ql_broker;

@@ -30,7 +30,9 @@ ql_tomb_follow(struct ql_live *live)
 		broker->ops->lift(broker, task_id);
 		return;
 	}
-	struct ql_tombstone tombstone = {.task_id = task_id};
+	struct ql_tombstone tombstone = {.task_id = task_id,
+		.eval_id = live->record.eval_id,
+		.attempt = live->durable.attempt};
 	live->buried = !broker->ops->bury(broker, &tombstone, &err);
 	if (!live->buried)
 		ql_engine_log(engine, "workers are not told of %s: %s", task_id, err.text);

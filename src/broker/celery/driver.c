@@ -172,7 +172,7 @@ static int
 bury(struct ql_broker *broker, const struct ql_tombstone *tombstone, struct ql_err *e)
 {
 	struct ql_celery *celery = celery_of(broker);
-	ql_results_follow(celery, tombstone->task_id, true);
+	ql_results_follow(celery, tombstone->task_id, tombstone->eval_id, tombstone->attempt);
 	return ql_control_bury(celery->control, tombstone, e);
 }
 
@@ -180,7 +180,7 @@ static void
 lift(struct ql_broker *broker, const char *task_id)
 {
 	struct ql_celery *celery = celery_of(broker);
-	ql_results_follow(celery, task_id, false);
+	ql_results_unfollow(celery, task_id);
 	ql_control_lift(celery->control, task_id);
 }
 
@@ -208,6 +208,7 @@ on_desk_closed(void *arg)
 	void (*closed)(void *arg) = celery->closed;
 	void *closed_arg = celery->closed_arg;
 	ql_deliveries_free(celery);
+	ql_results_close(celery);
 	ql_redis_url_done(&celery->url);
 	ql_redis_url_done(&celery->results_url);
 	free(celery);

@@ -19,6 +19,7 @@
 
 /* Bounds and paces. */
 #define QL_CELERY_DELIVERIES_MAX 100000 /* runs that are known */
+#define QL_CELERY_FOLLOWED_MAX 100000 /* tasks of other producers whose results are followed */
 #define QL_CELERY_SEEN_MAX 8 /* copies of one task in workers */
 #define QL_CELERY_LOOK_MS 2500 /* for all places to answer */
 #define QL_CELERY_WATCH_MS 3000 /* between two questions to all workers what they do */
@@ -39,6 +40,7 @@ struct ql_celery {
 	struct ql_queues *queues;
 	struct ql_control *control;
 	struct ql_outlet results;
+	struct followed *followed; /* results of tasks that the template does not name */
 	struct delivery *deliveries; /* by incarnation */
 	struct ql_quest *looks; /* all that are open */
 	struct look_round *gathering; /* questions to workers that begin in the next turn */
@@ -247,7 +249,13 @@ ql_results_clear(struct ql_celery *celery, struct ql_redis_command *command, con
 /* Follows the result of a task that the template does not name. */
 /* Says REVOKED of a task whose place in a chain never comes; nobody waits for it. */
 void ql_results_revoke(struct ql_celery *celery, const char *task_id);
-void ql_results_follow(struct ql_celery *celery, const char *task_id, bool on);
+void ql_results_follow(
+	struct ql_celery *celery, const char *task_id, const char *eval_id, int32_t attempt);
+/* By the template, or because it is followed; -1 where it is none of ours. */
+int ql_results_whose(struct ql_celery *celery, const char *task_id,
+	char ret_eval_id[static QL_EVAL_ID], int32_t *ret_attempt);
+void ql_results_unfollow(struct ql_celery *celery, const char *task_id);
+void ql_results_close(struct ql_celery *celery);
 void ql_watch_start(struct ql_celery *celery);
 void ql_watch_soon(struct ql_celery *celery);
 

@@ -108,6 +108,29 @@ ql_results_revoke(struct ql_celery *celery, const char *task_id)
 
 /* ---- followed ---- */
 
+/* Another producer's task, whose id does not say whose evaluation it is. */
+struct followed {
+	UT_hash_handle hh;
+	char task_id[QL_TASK_ID];
+	char eval_id[QL_EVAL_ID];
+	int32_t attempt;
+};
+
+int
+ql_results_whose(struct ql_celery *celery, const char *task_id, char ret_eval_id[static QL_EVAL_ID],
+	int32_t *ret_attempt)
+{
+	struct followed *followed;
+	if (!ql_celery_whose(celery, task_id, ret_eval_id, ret_attempt))
+		return 0;
+	HASH_FIND_STR(celery->followed, task_id, followed);
+	if (!followed)
+		return -1;
+	ql_str_copy(ret_eval_id, QL_EVAL_ID, followed->eval_id);
+	*ret_attempt = followed->attempt;
+	return 0;
+}
+
 /* What a worker wrote is news of a task: a look tells what it means. */
 struct news {
 	struct ql_quest look;
@@ -130,7 +153,7 @@ static void
 look_at(struct ql_celery *celery, const char *task_id)
 {
 	struct news *news = calloc(1, sizeof(*news));
-	if (!news || ql_celery_whose(celery, task_id, news->eval_id, &news->attempt)) {
+	if (!news || ql_results_whose(celery, task_id, news->eval_id, &news->attempt)) {
 		free(news);
 		return;
 	}
@@ -176,17 +199,62 @@ on_up(void *arg, struct ql_redis *redis)
 	key_of(celery, head, key);
 	snprintf(pattern, sizeof(pattern), "%.*s*", KEY - 2, key);
 	ql_redis_subscribe(redis, pattern, true, true);
+	struct followed *followed, *next;
+	HASH_ITER (hh, celery->followed, followed, next) {
+		key_of(celery, followed->task_id, key);
+		ql_redis_subscribe(redis, key, false, true);
+	}
 }
 
 void
-ql_results_follow(struct ql_celery *celery, const char *task_id, bool on)
+ql_results_follow(
+	struct ql_celery *celery, const char *task_id, const char *eval_id, int32_t attempt)
 {
-	char key[KEY], eval_id[QL_EVAL_ID];
-	int32_t attempt;
-	if (!celery->follow || !ql_celery_whose(celery, task_id, eval_id, &attempt))
+	char key[KEY], ours[QL_EVAL_ID];
+	int32_t number;
+	struct followed *followed;
+	if (!celery->follow || !ql_celery_whose(celery, task_id, ours, &number))
+		return;
+	HASH_FIND_STR(celery->followed, task_id, followed);
+	if (!followed && HASH_COUNT(celery->followed) < QL_CELERY_FOLLOWED_MAX &&
+		(followed = calloc(1, sizeof(*followed)))) {
+		ql_str_copy(followed->task_id, sizeof(followed->task_id), task_id);
+		HASH_ADD_STR(celery->followed, task_id, followed);
+		key_of(celery, task_id, key);
+		ql_redis_subscribe(celery->follow, key, false, true);
+	}
+	if (!followed)
+		return; /* its runs are seen by looks alone */
+	ql_str_copy(followed->eval_id, sizeof(followed->eval_id), eval_id);
+	followed->attempt = attempt;
+}
+
+static void
+followed_free(struct ql_celery *celery, struct followed *followed)
+{
+	HASH_DEL(celery->followed, followed);
+	free(followed);
+}
+
+void
+ql_results_unfollow(struct ql_celery *celery, const char *task_id)
+{
+	char key[KEY];
+	struct followed *followed;
+	HASH_FIND_STR(celery->followed, task_id, followed);
+	if (!followed)
 		return;
 	key_of(celery, task_id, key);
-	ql_redis_subscribe(celery->follow, key, false, on);
+	ql_redis_subscribe(celery->follow, key, false, false);
+	followed_free(celery, followed);
+}
+
+void
+ql_results_close(struct ql_celery *celery)
+{
+	struct followed *followed, *next;
+	HASH_ITER (hh, celery->followed, followed, next)
+		followed_free(celery, followed);
 }
 
 /* ---- the outlet ---- */

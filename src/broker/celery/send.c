@@ -55,6 +55,7 @@ static void
 send_again(struct job *job)
 {
 	job->bytes = ql_str_dup(job->op->message);
+	ql_results_follow(job->celery, job->task_id, job->eval_id, job->attempt);
 	job->command.done = on_cleared;
 	ql_results_clear(job->celery, &job->command, job->task_id);
 }
@@ -161,6 +162,7 @@ ql_celery_forget(struct job *job)
 	struct delivery *delivery = ql_delivery_find(job->celery, job->incarnation);
 	if (delivery)
 		ql_delivery_drop(delivery);
+	ql_results_unfollow(job->celery, job->task_id);
 	job->forget = (struct ql_queue_forget){
 		.task_id = job->task_id, .timeout_ms = ql_job_left_ms(job), .done = on_forgotten};
 	ql_queue_forget(job->celery->queues, &job->forget);

@@ -17,7 +17,7 @@ each_active(void *arg, const struct ql_seen *seen)
 	struct copy copy = {.place = QL_PLACE_ACTIVE, .pid = seen->pid, .since = seen->since};
 	char eval_id[QL_EVAL_ID];
 	int32_t attempt;
-	if (ql_celery_whose(celery, seen->task_id, eval_id, &attempt))
+	if (ql_results_whose(celery, seen->task_id, eval_id, &attempt))
 		return;
 	ql_str_copy(copy.node, sizeof(copy.node), watching->node);
 	uint64_t incarnation = ql_delivery_name(seen->task_id, &copy);
