@@ -243,7 +243,7 @@ def test_delete_removes_the_files(make_server):
                 os.walk(os.path.join(server.data, "kept")) for name in names]
     assert kept()
     server.insist("DELETE", f"/api/eval/{eval_id}", 204)
-    assert not kept()
+    eventually(lambda: not kept(), what="its files' end")
 
 
 def test_a_noticing_program_may_be_resumed(server):
