@@ -91,6 +91,9 @@ int64_t ql_control_told_at(const struct ql_control *control, const char *task_id
 
 const struct ql_workers *ql_control_workers(const struct ql_control *control);
 
+/* What that node answered to `stats`. */
+void ql_control_learn(struct ql_control *control, const char *node, const json_t *stats);
+
 /* Is everything there that it takes to hear workers, and to ask them? */
 bool ql_control_is_up(const struct ql_control *control);
 

@@ -34,6 +34,17 @@ ql_control_census(struct ql_control *control, int64_t in_ms)
 		ql_control_ring(control, &control->census_due, in_ms);
 }
 
+void
+ql_control_learn(struct ql_control *control, const char *node, const json_t *stats)
+{
+	struct ql_worker *worker = ql_workers_find(&control->workers, node);
+	if (!worker)
+		return;
+	worker->deaf = false;
+	ql_worker_learn(worker, stats);
+	tell_change(control, worker);
+}
+
 static void
 counted(struct ql_ask *ask, int status)
 {
@@ -43,14 +54,8 @@ counted(struct ql_ask *ask, int status)
 	json_t *value;
 	(void)status;
 	control->counting = false;
-	json_object_foreach (ask->replies, node, value) {
-		struct ql_worker *worker = ql_workers_find(&control->workers, node);
-		if (!worker)
-			continue;
-		worker->deaf = false;
-		ql_worker_learn(worker, value);
-		tell_change(control, worker);
-	}
+	json_object_foreach (ask->replies, node, value)
+		ql_control_learn(control, node, value);
 	json_object_foreach (ask->missing, node, value) {
 		struct ql_worker *worker = ql_workers_find(&control->workers, node);
 		if (!worker || worker->deaf || worker->state != QL_WORKER_HERE)

@@ -39,6 +39,8 @@ delivery_free(struct delivery *delivery)
 {
 	struct ql_celery *celery = delivery->celery;
 	HASH_DEL(celery->deliveries, delivery);
+	if (delivery->next_job)
+		ql_job_end(delivery->next_job, -1, NULL);
 	ql_alarm_clear(&celery->alarm, &delivery->due);
 	ql_quest_done(&delivery->look);
 	json_decref(delivery->arguments);
@@ -97,8 +99,12 @@ ql_delivery_is_busy(const struct delivery *delivery)
 void
 ql_delivery_rest(struct delivery *delivery)
 {
-	if (delivery->forgotten && !ql_delivery_is_busy(delivery))
+	if (ql_delivery_is_busy(delivery))
+		return;
+	if (delivery->forgotten)
 		delivery_free(delivery);
+	else if (delivery->next_job)
+		ql_stop_next(delivery);
 }
 
 void

@@ -174,7 +174,8 @@ struct delivery {
 	int64_t since;
 	bool held; /* a worker has it and has not begun it */
 	bool watched; /* its worker listed it when all were asked last */
-	bool told_running, told_exited, told_gone, told_stuck;
+	bool told_running, told_exited, told_gone, told_absent, told_stuck;
+	bool introduced; /* its worker was asked of which kind its pool is, if that was not known */
 	bool kill; /* a kill was asked for: its containers too must go */
 	bool had_containers;
 	enum ql_rung sent;
@@ -187,6 +188,7 @@ struct delivery {
 	struct ql_hand hand; /* its process, where that is on this host */
 	int32_t unasked;
 	struct job *job; /* the terminate or kill that is under way, until it was answered */
+	struct job *next_job; /* the one that begins when what is under way is over */
 	bool looking;
 	struct ql_quest look;
 	struct ql_ask ask; /* stats of its node, or revoke */
@@ -231,6 +233,8 @@ void ql_tell_look(struct ql_celery *celery, const char *eval_id, const char *tas
 
 /* ---- stop.c ---- */
 
+/* Begins what waited until it was not busy any more. */
+void ql_stop_next(struct delivery *delivery);
 /* Its end is known or supposed: proves that nothing is left, and tells. */
 void ql_stop_prove(struct delivery *delivery);
 void ql_stop_rang(struct ql_alarm *alarm, struct ql_heap_node *node);
@@ -246,9 +250,9 @@ void ql_results_set(struct ql_celery *celery, struct ql_redis_command *command, 
 /* Takes back a REVOKED of ours, as the task is sent again. */
 void
 ql_results_clear(struct ql_celery *celery, struct ql_redis_command *command, const char *task_id);
-/* Follows the result of a task that the template does not name. */
 /* Says REVOKED of a task whose place in a chain never comes; nobody waits for it. */
 void ql_results_revoke(struct ql_celery *celery, const char *task_id);
+/* Follows the result of a task that the template does not name. */
 void ql_results_follow(
 	struct ql_celery *celery, const char *task_id, const char *eval_id, int32_t attempt);
 /* By the template, or because it is followed; -1 where it is none of ours. */

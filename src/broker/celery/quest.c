@@ -16,13 +16,14 @@ struct look_round {
 	uv_idle_t turn;
 };
 
+/* In the order in which a task goes through them: one that moves meanwhile is seen, at worst twice. */
 static const struct {
 	const char *method;
 	enum ql_place place;
 } questions[] = {
-	{"active", QL_PLACE_ACTIVE},
-	{"reserved", QL_PLACE_RESERVED},
 	{"scheduled", QL_PLACE_SCHEDULED},
+	{"reserved", QL_PLACE_RESERVED},
+	{"active", QL_PLACE_ACTIVE},
 };
 
 /* ---- one part of the answer came ---- */

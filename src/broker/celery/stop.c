@@ -120,6 +120,29 @@ send_term(struct delivery *delivery)
 	end_job(delivery, -1, &err);
 }
 
+static void look_before(struct delivery *delivery);
+
+/* Of which kind its pool is, a worker that just came is asked before anything is sent to it. */
+static void
+on_introduced(struct ql_ask *ask, int status)
+{
+	struct delivery *delivery = OWNER(ask, struct delivery, ask);
+	const json_t *stats = json_object_get(ask->replies, delivery->node);
+	(void)status;
+	if (stats)
+		ql_control_learn(delivery->celery->control, delivery->node, stats);
+	drop_question(delivery);
+	look_before(delivery);
+}
+
+static bool
+is_stranger(const struct delivery *delivery)
+{
+	const struct ql_worker *worker =
+		ql_workers_find(ql_control_workers(delivery->celery->control), delivery->node);
+	return !worker || worker->pool == QL_POOL_UNKNOWN;
+}
+
 /* Right before the signal: is it still this delivery that runs there? */
 static void
 on_looked_before(struct ql_quest *look)
@@ -130,7 +153,11 @@ on_looked_before(struct ql_quest *look)
 	delivery->looking = false;
 	if (copy) {
 		ql_delivery_place(delivery, copy);
-		send_term(delivery);
+		if (!delivery->introduced && is_stranger(delivery))
+			ask_node(delivery, "stats", NULL, on_introduced);
+		else
+			send_term(delivery);
+		delivery->introduced = true;
 		ql_delivery_rest(delivery);
 		return;
 	}
@@ -151,14 +178,19 @@ look_before(struct delivery *delivery)
 	ql_quest(delivery->celery, &delivery->look);
 }
 
+/* It begins when what is under way is over; one may wait. */
 static bool
-refuse_second(struct delivery *delivery, struct job *job)
+puts_off(struct delivery *delivery, struct job *job)
 {
 	struct ql_err err;
 	if (!ql_delivery_is_busy(delivery))
 		return false;
-	ql_fail(&err, QL_E_CONFLICT, "%s is being looked at: ask again", delivery->task_id);
-	ql_job_end(job, -1, &err);
+	if (delivery->next_job) {
+		ql_fail(&err, QL_E_CONFLICT, "%s is being stopped: ask again", delivery->task_id);
+		ql_job_end(job, -1, &err);
+		return true;
+	}
+	delivery->next_job = job;
 	return true;
 }
 
@@ -176,19 +208,25 @@ delivery_of(struct job *job)
 	return NULL;
 }
 
-void
-ql_celery_terminate(struct job *job)
+static void
+terminate_now(struct delivery *delivery)
 {
-	struct delivery *delivery = delivery_of(job);
-	if (!delivery || refuse_second(delivery, job))
-		return;
-	delivery->job = job;
 	if (delivery->sent >= QL_RUNG_TERMINATE) {
 		end_job(delivery, 0, NULL);
 		ql_stop_prove(delivery);
 		return;
 	}
 	look_before(delivery);
+}
+
+void
+ql_celery_terminate(struct job *job)
+{
+	struct delivery *delivery = delivery_of(job);
+	if (!delivery || puts_off(delivery, job))
+		return;
+	delivery->job = job;
+	terminate_now(delivery);
 }
 
 /* ---- kill: its containers, then what its worker can do, then our own hand ---- */
@@ -284,16 +322,12 @@ on_told(struct ql_ask *ask, int status)
 	ql_delivery_rest(delivery);
 }
 
-void
-ql_celery_kill(struct job *job)
+static void
+kill_now(struct delivery *delivery)
 {
-	struct delivery *delivery = delivery_of(job);
-	struct ql_containers *containers = job->celery->config.containers;
-	if (!delivery || refuse_second(delivery, job))
-		return;
-	delivery->job = job;
+	struct ql_containers *containers = delivery->celery->config.containers;
 	delivery->kill = true;
-	delivery->grace_ms = job->grace_ms;
+	delivery->grace_ms = delivery->job->grace_ms;
 	if (delivery->held) {
 		ask_node(delivery, "revoked", NULL, on_told);
 	} else if (delivery->stage == STAGE_GRACE || delivery->stage == STAGE_KILLED) {
@@ -306,6 +340,27 @@ ql_celery_kill(struct job *job)
 	} else {
 		go_on(delivery);
 	}
+}
+
+void
+ql_celery_kill(struct job *job)
+{
+	struct delivery *delivery = delivery_of(job);
+	if (!delivery || puts_off(delivery, job))
+		return;
+	delivery->job = job;
+	kill_now(delivery);
+}
+
+void
+ql_stop_next(struct delivery *delivery)
+{
+	delivery->job = delivery->next_job;
+	delivery->next_job = NULL;
+	if (delivery->job->kind == QL_ACT_KILL)
+		kill_now(delivery);
+	else
+		terminate_now(delivery);
 }
 
 /* ---- proof ---- */
@@ -380,7 +435,7 @@ conclude_absent(struct delivery *delivery)
 	} else if (ql_quest_is_complete(look)) {
 		ql_tell(delivery->celery, delivery->eval_id, delivery->attempt, QL_EVENT_ABSENT,
 			delivery->incarnation);
-		delivery->told_gone = true;
+		delivery->told_gone = delivery->told_absent = true;
 	} else {
 		ring_again(delivery);
 	}

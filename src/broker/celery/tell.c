@@ -167,15 +167,18 @@ held_is_over(struct delivery *delivery, const struct ql_quest *look)
 	ql_tell(delivery->celery, delivery->eval_id, delivery->attempt,
 		dropped ? QL_EVENT_GONE : QL_EVENT_ABSENT, delivery->incarnation);
 	delivery->told_gone = true;
+	delivery->told_absent = !dropped;
 }
 
+/* Runs that were told absent are no runs any more: what the result says may be their end. */
 static int
 tell_known(struct ql_celery *celery, const char *task_id, const struct ql_quest *look)
 {
 	struct delivery *delivery, *next;
 	int known = 0;
 	HASH_ITER (hh, celery->deliveries, delivery, next) {
-		if (strcmp(delivery->task_id, task_id) != 0 || delivery->forgotten)
+		if (strcmp(delivery->task_id, task_id) != 0 || delivery->forgotten ||
+			delivery->told_absent)
 			continue;
 		known++;
 		if (delivery->told_gone || ql_quest_copy(look, task_id, delivery->incarnation))
