@@ -239,11 +239,17 @@ check_word(const char *name, const char *value, const char *const *known, const 
 static int
 check_broker(const struct ql_config *config, struct ql_err *e)
 {
-	if (!ql_config_is_remote(config) || strstr(config->broker, "://"))
+	static const char *const schemes[] = {
+		"redis://", "rediss://", "redis+socket://", "sentinel://", NULL};
+	if (!ql_config_is_remote(config))
 		return 0;
+	for (const char *const *scheme = schemes; *scheme; scheme++) {
+		if (!strncmp(config->broker, *scheme, strlen(*scheme)))
+			return 0;
+	}
 	return ql_fail(e, QL_E_USAGE,
-		"--broker %s is not known: local, or the URL of Celery's broker as "
-		"redis://HOST:6379/0",
+		"--broker takes local, or the URL of Celery's broker on Redis, as "
+		"redis://HOST:6379/0: not \"%.20s…\"",
 		config->broker);
 }
 

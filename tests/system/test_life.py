@@ -223,7 +223,7 @@ def test_a_taken_port_is_refused(make_server, tmp_path):
 
 @pytest.mark.parametrize("flags", [
     ["--no-such-flag"], ["--workers", "many"], ["--workers"], ["--data", "twice"],
-    ["--auth", "maybe"], ["--keep", "soon"], ["--broker", "redis://localhost"],
+    ["--auth", "maybe"], ["--keep", "soon"], ["--broker", "amqp://localhost"],
     ["--config", "/no/such/file"], ["stray"],
 ], ids=lambda flags: "_".join(flags).replace("/", "-"))
 def test_bad_flags_are_usage_errors(tmp_path, flags):
