@@ -34,6 +34,49 @@ ql_delivery_find(struct ql_celery *celery, uint64_t incarnation)
 	return delivery;
 }
 
+struct delivery *
+ql_deliveries_of(struct ql_celery *celery, const char *task_id)
+{
+	struct task_runs *task;
+	HASH_FIND_STR(celery->tasks, task_id, task);
+	return task ? task->runs : NULL;
+}
+
+static void
+leave_task(struct delivery *delivery)
+{
+	struct task_runs *task = delivery->task;
+	if (!task)
+		return;
+	DL_DELETE(task->runs, delivery);
+	if (task->runs)
+		return;
+	HASH_DEL(delivery->celery->tasks, task);
+	free(task->task_id);
+	free(task);
+}
+
+/* -1: out of memory. */
+static int
+join_task(struct delivery *delivery, const char *task_id)
+{
+	struct ql_celery *celery = delivery->celery;
+	struct task_runs *task;
+	HASH_FIND_STR(celery->tasks, task_id, task);
+	if (!task) {
+		task = calloc(1, sizeof(*task));
+		if (!task || !(task->task_id = ql_str_dup(task_id))) {
+			free(task);
+			return -1;
+		}
+		HASH_ADD_KEYPTR(hh, celery->tasks, task->task_id, strlen(task->task_id), task);
+	}
+	delivery->task = task;
+	delivery->task_id = task->task_id;
+	DL_APPEND(task->runs, delivery);
+	return 0;
+}
+
 static void
 delivery_free(struct delivery *delivery)
 {
@@ -45,8 +88,8 @@ delivery_free(struct delivery *delivery)
 	ql_quest_done(&delivery->look);
 	json_decref(delivery->arguments);
 	json_decref(delivery->nodes);
+	leave_task(delivery);
 	free(delivery->eval_id);
-	free(delivery->task_id);
 	free(delivery);
 }
 
@@ -66,9 +109,8 @@ ql_delivery_add(struct ql_celery *celery, uint64_t incarnation, const char *eval
 	delivery->incarnation = incarnation;
 	delivery->attempt = attempt;
 	delivery->eval_id = ql_str_dup(eval_id);
-	delivery->task_id = ql_str_dup(task_id);
 	HASH_ADD(hh, celery->deliveries, incarnation, sizeof(incarnation), delivery);
-	if (delivery->eval_id && delivery->task_id)
+	if (delivery->eval_id && !join_task(delivery, task_id))
 		return delivery;
 	delivery_free(delivery);
 	return NULL;
@@ -103,7 +145,7 @@ ql_delivery_rest(struct delivery *delivery)
 		return;
 	if (delivery->forgotten)
 		delivery_free(delivery);
-	else if (delivery->next_job)
+	else if (delivery->next_job && !delivery->celery->closing)
 		ql_stop_next(delivery);
 }
 

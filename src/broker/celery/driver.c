@@ -172,6 +172,8 @@ static int
 bury(struct ql_broker *broker, const struct ql_tombstone *tombstone, struct ql_err *e)
 {
 	struct ql_celery *celery = celery_of(broker);
+	if (celery->closing)
+		return ql_fail(e, QL_E_UNAVAILABLE, "the server ends");
 	ql_results_follow(celery, tombstone->task_id, tombstone->eval_id, tombstone->attempt);
 	return ql_control_bury(celery->control, tombstone, e);
 }
@@ -180,6 +182,8 @@ static void
 lift(struct ql_broker *broker, const char *task_id)
 {
 	struct ql_celery *celery = celery_of(broker);
+	if (celery->closing)
+		return;
 	ql_results_unfollow(celery, task_id);
 	ql_control_lift(celery->control, task_id);
 }
@@ -189,24 +193,31 @@ health(const struct ql_broker *broker, struct ql_dependency *ret, size_t size)
 {
 	const struct ql_celery *celery = (const struct ql_celery *)(const void *)broker;
 	const struct ql_containers *containers = celery->config.containers;
+	bool apart = celery->backend != celery->commands;
 	size_t count = 0;
 	if (count < size) {
 		ret[count].name = "broker";
 		ql_breaker_show(ql_redis_breaker(celery->commands), &ret[count++]);
+	}
+	if (apart && count < size) {
+		ret[count].name = "result_backend";
+		ql_breaker_show(ql_redis_breaker(celery->backend), &ret[count++]);
 	}
 	if (containers && count < size)
 		count += containers->ops->health(containers, ret + count, size - count);
 	return count;
 }
 
-/* ---- the end: looks and commands first, then the connections ---- */
+/* ---- the end: what is asked for, what asks, and then the connections ---- */
 
 static void
-on_desk_closed(void *arg)
+on_connections_closed(void *arg)
 {
 	struct ql_celery *celery = arg;
 	void (*closed)(void *arg) = celery->closed;
 	void *closed_arg = celery->closed_arg;
+	if (--celery->parts)
+		return;
 	ql_deliveries_free(celery);
 	ql_results_close(celery);
 	ql_redis_url_done(&celery->url);
@@ -216,22 +227,15 @@ on_desk_closed(void *arg)
 }
 
 static void
-on_connections_closed(void *arg)
-{
-	struct ql_celery *celery = arg;
-	if (!--celery->parts)
-		ql_desk_close(&celery->desk, on_desk_closed, celery);
-}
-
-static void
 on_asked_closed(void *arg)
 {
 	struct ql_celery *celery = arg;
+	bool apart = celery->backend != celery->commands;
 	if (--celery->parts)
 		return;
-	celery->parts = 2 + (celery->backend && celery->backend != celery->commands);
+	celery->parts = 2 + apart;
 	ql_redis_close(celery->follow, on_connections_closed, celery);
-	if (celery->parts == 3)
+	if (apart)
 		ql_redis_close(celery->backend, on_connections_closed, celery);
 	ql_redis_close(celery->commands, on_connections_closed, celery);
 }
@@ -243,11 +247,12 @@ on_alarm_closed(struct ql_alarm *alarm)
 }
 
 static void
-on_watch_closed(uv_handle_t *handle)
+on_handle_closed(uv_handle_t *handle)
 {
 	on_asked_closed(handle->data);
 }
 
+/* The desk first: nobody waits any more for what ends now. */
 static void
 close_broker(struct ql_broker *broker, void (*closed)(void *arg), void *arg)
 {
@@ -256,8 +261,10 @@ close_broker(struct ql_broker *broker, void (*closed)(void *arg), void *arg)
 	celery->closing = true;
 	celery->closed = closed;
 	celery->closed_arg = arg;
-	celery->parts = 4 + (containers != NULL);
-	uv_close((uv_handle_t *)&celery->watch, on_watch_closed);
+	celery->parts = 6 + (containers != NULL);
+	ql_desk_close(&celery->desk, on_asked_closed, celery);
+	ql_rounds_close(celery, on_handle_closed);
+	uv_close((uv_handle_t *)&celery->watch, on_handle_closed);
 	ql_alarm_close(&celery->alarm, on_alarm_closed);
 	ql_control_close(celery->control, on_asked_closed, celery);
 	ql_queues_close(celery->queues, on_asked_closed, celery);
@@ -369,6 +376,7 @@ ql_broker_celery_open(uv_loop_t *loop, const struct ql_celery_config *config,
 	celery->desk.dropped_ticket = dropped_ticket;
 	celery->desk.max = QL_BROKER_OPS_MAX;
 	ql_alarm_init(&celery->alarm, loop, ql_stop_rang);
+	ql_rounds_start(celery);
 	ql_watch_start(celery);
 	if (config->containers) {
 		config->containers->changed = on_container_changed;

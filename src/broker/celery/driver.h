@@ -22,6 +22,8 @@
 #define QL_CELERY_FOLLOWED_MAX 100000 /* tasks of other producers whose results are followed */
 #define QL_CELERY_SEEN_MAX 8 /* copies of one task in workers */
 #define QL_CELERY_LOOK_MS 2500 /* for all places to answer */
+#define QL_CELERY_ROUNDS_MAX 8 /* questions to all workers, three each, that wait for answers */
+#define QL_CELERY_ROUND_MS 10 /* from one to the next at least */
 #define QL_CELERY_WATCH_MS 3000 /* between two questions to all workers what they do */
 #define QL_CELERY_POLL_MS 40 /* from a signal to the first look at what came of it; doubles */
 #define QL_CELERY_POLL_MAX_MS 1000
@@ -42,8 +44,11 @@ struct ql_celery {
 	struct ql_outlet results;
 	struct followed *followed; /* results of tasks that the template does not name */
 	struct delivery *deliveries; /* by incarnation */
-	struct ql_quest *looks; /* all that are open */
-	struct look_round *gathering; /* questions to workers that begin in the next turn */
+	struct task_runs *tasks; /* the same, by task */
+	struct look_round *gathering; /* looks that wait for the next questions to the workers */
+	int rounds; /* of questions, under way */
+	uint64_t round_began;
+	uv_timer_t round_due;
 	struct ql_alarm alarm; /* of deliveries */
 	uv_timer_t watch;
 	struct ql_ask watch_ask;
@@ -76,6 +81,7 @@ struct job {
 	int32_t attempt;
 	int32_t epoch;
 	int64_t grace_ms;
+	int64_t ends_at; /* loop time of its deadline */
 	char *eval_id, *task_id; /* owned */
 	char *keep_dir; /* SALVAGE, or NULL */
 	struct ql_queue_op look;
@@ -118,11 +124,11 @@ struct copy {
 
 /* Where a task is: every list, every worker, its result. Embedded in its caller's; done once. */
 struct ql_quest {
-	struct ql_quest *prev, *next;
-	struct ql_quest *next_in_round;
 	struct ql_celery *celery;
 	char *task_id; /* the caller's until done */
 	bool workers_only; /* no list is looked through */
+	const char *node; /* of a process that is looked at too; the caller's until done */
+	int64_t pid; /* that process, as its worker counts; 0 = none */
 	void (*done)(struct ql_quest *look);
 
 	/* until done returned */
@@ -135,12 +141,18 @@ struct ql_quest {
 	bool expired; /* what is in a list or unacknowledged was marked: any worker drops it */
 	bool has_result;
 	struct ql_result result;
+	bool works_on_another; /* the process does: whatever it did before is over */
 	struct ql_err err; /* what could not be asked */
 
+	/* its own */
 	struct ql_redis_command command;
 	int open;
+	UT_hash_handle in_round;
+	struct ql_quest *same; /* of the same task, in the same round */
+	struct ql_quest *next_of_process;
 };
 
+/* done is called from the loop, never from within. Not once the broker is being closed. */
 void ql_quest(struct ql_celery *celery, struct ql_quest *look);
 /* Frees what it found; safe on a zeroed one. */
 void ql_quest_done(struct ql_quest *look);
@@ -151,6 +163,17 @@ bool ql_quest_is_complete(const struct ql_quest *look);
 bool ql_quest_is_finished(const struct ql_quest *look);
 const struct copy *
 ql_quest_copy(const struct ql_quest *look, const char *task_id, uint64_t incarnation);
+
+/* ---- round.c ---- */
+
+void ql_rounds_start(struct ql_celery *celery);
+void ql_rounds_close(struct ql_celery *celery, uv_close_cb closed);
+/* Begins the next round, where one gathers and not too many are under way. */
+void ql_rounds_go_on(struct ql_celery *celery);
+/* -1: out of memory. Else ql_quest_asked comes, after ql_quest_fail where not all workers answered. */
+int ql_round_join(struct ql_celery *celery, struct ql_quest *look);
+void ql_quest_fail(struct ql_quest *look, const struct ql_err *err);
+void ql_quest_asked(struct ql_quest *look);
 
 /* ---- deliveries: runs that are known (delivery.c) ---- */
 
@@ -163,11 +186,21 @@ enum stage {
 	STAGE_DROPPING, /* its worker holds it, and knows that it must drop it */
 };
 
+/* The known runs of one task. */
+struct task_runs {
+	UT_hash_handle hh;
+	char *task_id; /* owned */
+	struct delivery *runs;
+};
+
 struct delivery {
 	UT_hash_handle hh;
+	struct delivery *prev, *next; /* of the same task */
 	uint64_t incarnation;
 	struct ql_celery *celery;
-	char *eval_id, *task_id; /* owned */
+	struct task_runs *task;
+	char *eval_id; /* owned */
+	char *task_id; /* the task's */
 	int32_t attempt;
 	char node[QL_TASK_NODE];
 	int64_t pid; /* as its worker counts; 0 = not known */
@@ -208,6 +241,8 @@ void ql_delivery_rest(struct delivery *delivery);
 uint64_t ql_delivery_name(const char *task_id, const struct copy *copy);
 uint64_t ql_delivery_name_of_result(const struct ql_result *result, const char *task_id);
 struct delivery *ql_delivery_find(struct ql_celery *celery, uint64_t incarnation);
+/* The known runs of that task, by their next; or NULL. */
+struct delivery *ql_deliveries_of(struct ql_celery *celery, const char *task_id);
 /* Known from now on; NULL when out of memory or over the bound. */
 struct delivery *ql_delivery_add(struct ql_celery *celery, uint64_t incarnation,
 	const char *eval_id, const char *task_id, int32_t attempt);
@@ -220,6 +255,8 @@ int ql_celery_whose(const struct ql_celery *celery, const char *task_id,
 
 /* ---- tell.c ---- */
 
+/* To the engine, unless the broker is being closed. */
+void ql_sight(struct ql_celery *celery, const struct ql_sighting *sighting);
 void ql_tell(struct ql_celery *celery, const char *eval_id, int32_t attempt,
 	enum ql_event_kind kind, uint64_t incarnation);
 void ql_tell_copy(struct delivery *delivery, const struct copy *copy);

@@ -41,6 +41,7 @@ ql_job_new(struct ql_celery *celery, struct ql_runtime_op *op)
 	job->attempt = op->attempt;
 	job->epoch = op->epoch;
 	job->grace_ms = op->grace_ms;
+	job->ends_at = ql_alarm_ms() + op->timeout_ms;
 	op->driver = job;
 	return job;
 }
@@ -58,5 +59,6 @@ ql_job_end(struct job *job, int status, const struct ql_err *err)
 int64_t
 ql_job_left_ms(const struct job *job)
 {
-	return job->op ? job->op->timeout_ms : QL_CELERY_LOOK_MS;
+	int64_t left = job->ends_at - ql_alarm_ms();
+	return left > 1 ? left : 1; /* 0 would mean the usual time */
 }

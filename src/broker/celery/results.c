@@ -169,11 +169,9 @@ look_at(struct ql_celery *celery, const char *task_id)
 static void
 prove_known(struct ql_celery *celery, const char *task_id)
 {
-	struct delivery *delivery, *next;
-	HASH_ITER (hh, celery->deliveries, delivery, next) {
-		if (!strcmp(delivery->task_id, task_id))
-			ql_stop_prove(delivery);
-	}
+	struct delivery *delivery;
+	DL_FOREACH (ql_deliveries_of(celery, task_id), delivery)
+		ql_stop_prove(delivery);
 }
 
 static void

@@ -45,7 +45,7 @@ on_cleared(struct ql_redis_command *command, int status, const redisReply *reply
 {
 	struct job *job = OWNER(command, struct job, command);
 	(void)reply;
-	if (status)
+	if (status || job->celery->closing)
 		ql_job_end(job, -1, &command->err);
 	else
 		put(job, job->celery->config.queue, 0, strlen(job->bytes));
@@ -105,7 +105,7 @@ tell_removed(struct job *job, bool removed, const char *bytes)
 		.eval_id = job->eval_id,
 		.message = bytes,
 	};
-	celery->base.sink.sighted(celery->base.sink.arg, &sighting);
+	ql_sight(celery, &sighting);
 }
 
 /* What would have followed in its chain never comes: those who wait for it are told. */

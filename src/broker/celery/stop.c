@@ -16,7 +16,7 @@ now_ms(void)
 static void
 ring(struct delivery *delivery, int64_t in_ms)
 {
-	if (!delivery->forgotten)
+	if (!delivery->forgotten && !delivery->celery->closing)
 		ql_alarm_set(&delivery->celery->alarm, &delivery->due, in_ms);
 }
 
@@ -133,6 +133,7 @@ on_introduced(struct ql_ask *ask, int status)
 		ql_control_learn(delivery->celery->control, delivery->node, stats);
 	drop_question(delivery);
 	look_before(delivery);
+	ql_delivery_rest(delivery);
 }
 
 static bool
@@ -171,6 +172,10 @@ on_looked_before(struct ql_quest *look)
 static void
 look_before(struct delivery *delivery)
 {
+	if (delivery->celery->closing) {
+		end_job(delivery, -1, NULL);
+		return;
+	}
 	delivery->looking = true;
 	delivery->look.task_id = delivery->task_id;
 	delivery->look.workers_only = true;
@@ -502,7 +507,8 @@ on_stats(struct ql_ask *ask, int status)
 void
 ql_stop_prove(struct delivery *delivery)
 {
-	if (ql_delivery_is_busy(delivery) || delivery->forgotten || delivery->told_gone)
+	if (ql_delivery_is_busy(delivery) || delivery->forgotten || delivery->told_gone ||
+		delivery->celery->closing)
 		return;
 	delivery->looking = true;
 	delivery->look.task_id = delivery->task_id;
@@ -568,7 +574,7 @@ tell_salvaged(struct job *job, int64_t bytes, bool truncated)
 			.checkpoint_bytes = -1},
 		.eval_id = job->eval_id,
 	};
-	celery->base.sink.sighted(celery->base.sink.arg, &sighting);
+	ql_sight(celery, &sighting);
 }
 
 static void

@@ -5,10 +5,11 @@
 
 #include "broker/celery/driver.h"
 
-static void
-sight(struct ql_celery *celery, const struct ql_sighting *sighting)
+void
+ql_sight(struct ql_celery *celery, const struct ql_sighting *sighting)
 {
-	celery->base.sink.sighted(celery->base.sink.arg, sighting);
+	if (!celery->closing)
+		celery->base.sink.sighted(celery->base.sink.arg, sighting);
 }
 
 void
@@ -26,7 +27,7 @@ ql_tell(struct ql_celery *celery, const char *eval_id, int32_t attempt, enum ql_
 			},
 		.eval_id = eval_id,
 	};
-	sight(celery, &sighting);
+	ql_sight(celery, &sighting);
 }
 
 void
@@ -44,7 +45,7 @@ ql_tell_copy(struct delivery *delivery, const struct copy *copy)
 		.worker = delivery->node,
 	};
 	delivery->told_running = true;
-	sight(delivery->celery, &sighting);
+	ql_sight(delivery->celery, &sighting);
 }
 
 /* Our own SIGKILL shows as a failure of the pool. */
@@ -93,7 +94,7 @@ ql_tell_exit(struct delivery *delivery, const struct ql_result *result)
 		return;
 	delivery->told_exited = true;
 	fill_exit(delivery, result, &sighting.event);
-	sight(delivery->celery, &sighting);
+	ql_sight(delivery->celery, &sighting);
 }
 
 void
@@ -110,7 +111,7 @@ ql_tell_gone(struct delivery *delivery)
 		.eval_id = delivery->eval_id,
 	};
 	delivery->told_gone = true;
-	sight(delivery->celery, &sighting);
+	ql_sight(delivery->celery, &sighting);
 }
 
 void
@@ -129,7 +130,7 @@ ql_tell_stuck(struct delivery *delivery, const char *text)
 	if (delivery->told_stuck)
 		return;
 	delivery->told_stuck = true;
-	sight(delivery->celery, &sighting);
+	ql_sight(delivery->celery, &sighting);
 }
 
 /* ---- a look ---- */
@@ -174,11 +175,10 @@ held_is_over(struct delivery *delivery, const struct ql_quest *look)
 static int
 tell_known(struct ql_celery *celery, const char *task_id, const struct ql_quest *look)
 {
-	struct delivery *delivery, *next;
+	struct delivery *delivery;
 	int known = 0;
-	HASH_ITER (hh, celery->deliveries, delivery, next) {
-		if (strcmp(delivery->task_id, task_id) != 0 || delivery->forgotten ||
-			delivery->told_absent)
+	DL_FOREACH (ql_deliveries_of(celery, task_id), delivery) {
+		if (delivery->forgotten || delivery->told_absent)
 			continue;
 		known++;
 		if (delivery->told_gone || ql_quest_copy(look, task_id, delivery->incarnation))
@@ -214,7 +214,7 @@ tell_result(struct ql_celery *celery, const char *eval_id, const char *task_id, 
 				.flags = QL_RUN_UNSTARTED | QL_RUN_REVOKED},
 			.eval_id = eval_id,
 		};
-		sight(celery, &sighting);
+		ql_sight(celery, &sighting);
 		ql_tell(celery, eval_id, attempt, QL_EVENT_GONE, incarnation);
 		return;
 	}
@@ -249,7 +249,7 @@ tell_nowhere(struct job *job)
 		.event = {.kind = QL_EVENT_ABSENT, .attempt = job->attempt, .epoch = job->epoch},
 		.eval_id = job->eval_id,
 	};
-	sight(job->celery, &sighting);
+	ql_sight(job->celery, &sighting);
 }
 
 static void
