@@ -20,6 +20,7 @@ struct adoption {
 	char eval_id[QL_EVAL_ID];
 	struct ql_engine *engine;
 	struct want *wants;
+	struct want want; /* for what is being loaded under its id */
 	struct ql_store_read read;
 	const char *ids[1];
 	struct ql_record record; /* the first stop's view of it */
@@ -135,28 +136,68 @@ adopt(struct adoption *adoption)
 	return NULL;
 }
 
+/* It was made meanwhile, by a stop whose commit came after this one's look. */
+static void
+hand_over(struct adoption *adoption)
+{
+	while (adoption->wants) {
+		struct want *want = adoption->wants;
+		DL_DELETE(adoption->wants, want);
+		ql_live_want(adoption->engine, adoption->eval_id, want);
+	}
+	adoption_free(adoption);
+}
+
+static void ask(struct adoption *adoption);
+
+/* Another request's look under this id is over. */
+static void
+on_other(struct want *want, struct ql_live *live, const struct ql_err *err)
+{
+	struct adoption *adoption =
+		(struct adoption *)((char *)want - offsetof(struct adoption, want));
+	(void)err;
+	if (live)
+		hand_over(adoption);
+	else
+		ask(adoption);
+}
+
 static void
 on_taken(struct ql_store_read *read, int status)
 {
 	struct adoption *adoption =
 		(struct adoption *)((char *)read - offsetof(struct adoption, read));
 	struct ql_engine *engine = adoption->engine;
+	struct ql_live *other = status ? NULL : ql_live_find(engine, adoption->eval_id);
 	struct ql_err err = read->err;
 	struct ql_live *live = NULL;
 	bool taken = !status && read->taken[0];
 	ql_store_read_done(read);
-	if (taken)
-		ql_fail(&err, QL_E_NOT_FOUND, "there is no evaluation %s", adoption->eval_id);
-	else if (!status && ql_live_find(engine, adoption->eval_id))
-		ql_fail(&err, QL_E_UNAVAILABLE, "%s is being looked for: try again",
-			adoption->eval_id);
-	else if (!status && !(live = adopt(adoption)))
+	if (other && !ql_live_ready(other)) {
+		ql_live_want(engine, adoption->eval_id, &adoption->want);
+		return;
+	}
+	if (taken || other) {
+		hand_over(adoption);
+		return;
+	}
+	if (!status && !(live = adopt(adoption)))
 		ql_fail(&err, QL_E_UNAVAILABLE, "out of memory: try again later");
 	if (live)
 		live->pins++;
 	answer(adoption, live, live ? NULL : &err);
 	if (live)
 		ql_live_release(live);
+}
+
+static void
+ask(struct adoption *adoption)
+{
+	adoption->ids[0] = adoption->eval_id;
+	adoption->read = (struct ql_store_read){
+		.kind = QL_READ_TAKEN, .ids = adoption->ids, .id_count = 1, .done = on_taken};
+	ql_engine_read(adoption->engine, &adoption->read);
 }
 
 static int
@@ -188,23 +229,30 @@ adoption_new(struct ql_engine *engine, const char *eval_id, struct ql_err *e)
 		return NULL;
 	}
 	adoption->engine = engine;
+	adoption->want.ready = on_other;
 	ql_str_copy(adoption->eval_id, sizeof(adoption->eval_id), eval_id);
 	HASH_ADD_STR(engine->adoptions, eval_id, adoption);
 	ql_engine_op_begin(engine);
 	return adoption;
 }
 
+bool
+ql_adopt_join(struct ql_engine *engine, const char *eval_id, struct want *want)
+{
+	struct adoption *adoption;
+	HASH_FIND_STR(engine->adoptions, eval_id, adoption);
+	if (adoption)
+		DL_APPEND(adoption->wants, want);
+	return adoption;
+}
+
 void
 ql_adopt(struct ql_engine *engine, const struct ql_stop *op, const char *eval_id, struct want *want)
 {
-	struct adoption *adoption;
 	struct ql_err err;
-	HASH_FIND_STR(engine->adoptions, eval_id, adoption);
-	if (adoption) {
-		DL_APPEND(adoption->wants, want);
+	if (ql_adopt_join(engine, eval_id, want))
 		return;
-	}
-	adoption = adoption_new(engine, eval_id, &err);
+	struct adoption *adoption = adoption_new(engine, eval_id, &err);
 	if (!adoption) {
 		want->ready(want, NULL, &err);
 		return;
@@ -215,8 +263,5 @@ ql_adopt(struct ql_engine *engine, const struct ql_stop *op, const char *eval_id
 		answer(adoption, NULL, &err);
 		return;
 	}
-	adoption->ids[0] = adoption->eval_id;
-	adoption->read = (struct ql_store_read){
-		.kind = QL_READ_TAKEN, .ids = adoption->ids, .id_count = 1, .done = on_taken};
-	ql_engine_read(engine, &adoption->read);
+	ask(adoption);
 }

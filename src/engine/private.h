@@ -304,6 +304,8 @@ void ql_tomb_follow(struct ql_live *live);
 /* adopt.c: makes a record of what the store doesn't know; want gets it, or why there is none. */
 void ql_adopt(
 	struct ql_engine *engine, const struct ql_stop *op, const char *eval_id, struct want *want);
+/* Whoever asks while that goes on gets the same; false: it doesn't. */
+bool ql_adopt_join(struct ql_engine *engine, const char *eval_id, struct want *want);
 bool ql_adopt_was_unknown(struct ql_engine *engine, const char *eval_id);
 /* It is nowhere: its record goes, and whoever waits for it learns that there is none. */
 void ql_disown(struct ql_live *live);

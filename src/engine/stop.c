@@ -263,9 +263,13 @@ ql_engine_stop(struct ql_engine *engine, struct ql_stop *op)
 	stopping->want.ready = on_wanted;
 	ql_str_copy(stopping->eval_id, sizeof(stopping->eval_id), op->eval_id);
 	ql_engine_op_begin(engine);
-	if (ql_engine_check_open(engine, &stopping->err))
+	if (ql_engine_check_open(engine, &stopping->err)) {
 		finish_later(stopping);
-	else
+		return;
+	}
+	stopping->adopting =
+		op->caller.admin && ql_adopt_join(engine, stopping->eval_id, &stopping->want);
+	if (!stopping->adopting)
 		ql_live_want(engine, stopping->eval_id, &stopping->want);
 }
 
