@@ -57,6 +57,8 @@ drop_question(struct delivery *delivery)
 	delivery->asking = false;
 }
 
+static void kill_by_hand(struct delivery *delivery);
+
 static void
 on_revoked(struct ql_ask *ask, int status)
 {
@@ -70,6 +72,11 @@ on_revoked(struct ql_ask *ask, int status)
 		delivery->sent = QL_RUNG_TERMINATE;
 		delivery->stage = STAGE_SIGNALLED;
 		delivery->signalled_at = now_ms();
+	} else if (!status && delivery->kill && delivery->hand.holds) {
+		/* it runs, and its worker has lost hold of it: a later delivery of it took its place */
+		kill_by_hand(delivery);
+		ql_delivery_rest(delivery);
+		return;
 	} else if (!status) {
 		ql_fail(&err, QL_E_CONFLICT, "%s does not have %s any more%s%s", delivery->node,
 			delivery->task_id, why ? ": " : "", why ? why : "");
