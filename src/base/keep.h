@@ -25,6 +25,8 @@ struct ql_keep_span {
 
 /* The writer of output and index: up to a bound, or until the disk takes no more. */
 struct ql_keep {
+	const char
+		*path; /* the folder, the caller's; made with the first byte. NULL: never by us */
 	int output; /* owned, as is index; -1 = not open */
 	int index;
 	int64_t bytes; /* kept so far */
@@ -33,8 +35,14 @@ struct ql_keep {
 	bool truncated; /* something is missing at the end */
 };
 
-/* Makes both files in that folder, empty. */
-int ql_keep_open(struct ql_keep *keep, int folder, int64_t max, struct ql_err *e);
+/*
+ * The folder and its files come with the first byte; files that are there already are emptied
+ * now. The folder above it exists.
+ */
+int ql_keep_start(struct ql_keep *keep, const char *path, int64_t max, struct ql_err *e);
+
+/* Makes both files in that folder now, empty. */
+int ql_keep_open(struct ql_keep *keep, int folder, struct ql_err *e);
 
 /* Blocks as writing a file does. What isn't kept is counted as truncated. */
 void ql_keep_add(struct ql_keep *keep, uint32_t stream, const char *data, size_t len);

@@ -258,11 +258,11 @@ check(const struct ql_config *config, struct ql_err *e)
 {
 	static const char *const auths[] = {"keys", "none", NULL};
 	static const char *const stores[] = {"sqlite", NULL};
-	static const char *const runtimes[] = {"sandbox", NULL};
+	static const char *const runtimes[] = {"sandbox", "docker", NULL};
 	if (check_word("auth", config->auth, auths, "keys or none", e) ||
 		check_word("store", config->store, stores, "sqlite", e) ||
 		check_broker(config, e) || ql_task_template_check(config->task_id, e) ||
-		check_word("runtime", config->runtime, runtimes, "sandbox", e))
+		check_word("runtime", config->runtime, runtimes, "sandbox or docker", e))
 		return -1;
 	if (ql_config_has(config->storage_url) &&
 		ql_storage_check(config->storage_url, config->listen, e))

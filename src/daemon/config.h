@@ -31,6 +31,7 @@ struct ql_config {
 	char *storage_key_file;
 	char *auth;
 	char *docker_host;
+	char *docker_image;
 	char *container_label;
 	char *container_name;
 	int64_t workers;

@@ -6,6 +6,7 @@
  *	lock		flock'ed by the server, which writes its pid and address into it
  *	kept/		outputs and checkpoints
  *	run		live runs (rundir.h)
+ *	docker/		those of --runtime docker
  */
 #ifndef QL_DAEMON_DATA_H
 #define QL_DAEMON_DATA_H

@@ -1,7 +1,9 @@
 #include "daemon/drivers.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -38,25 +40,6 @@ find_runner(char *ret_path, size_t size, struct ql_err *e)
 	return 0;
 }
 
-int
-ql_drivers_runtime(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
-	struct ql_runtime **ret_runtime, struct ql_err *e)
-{
-	char runner[PATH_MAX];
-	char run_dir[PATH_MAX];
-	*ret_runtime = NULL;
-	if (!config->workers || ql_config_is_remote(config))
-		return 0;
-	if (find_runner(runner, sizeof(runner), e) || ql_rundir_open(data, run_dir, e))
-		return -1;
-	struct ql_sandbox_config sandbox = {
-		.runner = runner,
-		.run_dir = run_dir,
-		.uid_base = geteuid() ? 0 : config->uid_base,
-	};
-	return ql_runtime_sandbox_open(loop, &sandbox, ret_runtime, e);
-}
-
 /* As docker itself takes them: any value of the second but an empty one is a yes. */
 static struct ql_docker_address
 docker_address(const struct ql_config *config)
@@ -67,6 +50,52 @@ docker_address(const struct ql_config *config)
 		.cert_path = getenv("DOCKER_CERT_PATH"),
 		.tls_verify = verify && *verify,
 	};
+}
+
+static int
+open_sandbox(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
+	struct ql_runtime **ret_runtime, struct ql_err *e)
+{
+	char runner[PATH_MAX];
+	char run_dir[PATH_MAX];
+	if (find_runner(runner, sizeof(runner), e) || ql_rundir_open(data, run_dir, e))
+		return -1;
+	struct ql_sandbox_config sandbox = {
+		.runner = runner,
+		.run_dir = run_dir,
+		.uid_base = geteuid() ? 0 : config->uid_base,
+	};
+	return ql_runtime_sandbox_open(loop, &sandbox, ret_runtime, e);
+}
+
+/* On a disk: a run's checkpoint grows there, and a record has to outlive a boot. */
+static int
+open_docker(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
+	struct ql_runtime **ret_runtime, struct ql_err *e)
+{
+	char run_dir[PATH_MAX];
+	if (ql_data_path(data, "docker", run_dir, sizeof(run_dir), e))
+		return -1;
+	if (mkdir(run_dir, 0700) && errno != EEXIST)
+		return ql_fail_sys(e, "%s can't be made", run_dir);
+	struct ql_docker_runtime_config docker = {
+		.address = docker_address(config),
+		.run_dir = run_dir,
+		.image = ql_config_has(config->docker_image) ? config->docker_image : NULL,
+	};
+	return ql_runtime_docker_open(loop, &docker, ret_runtime, e);
+}
+
+int
+ql_drivers_runtime(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
+	struct ql_runtime **ret_runtime, struct ql_err *e)
+{
+	*ret_runtime = NULL;
+	if (!config->workers || ql_config_is_remote(config))
+		return 0;
+	if (strcmp(config->runtime, "docker") == 0)
+		return open_docker(loop, config, data, ret_runtime, e);
+	return open_sandbox(loop, config, data, ret_runtime, e);
 }
 
 int

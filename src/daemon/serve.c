@@ -114,7 +114,8 @@ open_server(struct daemon *daemon, struct ql_err *e)
 		.data_dir = daemon->data.dir,
 		.broker = daemon->broker != NULL,
 		.task_id = daemon->config.task_id,
-		.place = {.elsewhere = daemon->broker != NULL},
+		.place = {.images = !strcmp(daemon->config.runtime, "docker"),
+			.elsewhere = daemon->broker != NULL},
 		.limits = ql_server_limits_default,
 	};
 	return ql_server_start(&config, &daemon->server, e);

@@ -45,20 +45,26 @@ fail_unknown(const char *name, struct ql_err *e)
 }
 
 const struct ql_language *
-ql_language_find(const char *name, struct ql_err *e)
+ql_language_known(const char *name, struct ql_err *e)
 {
 	for (size_t i = 0; i < LANGUAGE_COUNT; i++) {
-		if (strcmp(languages[i].name, name) != 0)
-			continue;
-		if (is_installed(languages[i].needs))
+		if (strcmp(languages[i].name, name) == 0)
 			return &languages[i];
-		ql_fail(e, QL_E_INVALID,
-			"language %s needs the program '%s', which this host has nowhere in %s: "
-			"install it there",
-			name, languages[i].needs, QL_PROGRAM_PATH);
-		return NULL;
 	}
 	fail_unknown(name, e);
+	return NULL;
+}
+
+const struct ql_language *
+ql_language_find(const char *name, struct ql_err *e)
+{
+	const struct ql_language *language = ql_language_known(name, e);
+	if (!language || is_installed(language->needs))
+		return language;
+	ql_fail(e, QL_E_INVALID,
+		"language %s needs the program '%s', which this host has nowhere in %s: "
+		"install it there",
+		name, language->needs, QL_PROGRAM_PATH);
 	return NULL;
 }
 

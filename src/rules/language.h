@@ -11,7 +11,10 @@ struct ql_language {
 	const char *const *argv; /* NULL-terminated, from the folder that holds code_name */
 };
 
-/* NULL and QL_E_INVALID with the known names, or with the missing interpreter. */
+/* NULL and QL_E_INVALID with the known names; whoever runs it has its interpreter, or hasn't. */
+const struct ql_language *ql_language_known(const char *name, struct ql_err *e);
+
+/* One that this host can run, too: NULL and QL_E_INVALID with the missing interpreter. */
 const struct ql_language *ql_language_find(const char *name, struct ql_err *e);
 
 /*

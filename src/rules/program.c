@@ -69,7 +69,7 @@ parse_code(struct ql_program *program, bool elsewhere, struct ql_err *e)
 		return program->argv ? 0 : fail_memory(e);
 	}
 	const struct ql_language *language =
-		ql_language_find(program->language ? program->language : "", e);
+		ql_language_known(program->language ? program->language : "", e);
 	if (!language)
 		return -1;
 	program->code_name = language->code_name;

@@ -35,8 +35,11 @@ check_place(const json_t *payload, const struct ql_submission_place *place, cons
 			"command is of no use here: this server sends code to the workers of a "
 			"broker; give code and language");
 	*ret_field = "language";
-	if (language && !place->elsewhere && !ql_language_find(ql_member_show(language, shown), e))
-		return -1;
+	if (language && !place->elsewhere) {
+		const char *name = ql_member_show(language, shown);
+		if (!(place->images ? ql_language_known(name, e) : ql_language_find(name, e)))
+			return -1;
+	}
 	*ret_field = "image";
 	if (!place->images && json_object_get(payload, "image"))
 		return ql_fail(e, QL_E_INVALID, "image is of no use here: %s; leave it out",

@@ -27,7 +27,7 @@
 
 /* Who will run it. */
 struct ql_submission_place {
-	bool images; /* it takes the member `image` */
+	bool images; /* it takes the member `image`, which has the interpreters too */
 	bool elsewhere; /* a broker's workers: code in whichever language they know, no bare command */
 };
 

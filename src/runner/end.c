@@ -151,9 +151,9 @@ drain(struct ql_supervisor *sup)
 			more = ql_output_read(&sup->output, source->fd, (uint32_t)i + 1);
 	}
 	struct ql_runner_truth *truth = &sup->status.truth;
-	if (sup->output.data >= 0)
-		truth->output_bytes = sup->output.bytes;
-	if (sup->output.truncated)
+	if (sup->output.keep.output >= 0)
+		truth->output_bytes = sup->output.keep.bytes;
+	if (sup->output.keep.truncated)
 		truth->flags |= QL_RUNNER_TRUNCATED;
 }
 

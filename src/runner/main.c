@@ -27,7 +27,7 @@ init(struct ql_supervisor *sup, const char *folder)
 	struct ql_source *sources[] = {&sup->listener, &sup->conn, &sup->report, &sup->builder,
 		&sup->init, &sup->program, &sup->events, &sup->streams[0], &sup->streams[1]};
 	int *fds[] = {&sup->dir, &sup->keep.dir, &sup->status_fd, &sup->checkpoint, &sup->pidns,
-		&sup->life, &sup->output.data, &sup->output.index, &sup->notice.dir,
+		&sup->life, &sup->output.keep.output, &sup->output.keep.index, &sup->notice.dir,
 		&sup->notice.file, &sup->plan.life, &sup->plan.report, &sup->plan.output[0],
 		&sup->plan.output[1], &sup->plan.code, &sup->plan.checkpoint, &sup->plan.doors[0]};
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
@@ -123,7 +123,7 @@ meet_deadlines(struct ql_supervisor *sup)
 		ql_end_tick(sup);
 	if (sup->hint_at && now >= sup->hint_at) {
 		sup->hint_at = 0;
-		sup->status.truth.output_bytes = sup->output.bytes;
+		sup->status.truth.output_bytes = sup->output.keep.bytes;
 		ql_conn_tell(sup, QL_TELL_OUTPUT, NULL);
 	}
 	if (sup->listen_at && now >= sup->listen_at)

@@ -6,22 +6,17 @@
 #ifndef QL_RUNNER_OUTPUT_H
 #define QL_RUNNER_OUTPUT_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/keep.h"
 #include "runner/shelf.h"
 
 #define QL_OUTPUT_CHUNK (64 << 10) /* bytes read at once; as much as a pipe holds */
 
 struct ql_output {
 	struct ql_shelf *shelf; /* the supervisor's */
-	int data; /* owned, as is index; -1 = not open */
-	int index;
-	int64_t bytes; /* kept so far */
-	int64_t spans;
-	int64_t max;
-	bool truncated;
+	struct ql_keep keep;
 	char chunk[QL_OUTPUT_CHUNK];
 };
 

@@ -39,7 +39,8 @@ struct ql_containers_op {
 		QL_CONTAINERS_REMOVE, /* and removes them */
 	} kind;
 	const char *eval_id; /* the caller's until done */
-	const char *keep_dir;
+	const char *
+		keep_dir; /* SALVAGE: made, in a folder that exists, when there is something to keep */
 	int64_t output_max;
 	int64_t timeout_ms;
 	/* 0: found; or killed: proven that none runs; or removed. -1: err says what is not known or is left */

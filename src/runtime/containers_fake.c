@@ -1,10 +1,8 @@
 #include "runtime/containers_fake.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <uthash.h>
 #include <utlist.h>
 
@@ -197,17 +195,12 @@ static int
 salvage(const struct fake *fake, struct ql_containers_op *op)
 {
 	const struct ql_fake_container *container;
-	struct ql_keep keep = {.output = -1, .index = -1};
+	struct ql_keep keep;
 	DL_FOREACH (fake->world->all, container) {
 		if (is_of(container, op->eval_id) && container->state == QL_FAKE_CONTAINER_RUNNING)
 			return 1;
 	}
-	int folder = open(op->keep_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0)
-		return ql_fail_sys(&op->err, "cannot open the folder %s", op->keep_dir);
-	int status = ql_keep_open(&keep, folder, op->output_max, &op->err);
-	close(folder);
-	if (status)
+	if (ql_keep_start(&keep, op->keep_dir, op->output_max, &op->err))
 		return -1;
 	DL_FOREACH (fake->world->all, container) {
 		if (is_of(container, op->eval_id))

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/docker_act.h"
@@ -65,6 +66,7 @@ ql_docker_act_salvage(struct ql_docker_run *run)
 	}
 	snprintf(fresh, sizeof(fresh), "%s/." QL_KEEP_CHECKPOINT, run->record.keep_dir);
 	run->salvaged = 0;
+	mkdir(run->record.keep_dir, 0700); /* unless output has made it; else the next call fails */
 	run->salvage = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (run->salvage < 0) {
 		ql_fail_sys(&e, "make the checkpoint's file in %.100s", run->record.keep_dir);

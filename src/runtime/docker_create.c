@@ -78,8 +78,8 @@ host_config(const struct ql_docker_run *run, const struct ql_launch *launch)
 	json_object_set_new(config, "RestartPolicy", json_pack("{s:s}", "Name", "no"));
 	json_object_set_new(config, "IpcMode", json_string("private"));
 	json_object_set_new(config, "Tmpfs",
-		json_pack(
-			"{s:s, s:s}", "/tmp", "size=64m,mode=1777", "/work", "size=64m,mode=1777"));
+		json_pack("{s:s, s:s}", "/tmp", "size=64m,mode=1777,exec", "/work",
+			"size=64m,mode=1777,exec"));
 	json_object_set_new(config, "LogConfig",
 		json_pack("{s:s, s:{s:s, s:s}}", "Type", "json-file", "Config", "max-size", files,
 			"max-file", "2"));

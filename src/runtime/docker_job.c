@@ -1,8 +1,6 @@
 /* The operations that don't kill: one container after the other, as a list named them. */
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <utlist.h>
 
 #include "base/str.h"
@@ -114,18 +112,11 @@ logs_done(struct ql_docker_logs *logs, int status)
 		go_on(job);
 }
 
-/* A file descriptor of the folder, only while the files in it are made. */
 static int
 open_keep(struct ql_docker_job *job, struct ql_err *e)
 {
-	if (job->keep.output >= 0)
-		return 0;
-	int folder = open(job->op->keep_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0)
-		return ql_fail_sys(e, "cannot open the folder %s", job->op->keep_dir);
-	int status = ql_keep_open(&job->keep, folder, job->op->output_max, e);
-	close(folder);
-	return status;
+	const struct ql_containers_op *op = job->op;
+	return job->keep.path ? 0 : ql_keep_start(&job->keep, op->keep_dir, op->output_max, e);
 }
 
 static void

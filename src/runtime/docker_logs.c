@@ -20,11 +20,19 @@ take_head(struct ql_docker_logs *logs, const char *data, size_t len)
 	return n;
 }
 
+static void
+keep_bytes(struct ql_docker_logs *logs, uint32_t stream, const char *data, size_t len)
+{
+	size_t known = logs->skip < (int64_t)len ? (size_t)logs->skip : len;
+	logs->skip -= (int64_t)known;
+	ql_keep_add(logs->keep, stream, data + known, len - known);
+}
+
 static size_t
 take_bytes(struct ql_docker_logs *logs, const char *data, size_t len)
 {
 	size_t n = len < logs->left ? len : logs->left;
-	ql_keep_add(logs->keep, logs->head[0] == STDERR ? STDERR : STDOUT, data, n);
+	keep_bytes(logs, logs->head[0] == STDERR ? STDERR : STDOUT, data, n);
 	logs->left -= n;
 	return n;
 }
@@ -33,7 +41,7 @@ void
 ql_docker_logs_take(struct ql_docker_logs *logs, const char *data, size_t len)
 {
 	if (logs->tty) {
-		ql_keep_add(logs->keep, STDOUT, data, len);
+		keep_bytes(logs, STDOUT, data, len);
 		return;
 	}
 	while (len) {

@@ -13,6 +13,7 @@
 struct ql_docker_logs {
 	struct ql_docker *docker;
 	struct ql_keep *keep;
+	int64_t skip; /* bytes at its beginning that are kept already */
 	void (*done)(struct ql_docker_logs *logs, int status);
 	void *owner;
 

@@ -8,6 +8,7 @@
 #include <utlist.h>
 
 #include "base/str.h"
+#include "proof/process.h"
 #include "runtime/docker_run.h"
 
 #define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
@@ -15,7 +16,6 @@
 #define EXIT_NOT_FOUND 127
 #define BY_SIGNAL 128 /* what Docker adds to the signal that ended a program */
 
-static void read_rest(struct ql_docker_run *run);
 static void look_at_end(struct ql_docker_run *run);
 
 /* ---- the books ---- */
@@ -206,30 +206,38 @@ hold_process(struct ql_docker_run *run)
 	return -1;
 }
 
-/* A stream that ended while the program runs was cut: the daemon is away, or was for a moment. */
+static void
+look_again(struct ql_docker_later *later)
+{
+	ql_docker_run_write_up(OWNER(later, struct ql_docker_run, later));
+}
+
+/* A stream that ends while the program runs was cut: the daemon is away, or was for a moment. */
 static void
 read_all(struct ql_docker_logs *logs, int status)
 {
 	struct ql_docker_run *run = logs->owner;
 	run->following = false;
 	run->drained = !status;
-	if (run->exit_known)
+	if (run->exit_known) {
 		look_at_end(run);
+	} else if (!run->ending) {
+		run->later.ring = look_again;
+		ql_docker_later(run->driver->docker, &run->later, QL_DOCKER_LOOK_MAX_MS);
+	}
 }
 
 static int
 open_keep(struct ql_docker_run *run)
 {
 	struct ql_err e;
-	ql_keep_close(&run->keep);
-	int folder = open(run->record.keep_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0)
-		return -1;
-	int status = ql_keep_open(&run->keep, folder, run->record.output_max, &e);
-	close(folder);
-	return status;
+	const struct ql_docker_record *record = &run->record;
+	if (run->keep.path)
+		return 0;
+	return ql_keep_start(&run->keep, record->keep_dir, record->output_max, &e);
 }
 
+/* From where it was left, if it was read before. */
 static void
 read_output(struct ql_docker_run *run, bool follow)
 {
@@ -237,15 +245,11 @@ read_output(struct ql_docker_run *run, bool follow)
 		return;
 	run->logs.docker = run->driver->docker;
 	run->logs.keep = &run->keep;
+	run->logs.skip = run->keep.bytes;
 	run->logs.done = read_all;
 	run->logs.owner = run;
+	run->drained = false;
 	run->following = ql_docker_logs_start(&run->logs, run->record.id, false, follow) == 0;
-}
-
-static void
-look_again(struct ql_docker_later *later)
-{
-	ql_docker_run_write_up(OWNER(later, struct ql_docker_run, later));
 }
 
 /* Without its process in hand it is Docker that has to be asked, again and again. */
@@ -355,28 +359,30 @@ drained_late(struct ql_docker_later *later)
 	ended(run);
 }
 
-/* The last of its output; one that was cut is read from its beginning, once. */
+/*
+ * The last of its output. A stream that is followed may end without the last of it (Docker 20.10
+ * was seen to), so it is read once more, from where it was left, now that all of it is there.
+ */
 static void
 look_at_end(struct ql_docker_run *run)
 {
+	bool last = run->reread || run->keep.truncated || run->record.flags & QL_RUN_LOST;
 	if (run->following)
 		return;
-	if (run->drained || run->record.flags & QL_RUN_LOST) {
-		ended(run);
-		return;
-	}
-	read_rest(run);
-}
-
-static void
-read_rest(struct ql_docker_run *run)
-{
-	bool again = run->reread;
-	run->reread = true;
-	if (!again)
+	if (!last) {
+		run->reread = true;
 		read_output(run, false);
+	}
 	if (!run->following)
 		drained_late(&run->stuck);
+}
+
+static bool
+is_dead(const struct ql_docker_run *run)
+{
+	if (run->end && run->end->over)
+		return true;
+	return run->process && !ql_process_lives(run->process->pid, run->process->start);
 }
 
 static void
@@ -388,16 +394,15 @@ end_looked(struct ql_docker_call *call, int status)
 		come_back(run, look_again);
 		return;
 	}
-	bool dead = run->process || (run->end && run->end->over);
-	if (!lost && run->state.running && dead) {
+	if (!lost && run->state.running && is_dead(run)) {
 		come_back(run, look_again); /* Docker learns of it after us */
 		return;
 	}
 	if (!lost && run->state.running) {
-		run->ending = false;
 		ql_docker_run_follow(run);
 		return;
 	}
+	run->ending = true;
 	run->record.flags |= lost ? QL_RUN_LOST : 0;
 	if (lost)
 		ql_str_copy(run->record.text, sizeof(run->record.text),
@@ -413,9 +418,10 @@ ql_docker_run_write_up(struct ql_docker_run *run)
 {
 	if (ql_docker_run_has_ended(run) || run->second.docker || run->exit_known)
 		return;
-	if (!run->ending)
+	if (!run->ending && is_dead(run)) {
+		run->ending = true;
 		run->tries = 0;
-	run->ending = true;
+	}
 	run->second.done = end_looked;
 	if (ql_docker_ask(run->driver->docker, &run->second, "GET", NULL, QL_DOCKER_CALL_MS,
 		    "/containers/%s/json", run->record.id))

@@ -110,7 +110,7 @@ struct ql_docker_run {
 	struct ql_keep keep;
 	bool following; /* its output is being read */
 	bool drained; /* to its end */
-	bool reread; /* from its beginning, as the stream was cut */
+	bool reread; /* after its exit, for what the stream may have left out */
 	bool ending; /* its exit was seen, and is being written up */
 	bool exit_known; /* state is that of its exit; the last of its output is awaited */
 	int tries;

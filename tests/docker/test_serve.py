@@ -1,0 +1,71 @@
+"""`quell serve --runtime docker`, from outside."""
+import dockerd
+
+
+def sh(script):
+    return {"command": ["sh", "-c", script]}
+
+
+def start(server, script, **more):
+    """Submits and waits until the program said ready; returns its id."""
+    eval_id = server.submit(**sh(f"echo ready; {script}"), **more)["eval_id"]
+    server.until_output(eval_id, "ready\n")
+    return eval_id
+
+
+def test_a_program_runs_to_its_end(server):
+    eval_id = server.submit(**sh("echo out; echo err >&2; exit 3"))["eval_id"]
+    seen = server.wait(eval_id, status="failed")
+    assert seen["exit_code"] == 3 and seen["container"]["runtime"] == "docker"
+    assert sorted(server.output(eval_id).splitlines()) == ["err", "out"]
+    assert server.output(eval_id, "?stream=stderr") == "err\n"
+
+
+def test_a_kill_is_proven(server):
+    eval_id = start(server, "trap '' TERM; while :; do sleep 1000; done")
+    stop = server.kill(eval_id, {"wait": 30}).expect(200).json
+    assert stop["cancelled"] and stop["killed"] and stop["outcome"] == "killed"
+    assert stop["evidence"] == "verified" and stop["unasked"] == []
+    assert server.show(eval_id)["signal"] == "SIGKILL"
+
+
+def test_a_cancel_is_heard_and_resumed(server):
+    eval_id = start(server, "echo part > $QUELL_CHECKPOINT/a; "
+                            "while ! test -e $QUELL_CANCEL; do sleep 0.05; done; rm $QUELL_CANCEL")
+    stop = server.cancel(eval_id, {"wait": 30}).expect(200).json
+    assert stop["cancelled"] and stop["outcome"] == "stopped"
+    assert server.show(eval_id)["checkpoint"]["bytes"] > 0
+    again = server.insist("POST", f"/api/eval/{eval_id}/resume", 201).json
+    assert again["attempt"] == 2
+    server.until_output(eval_id, "ready\n")
+    server.kill(eval_id, {"wait": 30}).expect(200)
+
+
+def test_a_terminate_climbs_to_the_kill(server):
+    eval_id = start(server, "trap '' TERM; while :; do sleep 1000; done", grace_s=0)
+    stop = server.cancel(eval_id, {"terminate": True, "wait": 30}).expect(200).json
+    assert stop["cancelled"] and stop["outcome"] == "killed"
+
+
+def test_a_run_outlives_the_server(server, daemon):
+    eval_id = start(server, "while ! test -e /quell/checkpoint/go; do sleep 0.05; done; echo done")
+    server.crash()
+    (container,) = daemon.containers()
+    status, made = daemon.ask("POST", f"/containers/{container['Id']}/exec",
+                              {"Cmd": ["sh", "-c", "echo > /quell/checkpoint/go"]})
+    assert status == 201
+    assert daemon.ask("POST", f"/exec/{made['Id']}/start", {"Detach": True})[0] == 200
+    server.again()
+    server.wait(eval_id, status="succeeded")
+    assert server.output(eval_id) == "ready\ndone\n"
+
+
+def test_an_unknown_image_says_so(server):
+    seen = server.wait(server.submit(**sh("exit 0"), image="quell-nowhere:1")["eval_id"])
+    assert seen["status"] == "failed" and "quell-nowhere:1" in seen["error"]
+
+
+def test_an_image_may_be_named(server):
+    eval_id = server.submit(**sh("echo there"), image=dockerd.IMAGE)["eval_id"]
+    server.wait(eval_id, status="succeeded")
+    assert server.output(eval_id) == "there\n"
