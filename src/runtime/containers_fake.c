@@ -8,9 +8,7 @@
 
 #include "base/keep.h"
 #include "base/str.h"
-#include "runtime/desk.h"
-
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#include "runtime/containers_op.h"
 
 enum { KILLED = 137 };
 
@@ -252,24 +250,10 @@ perform(const struct fake *fake, struct ql_containers_op *op)
 }
 
 static void
-done_op(struct ql_ticket *ticket)
-{
-	struct ql_containers_op *op = OWNER(ticket, struct ql_containers_op, ticket);
-	struct ql_container *found = op->found;
-	op->done(op, ticket->status);
-	free(found);
-}
-
-static void
 act(struct ql_containers *containers, struct ql_containers_op *op)
 {
 	struct fake *fake = (struct fake *)containers;
-	op->found = NULL;
-	op->count = 0;
-	op->unasked = 0;
-	op->output_bytes = 0;
-	op->output_truncated = false;
-	if (ql_desk_take_ticket(&fake->desk, &op->ticket, &op->err, done_op, op->timeout_ms))
+	if (ql_containers_op_take(&fake->desk, op))
 		return;
 	int status = perform(fake, op);
 	if (status <= 0)

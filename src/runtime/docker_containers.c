@@ -1,7 +1,7 @@
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/str.h"
+#include "runtime/containers_op.h"
 #include "runtime/docker.h"
 #include "runtime/docker_containers.h"
 
@@ -15,21 +15,11 @@ driver_of(struct ql_containers *containers)
 
 /* ---- operations ---- */
 
-/* What was found is out of the operation first, which done may free. */
-static void
-done_op(struct ql_ticket *ticket)
-{
-	struct ql_containers_op *op = OWNER(ticket, struct ql_containers_op, ticket);
-	struct ql_container *found = op->found;
-	op->done(op, ticket->status);
-	free(found);
-}
-
 static void
 dropped(struct ql_desk *desk, struct ql_ticket *ticket)
 {
 	struct ql_docker_containers *driver = OWNER(desk, struct ql_docker_containers, desk);
-	struct ql_containers_op *op = OWNER(ticket, struct ql_containers_op, ticket);
+	struct ql_containers_op *op = ql_containers_op_of(ticket);
 	if (op->kind == QL_CONTAINERS_KILL)
 		ql_docker_hunt_leave(driver, op);
 	else
@@ -42,33 +32,13 @@ ql_docker_answer(struct ql_docker_containers *driver, struct ql_containers_op *o
 	ql_desk_answer_ticket(&driver->desk, &op->ticket, status);
 }
 
-static int
-check(struct ql_containers_op *op)
-{
-	if (!op->eval_id && op->kind != QL_CONTAINERS_FIND)
-		return ql_fail(&op->err, QL_E_INVALID,
-			"Only a look may be for the containers of all evaluations");
-	if (op->eval_id && !ql_str_is_eval_id(op->eval_id))
-		return ql_fail(
-			&op->err, QL_E_INVALID, "No container can be found by that evaluation id");
-	return 0;
-}
-
 static void
 act(struct ql_containers *containers, struct ql_containers_op *op)
 {
 	struct ql_docker_containers *driver = driver_of(containers);
-	op->found = NULL;
-	op->count = 0;
-	op->unasked = 0;
-	op->output_bytes = 0;
-	op->output_truncated = false;
-	op->driver = NULL;
-	if (ql_desk_take_ticket(&driver->desk, &op->ticket, &op->err, done_op, op->timeout_ms))
+	if (ql_containers_op_take(&driver->desk, op))
 		return;
-	if (check(op))
-		ql_docker_answer(driver, op, -1);
-	else if (op->kind == QL_CONTAINERS_KILL)
+	if (op->kind == QL_CONTAINERS_KILL)
 		ql_docker_hunt(driver, op->eval_id, op);
 	else
 		ql_docker_job(driver, op);

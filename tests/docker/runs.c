@@ -12,14 +12,11 @@
 #include "../contract/runtime_stage.h"
 #include "base/keep.h"
 #include "base/rand.h"
-#include "daemon.h"
-#include "runtime/docker.h"
+#include "house.h"
 #include "runtime/docker_run.h"
 
-struct house {
-	struct daemon daemon;
-	char run_dir[64];
-	const char *image; /* the driver's */
+struct inn {
+	struct house house; /* first */
 	struct ql_launch launch; /* what a play changes of the next one */
 	const char *argv[4];
 };
@@ -29,57 +26,30 @@ struct house {
 static void
 setup(struct suite_place *place, uv_loop_t *loop)
 {
-	struct house *house = place->own;
-	strcpy(house->run_dir, "/tmp/quell-runs-XXXXXX");
-	assert_non_null(mkdtemp(house->run_dir));
-	house->launch = (struct ql_launch){0};
-	house->image = DAEMON_IMAGE;
-	daemon_attach(&house->daemon, loop);
-}
-
-static struct ql_runtime *
-open_driver(struct suite_place *place)
-{
-	const struct house *house = place->own;
-	struct ql_docker_runtime_config config = {
-		.address.host = house->daemon.host,
-		.run_dir = house->run_dir,
-		.image = house->image,
-	};
-	struct ql_runtime *runtime = NULL;
-	struct ql_err e;
-	if (ql_runtime_docker_open(house->daemon.loop, &config, &runtime, &e))
-		fail_msg("%s", e.text);
-	return runtime;
+	struct inn *inn = place->own;
+	inn->launch = (struct ql_launch){0};
+	house_setup(place, loop);
 }
 
 static void
 cast(struct suite_place *place, enum suite_program program, struct ql_launch *launch)
 {
-	const struct house *house = place->own;
+	const struct inn *inn = place->own;
 	(void)program;
-	launch->argv = house->launch.argv;
-	launch->code = house->launch.code;
+	launch->argv = inn->launch.argv;
+	launch->code = inn->launch.code;
 	launch->code_len = launch->code ? strlen(launch->code) : 0;
-	launch->code_name = house->launch.code_name;
-	launch->checkpoint = house->launch.checkpoint;
-	launch->env = house->launch.env;
-	if (house->launch.output_max)
-		launch->output_max = house->launch.output_max;
-}
-
-static void
-teardown(struct suite_place *place)
-{
-	struct house *house = place->own;
-	daemon_detach(&house->daemon);
-	assert_int_equal(rmdir(house->run_dir), 0);
+	launch->code_name = inn->launch.code_name;
+	launch->checkpoint = inn->launch.checkpoint;
+	launch->env = inn->launch.env;
+	if (inn->launch.output_max)
+		launch->output_max = inn->launch.output_max;
 }
 
 /* ---- plays ---- */
 
-static struct house *
-house_of(struct stage *stage)
+static struct inn *
+inn_of(struct stage *stage)
 {
 	return stage->place->own;
 }
@@ -87,11 +57,11 @@ house_of(struct stage *stage)
 static void
 script(struct stage *stage, const char *text)
 {
-	struct house *house = house_of(stage);
-	house->argv[0] = "sh";
-	house->argv[1] = "-c";
-	house->argv[2] = text;
-	house->launch.argv = house->argv;
+	struct inn *inn = inn_of(stage);
+	inn->argv[0] = "sh";
+	inn->argv[1] = "-c";
+	inn->argv[2] = text;
+	inn->launch.argv = inn->argv;
 }
 
 static uint64_t
@@ -153,12 +123,12 @@ static void
 programs_find_what_is_theirs(void **state)
 {
 	struct stage *stage = *state;
-	struct house *house = house_of(stage);
+	struct inn *inn = inn_of(stage);
 	char text[4096];
 	static const char *const env[] = {"MINE=a b=c", NULL};
-	house->launch.code = "echo \"from $0: $MINE $QUELL_EVAL_ID $QUELL_ATTEMPT\"; echo no >&2\n";
-	house->launch.code_name = "main.sh";
-	house->launch.env = env;
+	inn->launch.code = "echo \"from $0: $MINE $QUELL_EVAL_ID $QUELL_ATTEMPT\"; echo no >&2\n";
+	inn->launch.code_name = "main.sh";
+	inn->launch.env = env;
 	uint64_t run = start(stage, "exec sh main.sh");
 	assert_int_equal(finish(stage, run)->exit_code, 0);
 	read_output(stage, run, text, sizeof(text));
@@ -170,7 +140,7 @@ static void
 checkpoints_go_on(void **state)
 {
 	struct stage *stage = *state;
-	struct house *house = house_of(stage);
+	struct inn *inn = inn_of(stage);
 	char path[160], text[256];
 	uint64_t first = start(stage, "echo one > $QUELL_CHECKPOINT/a; mkdir $QUELL_CHECKPOINT/d");
 	finish(stage, first);
@@ -178,7 +148,7 @@ checkpoints_go_on(void **state)
 	assert_true(stage_await(stage, first, QL_EVENT_SALVAGED)->event.checkpoint_bytes > 0);
 	snprintf(path, sizeof(path), "%s/%016llx/" QL_KEEP_CHECKPOINT, stage->keep_dir,
 		(unsigned long long)first);
-	house->launch.checkpoint = path;
+	inn->launch.checkpoint = path;
 	uint64_t second = start(stage, "cat $QUELL_CHECKPOINT/a; echo two >> $QUELL_CHECKPOINT/a "
 				       "&& cat $QUELL_CHECKPOINT/a");
 	assert_int_equal(finish(stage, second)->exit_code, 0);
@@ -194,12 +164,12 @@ static void
 missing_commands_are_said(void **state)
 {
 	struct stage *stage = *state;
-	struct house *house = house_of(stage);
+	struct inn *inn = inn_of(stage);
 	char text[1024];
 	uint64_t run = ql_rand_u64();
-	house->argv[0] = "no-such-command";
-	house->argv[1] = NULL;
-	house->launch.argv = house->argv;
+	inn->argv[0] = "no-such-command";
+	inn->argv[1] = NULL;
+	inn->launch.argv = inn->argv;
 	stage_finish(stage, stage_start(stage, run, PROGRAM_STAYS, 0, SUITE_PATIENCE_MS));
 	assert_int_equal(stage_act(stage, QL_ACT_RELEASE, run), 0);
 	assert_int_equal(finish(stage, run)->exit_code, 127);
@@ -212,7 +182,7 @@ output_has_a_bound(void **state)
 {
 	struct stage *stage = *state;
 	char text[64];
-	house_of(stage)->launch.output_max = 10;
+	inn_of(stage)->launch.output_max = 10;
 	uint64_t run = start(stage, "yes | head -c 100000");
 	const struct ql_event *exited = finish(stage, run);
 	assert_int_equal(exited->output_bytes, 10);
@@ -249,7 +219,7 @@ an_image_is_needed(void **state)
 	struct stage *stage = *state;
 	uint64_t run = ql_rand_u64();
 	stage_close_driver(stage);
-	house_of(stage)->image = NULL;
+	inn_of(stage)->house.image = NULL;
 	stage_open_driver(stage);
 	script(stage, "exit 0");
 	stage_start(stage, run, PROGRAM_STAYS, 0, SUITE_PATIENCE_MS);
@@ -268,7 +238,7 @@ removed_by_others_is_lost_or_killed(void **state)
 	char path[96];
 	snprintf(path, sizeof(path), "/containers/quell-%016llx?force=1", (unsigned long long)run);
 	assert_int_equal(
-		daemon_ask(&house_of(stage)->daemon, "DELETE", NULL, NULL, "%s", path), 204);
+		daemon_ask(&inn_of(stage)->house.daemon, "DELETE", NULL, NULL, "%s", path), 204);
 	stage_await(stage, run, QL_EVENT_GONE);
 	int lost = stage_count(stage, run, QL_EVENT_LOST);
 	int killed = stage_count(stage, run, QL_EVENT_EXITED);
@@ -283,9 +253,9 @@ a_dead_daemon_loses_nothing(void **state)
 	char text[64];
 	uint64_t run = start(stage, "echo ready; exec sleep 1000");
 	stage_await_output(stage, run, 6);
-	daemon_kill(&house_of(stage)->daemon);
+	daemon_kill(&inn_of(stage)->house.daemon);
 	assert_int_equal(stage_refused(stage, QL_ACT_INSPECT, run) != QL_E_OK, 1);
-	daemon_restart(&house_of(stage)->daemon);
+	daemon_restart(&inn_of(stage)->house.daemon);
 	const struct ql_event *exited = finish(stage, run);
 	assert_true(exited->exit_signal == SIGTERM || exited->exit_signal == SIGKILL);
 	assert_int_equal(exited->sent, QL_RUNG_NONE);
@@ -301,7 +271,7 @@ another_boot_is_the_end(void **state)
 	char path[160];
 	uint64_t run = start(stage, "echo ready; exec sleep 1000");
 	stage_close_driver(stage);
-	snprintf(path, sizeof(path), "%s/%016llx/record", house_of(stage)->run_dir,
+	snprintf(path, sizeof(path), "%s/%016llx/record", inn_of(stage)->house.run_dir,
 		(unsigned long long)run);
 	int fd = open(path, O_WRONLY);
 	assert_true(fd >= 0);
@@ -320,14 +290,14 @@ another_boot_is_the_end(void **state)
 int
 main(void)
 {
-	static struct house house;
+	static struct inn inn;
 	struct suite_place place = {
 		.name = "docker runs",
-		.own = &house,
+		.own = &inn,
 		.setup = setup,
-		.open = open_driver,
+		.open = house_open,
 		.cast = cast,
-		.teardown = teardown,
+		.teardown = house_teardown,
 	};
 	const char *missing = daemon_missing();
 	if (missing) {
@@ -347,8 +317,8 @@ main(void)
 		PLAY(a_dead_daemon_loses_nothing),
 		PLAY(another_boot_is_the_end),
 	};
-	daemon_start(&house.daemon);
+	daemon_start(&inn.house.daemon);
 	int failed = cmocka_run_group_tests(runs, NULL, NULL);
-	daemon_stop(&house.daemon);
+	daemon_stop(&inn.house.daemon);
 	return failed;
 }
