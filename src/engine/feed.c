@@ -7,34 +7,6 @@
 
 #include "base/str.h"
 
-void
-ql_sighting_free(struct ql_sighting *sighting)
-{
-	if (!sighting)
-		return;
-	free((char *)sighting->text);
-	free((char *)sighting->container);
-	free((char *)sighting->eval_id);
-	free((char *)sighting->worker);
-	free((char *)sighting->message);
-	free(sighting);
-}
-
-static struct ql_sighting *
-sighting_dup(const struct ql_sighting *sighting)
-{
-	struct ql_sighting *copy = malloc(sizeof(*copy));
-	if (!copy)
-		return NULL;
-	*copy = *sighting;
-	copy->text = ql_str_dup(sighting->text);
-	copy->container = ql_str_dup(sighting->container);
-	copy->eval_id = ql_str_dup(sighting->eval_id);
-	copy->worker = ql_str_dup(sighting->worker);
-	copy->message = ql_str_dup(sighting->message);
-	return copy;
-}
-
 static void
 exit_sentence(const struct ql_state *state, char *ret_line, size_t size)
 {
@@ -193,7 +165,7 @@ ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
 	decided->arg = feeding->arg;
 	decided->stopping = ret->next.cancel.requested_at != 0;
 	if (feeding->sighting)
-		decided->sighting = sighting_dup(feeding->sighting);
+		decided->sighting = ql_sighting_copy(feeding->sighting);
 	live->record.state = ret->next;
 	ql_live_refresh(live);
 	return ret->verdict;
@@ -305,7 +277,7 @@ feed_sighting(struct ql_live *live, const struct ql_sighting *sighting)
 	struct ql_decision decision;
 	struct feeding feeding = {.event = sighting->event, .sighting = sighting};
 	if (!ql_live_ready(live))
-		ql_sighting_keep(live, sighting_dup(sighting));
+		ql_sighting_keep(live, ql_sighting_copy(sighting));
 	else if (ql_feed(live, &feeding, &decision) == QL_VERDICT_UNKNOWN)
 		ql_disown(live);
 }
@@ -339,7 +311,7 @@ sighted_by_name(struct ql_engine *engine, const struct ql_sighting *sighting)
 	if (engine->naming < QL_ENGINE_KEPT_MAX)
 		naming = calloc(1, sizeof(*naming));
 	if (naming)
-		naming->sighting = sighting_dup(sighting);
+		naming->sighting = ql_sighting_copy(sighting);
 	if (!naming || !naming->sighting) {
 		free(naming);
 		ql_engine_log(engine, "'%s' of %s is lost, and looked for again later",

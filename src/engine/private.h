@@ -266,7 +266,6 @@ void ql_sighted(struct ql_engine *engine, const struct ql_sighting *sighting);
 void ql_feed_time(struct ql_live *live);
 /* Takes the sighting, which may be NULL; it is fed when the evaluation was read again. */
 void ql_sighting_keep(struct ql_live *live, struct ql_sighting *sighting);
-void ql_sighting_free(struct ql_sighting *sighting);
 void ql_kept_feed(struct ql_live *live);
 void ql_kept_free(struct ql_live *live);
 

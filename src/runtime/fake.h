@@ -35,9 +35,8 @@
 #include <uthash.h>
 
 #include "runtime/desk.h"
+#include "runtime/fake_words.h"
 #include "runtime/runtime.h"
-
-#define QL_FAKE_OUTPUT 64
 
 struct ql_fake_program {
 	int64_t after; /* -1 = never, here and below */
@@ -56,7 +55,7 @@ struct ql_fake_program {
 	enum ql_fake_start { QL_FAKE_START_OK, QL_FAKE_START_FAIL, QL_FAKE_START_NEVER } start;
 	enum ql_fake_term { QL_FAKE_TERM_DIE, QL_FAKE_TERM_IGNORE, QL_FAKE_TERM_CATCH } term;
 	enum ql_fake_notice { QL_FAKE_NOTICE_IGNORE, QL_FAKE_NOTICE_STOP } notice;
-	char output[QL_FAKE_OUTPUT];
+	char output[QL_FAKE_TEXT_SIZE];
 };
 
 /* The words of one launch. */

@@ -37,11 +37,9 @@ struct courier {
 	struct ql_runtime_op op; /* as the inner driver sees it */
 	struct ql_runtime_op *outer; /* NULL once the caller was answered */
 	struct ql_launch *launch;
-	char *reason;
+	char *reason, *eval_id, *task_id, *message; /* the operation's, owned */
 	int status;
-	struct ql_sighting sighting;
-	char text[200];
-	char container[40];
+	struct ql_sighting *sighting; /* owned, with its texts */
 };
 
 static bool
@@ -98,6 +96,10 @@ courier_free(struct courier *courier)
 	ql_alarm_clear(&faulty->alarm, &courier->due);
 	ql_launch_free(courier->launch);
 	free(courier->reason);
+	free(courier->eval_id);
+	free(courier->task_id);
+	free(courier->message);
+	ql_sighting_free(courier->sighting);
 	free(courier);
 	faulty->count--;
 }
@@ -147,7 +149,7 @@ move(struct courier *courier)
 		courier_free(courier);
 		break;
 	case SIGHTING:
-		faulty->runtime.sink.sighted(faulty->runtime.sink.arg, &courier->sighting);
+		faulty->runtime.sink.sighted(faulty->runtime.sink.arg, courier->sighting);
 		courier_free(courier);
 		break;
 	}
@@ -166,6 +168,25 @@ dropped(struct ql_desk *desk, struct ql_runtime_op *op)
 	}
 }
 
+static int
+copy_texts(struct courier *courier, const struct ql_runtime_op *op)
+{
+	courier->launch = op->launch ? ql_launch_copy(op->launch) : NULL;
+	courier->reason = ql_str_dup(op->notice.reason);
+	courier->eval_id = ql_str_dup(op->eval_id);
+	courier->task_id = ql_str_dup(op->task_id);
+	courier->message = ql_str_dup(op->message);
+	courier->op.launch = courier->launch;
+	courier->op.notice.reason = courier->reason;
+	courier->op.eval_id = courier->eval_id;
+	courier->op.task_id = courier->task_id;
+	courier->op.message = courier->message;
+	bool all = !courier->launch == !op->launch && !courier->reason == !op->notice.reason &&
+		   !courier->eval_id == !op->eval_id && !courier->task_id == !op->task_id &&
+		   !courier->message == !op->message;
+	return all ? 0 : -1;
+}
+
 static struct courier *
 courier_for(struct faulty *faulty, struct ql_runtime_op *op, bool purge)
 {
@@ -180,12 +201,10 @@ courier_for(struct faulty *faulty, struct ql_runtime_op *op, bool purge)
 		.epoch = op->epoch,
 		.timeout_ms = op->timeout_ms,
 		.notice = op->notice,
+		.attempt = op->attempt,
+		.grace_ms = op->grace_ms,
 		.done = inner_done};
-	courier->launch = op->launch ? ql_launch_copy(op->launch) : NULL;
-	courier->reason = ql_str_dup(op->notice.reason);
-	courier->op.launch = courier->launch;
-	courier->op.notice.reason = courier->reason;
-	if (!courier->launch != !op->launch || !courier->reason != !op->notice.reason) {
+	if (copy_texts(courier, op)) {
 		courier_free(courier);
 		return NULL;
 	}
@@ -260,14 +279,10 @@ sight_later(struct faulty *faulty, const struct ql_sighting *sighting, int64_t d
 	if (!courier)
 		return; /* one more lost */
 	courier->leg = SIGHTING;
-	courier->sighting = *sighting;
-	if (sighting->text) {
-		strncpy(courier->text, sighting->text, sizeof(courier->text) - 1);
-		courier->sighting.text = courier->text;
-	}
-	if (sighting->container) {
-		strncpy(courier->container, sighting->container, sizeof(courier->container) - 1);
-		courier->sighting.container = courier->container;
+	courier->sighting = ql_sighting_copy(sighting);
+	if (!courier->sighting) {
+		courier_free(courier);
+		return;
 	}
 	send_after(courier, delay_ms);
 }
@@ -353,6 +368,7 @@ ql_runtime_faulty_open(struct ql_runtime *inner, struct ql_runtime_faults *fault
 		return -1;
 	}
 	faulty->desk.dropped = dropped;
+	faulty->desk.max = QL_FAULTY_COURIERS;
 	faulty->runtime.ops = &ops;
 	faulty->runtime.loop = inner->loop;
 	faulty->inner = inner;

@@ -57,8 +57,8 @@ put_array(const char ***slots, char **at, const char *const *array)
 struct ql_launch *
 ql_launch_copy(const struct ql_launch *launch)
 {
-	const char *const texts[] = {launch->eval_id, launch->code_name, launch->image,
-		launch->keep_dir, launch->checkpoint};
+	const char *const texts[] = {launch->eval_id, launch->code_name, launch->language,
+		launch->queue, launch->image, launch->keep_dir, launch->checkpoint};
 	struct room room = {.bytes = launch->code ? launch->code_len + 1 : 0};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		count_text(&room, texts[i]);
@@ -76,6 +76,8 @@ ql_launch_copy(const struct ql_launch *launch)
 	copy->env = put_array(&slots, &at, launch->env);
 	copy->eval_id = put_text(&at, launch->eval_id);
 	copy->code_name = put_text(&at, launch->code_name);
+	copy->language = put_text(&at, launch->language);
+	copy->queue = put_text(&at, launch->queue);
 	copy->image = put_text(&at, launch->image);
 	copy->keep_dir = put_text(&at, launch->keep_dir);
 	copy->checkpoint = put_text(&at, launch->checkpoint);

@@ -103,6 +103,10 @@ struct ql_sighting {
 	const char *message; /* REMOVED: the bytes that were taken out, or NULL */
 };
 
+/* With texts of its own; NULL when out of memory. */
+struct ql_sighting *ql_sighting_copy(const struct ql_sighting *sighting);
+void ql_sighting_free(struct ql_sighting *copy);
+
 struct ql_runtime_sink {
 	void (*sighted)(void *arg, const struct ql_sighting *sighting);
 	void *arg;

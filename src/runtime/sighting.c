@@ -1,0 +1,38 @@
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "runtime/runtime.h"
+
+void
+ql_sighting_free(struct ql_sighting *copy)
+{
+	if (!copy)
+		return;
+	free((char *)copy->text);
+	free((char *)copy->container);
+	free((char *)copy->eval_id);
+	free((char *)copy->worker);
+	free((char *)copy->message);
+	free(copy);
+}
+
+struct ql_sighting *
+ql_sighting_copy(const struct ql_sighting *sighting)
+{
+	struct ql_sighting *copy = malloc(sizeof(*copy));
+	if (!copy)
+		return NULL;
+	*copy = *sighting;
+	copy->text = ql_str_dup(sighting->text);
+	copy->container = ql_str_dup(sighting->container);
+	copy->eval_id = ql_str_dup(sighting->eval_id);
+	copy->worker = ql_str_dup(sighting->worker);
+	copy->message = ql_str_dup(sighting->message);
+	bool all = !copy->text == !sighting->text && !copy->container == !sighting->container &&
+		   !copy->eval_id == !sighting->eval_id && !copy->worker == !sighting->worker &&
+		   !copy->message == !sighting->message;
+	if (all)
+		return copy;
+	ql_sighting_free(copy);
+	return NULL;
+}
