@@ -1,0 +1,141 @@
+#include "broker/faulty.h"
+
+#include <stdlib.h>
+
+#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
+
+/* caller -> broker -> hurting -> sound, which stands for inner among runtimes -> inner */
+struct faulty {
+	struct ql_broker broker; /* first */
+	struct ql_broker *inner;
+	struct ql_runtime sound;
+	struct ql_runtime *hurting;
+	void (*closed)(void *arg);
+	void *closed_arg;
+};
+
+static struct faulty *
+faulty_of(const struct ql_broker *broker)
+{
+	return (struct faulty *)(void *)broker;
+}
+
+/* ---- inner, as the wrapper of runtimes sees it ---- */
+
+static void
+sound_act(struct ql_runtime *runtime, struct ql_runtime_op *op)
+{
+	struct ql_broker *inner = OWNER(runtime, struct faulty, sound)->inner;
+	inner->ops->act(inner, op);
+}
+
+static void
+sound_close(struct ql_runtime *runtime, void (*closed)(void *arg), void *arg)
+{
+	struct ql_broker *inner = OWNER(runtime, struct faulty, sound)->inner;
+	inner->ops->close(inner, closed, arg);
+}
+
+/* The others are never asked of it. */
+static const struct ql_runtime_ops sound_ops = {.act = sound_act, .close = sound_close};
+
+static void
+inner_sighted(void *arg, const struct ql_sighting *sighting)
+{
+	struct faulty *faulty = arg;
+	faulty->sound.sink.sighted(faulty->sound.sink.arg, sighting);
+}
+
+static void
+hurting_sighted(void *arg, const struct ql_sighting *sighting)
+{
+	struct faulty *faulty = arg;
+	faulty->broker.sink.sighted(faulty->broker.sink.arg, sighting);
+}
+
+/* ---- as its caller sees it ---- */
+
+static void
+faulty_act(struct ql_broker *broker, struct ql_runtime_op *op)
+{
+	struct ql_runtime *hurting = faulty_of(broker)->hurting;
+	hurting->ops->act(hurting, op);
+}
+
+static void
+faulty_locate(struct ql_broker *broker, struct ql_locate *op)
+{
+	struct ql_broker *inner = faulty_of(broker)->inner;
+	inner->ops->locate(inner, op);
+}
+
+static int
+faulty_bury(struct ql_broker *broker, const struct ql_tombstone *tombstone, struct ql_err *e)
+{
+	struct ql_broker *inner = faulty_of(broker)->inner;
+	return inner->ops->bury(inner, tombstone, e);
+}
+
+static void
+faulty_lift(struct ql_broker *broker, const char *task_id)
+{
+	struct ql_broker *inner = faulty_of(broker)->inner;
+	inner->ops->lift(inner, task_id);
+}
+
+static size_t
+faulty_health(const struct ql_broker *broker, struct ql_dependency *ret, size_t size)
+{
+	const struct ql_broker *inner = faulty_of(broker)->inner;
+	return inner->ops->health(inner, ret, size);
+}
+
+static void
+all_closed(void *arg)
+{
+	struct faulty *faulty = arg;
+	void (*closed)(void *arg) = faulty->closed;
+	void *closed_arg = faulty->closed_arg;
+	free(faulty);
+	closed(closed_arg);
+}
+
+static void
+faulty_close(struct ql_broker *broker, void (*closed)(void *arg), void *arg)
+{
+	struct faulty *faulty = faulty_of(broker);
+	faulty->closed = closed;
+	faulty->closed_arg = arg;
+	faulty->hurting->ops->close(faulty->hurting, all_closed, faulty);
+}
+
+static const struct ql_broker_ops ops = {
+	.name = "faulty",
+	.act = faulty_act,
+	.locate = faulty_locate,
+	.bury = faulty_bury,
+	.lift = faulty_lift,
+	.health = faulty_health,
+	.close = faulty_close,
+};
+
+int
+ql_broker_faulty_open(struct ql_broker *inner, struct ql_runtime_faults *faults,
+	struct ql_broker **ret_broker, struct ql_err *e)
+{
+	struct faulty *faulty = calloc(1, sizeof(*faulty));
+	if (!faulty)
+		return ql_fail(e, QL_E_UNAVAILABLE, "Out of memory for the faulty broker");
+	faulty->broker =
+		(struct ql_broker){.ops = &ops, .loop = inner->loop, .results = inner->results};
+	faulty->inner = inner;
+	faulty->sound = (struct ql_runtime){.ops = &sound_ops, .loop = inner->loop};
+	if (ql_runtime_faulty_open(&faulty->sound, faults, &faulty->hurting, e)) {
+		free(faulty);
+		return -1;
+	}
+	faulty->hurting->sink = (struct ql_runtime_sink){.sighted = hurting_sighted, .arg = faulty};
+	inner->sink = (struct ql_runtime_sink){.sighted = inner_sighted, .arg = faulty};
+	*ret_broker = &faulty->broker;
+	return 0;
+}
