@@ -264,9 +264,12 @@ void ql_tell_copy(struct delivery *delivery, const struct copy *copy);
 void ql_tell_exit(struct delivery *delivery, const struct ql_result *result);
 void ql_tell_gone(struct delivery *delivery);
 void ql_tell_stuck(struct delivery *delivery, const char *text);
-/* What a look says of the task as a whole: its runs, where they are, and those that are over. */
+/*
+ * What a look says of the task as a whole: its runs, where they are, and those that are over. epoch: of the
+ * INSPECT that asked, which EXITED carries where that end is all there is; or 0.
+ */
 void ql_tell_look(struct ql_celery *celery, const char *eval_id, const char *task_id,
-	int32_t attempt, const struct ql_quest *look);
+	int32_t attempt, const struct ql_quest *look, int32_t epoch);
 
 /* ---- stop.c ---- */
 

@@ -144,7 +144,7 @@ static void
 on_looked(struct ql_quest *look)
 {
 	struct news *news = OWNER(look, struct news, look);
-	ql_tell_look(news->celery, news->eval_id, news->task_id, news->attempt, look);
+	ql_tell_look(news->celery, news->eval_id, news->task_id, news->attempt, look, 0);
 	ql_quest_done(look);
 	free(news);
 }

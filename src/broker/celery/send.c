@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "broker/celery/driver.h"
+#include "broker/celery/text.h"
 
 /* ---- send ---- */
 
@@ -39,6 +40,23 @@ put(struct job *job, const char *queue, int step, size_t len)
 	ql_queue_put(job->celery->queues, &job->put);
 }
 
+/* Where its producer had sent it: the message says it. */
+static void
+put_back(struct job *job)
+{
+	struct ql_err ignored; /* then it is no message, and goes where all go */
+	size_t len = strlen(job->bytes);
+	json_t *message = ql_text_load((struct ql_text){job->bytes, len}, &ignored);
+	const json_t *properties = json_object_get(message, "properties");
+	const json_t *place = json_object_get(properties, "delivery_info");
+	const char *queue = json_string_value(json_object_get(place, "routing_key"));
+	json_int_t priority = json_integer_value(json_object_get(properties, "priority"));
+	if (priority < 0 || priority > 9)
+		priority = 0;
+	put(job, queue ? queue : job->celery->config.queue, (int)priority, len);
+	json_decref(message);
+}
+
 /* The very bytes that a removal took out, and the result that was written for it taken back. */
 static void
 on_cleared(struct ql_redis_command *command, int status, const redisReply *reply)
@@ -48,7 +66,7 @@ on_cleared(struct ql_redis_command *command, int status, const redisReply *reply
 	if (status || job->celery->closing)
 		ql_job_end(job, -1, &command->err);
 	else
-		put(job, job->celery->config.queue, 0, strlen(job->bytes));
+		put_back(job);
 }
 
 static void

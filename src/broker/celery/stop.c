@@ -435,7 +435,8 @@ conclude_absent(struct delivery *delivery)
 	if (is_state(look, "RETRY")) {
 		ql_tell(delivery->celery, delivery->eval_id, delivery->attempt, QL_EVENT_RETRIED,
 			delivery->incarnation);
-		ql_delivery_drop(delivery);
+		delivery->forgotten = true; /* freed by part_over, which still looks at it */
+		ql_alarm_clear(&delivery->celery->alarm, &delivery->due);
 	} else if (process_is_left(delivery)) {
 		if (kill_is_due)
 			kill_by_hand(delivery);
@@ -451,6 +452,13 @@ conclude_absent(struct delivery *delivery)
 	} else {
 		ring_again(delivery);
 	}
+}
+
+/* A RETRY stays in the backend while the next delivery runs: it is not looked after for ever. */
+static bool
+may_be_retried(const struct delivery *delivery)
+{
+	return is_state(&delivery->look, "RETRY") && delivery->pause_ms < QL_CELERY_POLL_MAX_MS;
 }
 
 static void
@@ -472,7 +480,7 @@ conclude(struct delivery *delivery)
 	} else if (kill_is_due) {
 		kill_by_hand(delivery);
 	} else if (delivery->stage != STAGE_IDLE || ql_quest_is_finished(look) ||
-		   is_state(look, "REVOKED")) {
+		   is_state(look, "REVOKED") || may_be_retried(delivery)) {
 		ring_again(delivery); /* its result comes before its worker lets go of it */
 	}
 }
@@ -484,7 +492,7 @@ part_over(struct delivery *delivery)
 		return;
 	if (delivery->held)
 		ql_tell_look(delivery->celery, delivery->eval_id, delivery->task_id,
-			delivery->attempt, &delivery->look);
+			delivery->attempt, &delivery->look, 0);
 	else
 		conclude(delivery);
 	if (delivery->held && !delivery->told_gone)

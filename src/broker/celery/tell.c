@@ -75,8 +75,9 @@ fill_exit(const struct delivery *delivery, const struct ql_result *result, struc
 	}
 }
 
-void
-ql_tell_exit(struct delivery *delivery, const struct ql_result *result)
+/* epoch: of the look that found this end and nothing else, or 0. */
+static void
+sight_exit(struct delivery *delivery, const struct ql_result *result, int32_t epoch)
 {
 	struct ql_sighting sighting = {
 		.event =
@@ -84,17 +85,23 @@ ql_tell_exit(struct delivery *delivery, const struct ql_result *result)
 				.kind = QL_EVENT_EXITED,
 				.attempt = delivery->attempt,
 				.incarnation = delivery->incarnation,
+				.epoch = epoch,
 				.exit_code = -1,
 			},
 		.eval_id = delivery->eval_id,
 		.worker = delivery->node[0] ? delivery->node : NULL,
 		.text = result ? result->error : NULL,
 	};
-	if (delivery->told_exited)
-		return;
 	delivery->told_exited = true;
 	fill_exit(delivery, result, &sighting.event);
 	ql_sight(delivery->celery, &sighting);
+}
+
+void
+ql_tell_exit(struct delivery *delivery, const struct ql_result *result)
+{
+	if (!delivery->told_exited)
+		sight_exit(delivery, result, 0);
 }
 
 void
@@ -191,25 +198,34 @@ tell_known(struct ql_celery *celery, const char *task_id, const struct ql_quest 
 	return known;
 }
 
+/* What Quell itself wrote there is no news. */
+static bool
+is_over(const struct ql_quest *look)
+{
+	const struct ql_result *result = &look->result;
+	if (!look->has_result || (result->worker && !strcmp(result->worker, QL_RESULT_WRITER)))
+		return false;
+	return ql_quest_is_finished(look) || !strcmp(result->state, "REVOKED");
+}
+
 /* Its end is all that was ever seen of it. A worker that dropped it on arrival never began it. */
 static void
 tell_result(struct ql_celery *celery, const char *eval_id, const char *task_id, int32_t attempt,
-	const struct ql_quest *look)
+	const struct ql_quest *look, int32_t epoch)
 {
 	const struct ql_result *result = &look->result;
 	bool revoked = !strcmp(result->state, "REVOKED");
 	bool dropped = revoked && ql_control_told_at(celery->control, task_id) &&
 		       (!result->reason || strcmp(result->reason, "terminated") != 0);
 	uint64_t incarnation = ql_delivery_name_of_result(result, task_id);
-	if (result->worker && !strcmp(result->worker, QL_RESULT_WRITER))
-		return; /* our own word is no news */
-	if (!ql_quest_is_finished(look) && (!revoked || !ql_quest_is_nowhere(look)))
+	if (!is_over(look) || (revoked && !ql_quest_is_nowhere(look)))
 		return;
 	if (dropped) {
 		struct ql_sighting sighting = {
 			.event = {.kind = QL_EVENT_EXITED,
 				.attempt = attempt,
 				.incarnation = incarnation,
+				.epoch = epoch,
 				.exit_code = -1,
 				.flags = QL_RUN_UNSTARTED | QL_RUN_REVOKED},
 			.eval_id = eval_id,
@@ -221,18 +237,34 @@ tell_result(struct ql_celery *celery, const char *eval_id, const char *task_id, 
 	struct delivery *delivery = ql_delivery_add(celery, incarnation, eval_id, task_id, attempt);
 	if (!delivery)
 		return;
-	ql_tell_exit(delivery, result);
+	sight_exit(delivery, result, epoch);
 	ql_stop_prove(delivery);
+}
+
+/* A look found an end that is known, and nothing else. */
+static void
+tell_end_again(
+	struct ql_celery *celery, const char *task_id, const struct ql_quest *look, int32_t epoch)
+{
+	struct delivery *delivery, *next;
+	HASH_ITER (hh, celery->deliveries, delivery, next) {
+		if (!strcmp(delivery->task_id, task_id) && delivery->told_exited &&
+			!delivery->forgotten)
+			sight_exit(delivery, &look->result, epoch);
+	}
 }
 
 void
 ql_tell_look(struct ql_celery *celery, const char *eval_id, const char *task_id, int32_t attempt,
-	const struct ql_quest *look)
+	const struct ql_quest *look, int32_t epoch)
 {
+	bool is_all = epoch && is_over(look) && ql_quest_is_nowhere(look);
 	tell_copies(celery, eval_id, task_id, attempt, look);
 	int known = tell_known(celery, task_id, look);
 	if (!known && !look->copy_count && look->has_result)
-		tell_result(celery, eval_id, task_id, attempt, look);
+		tell_result(celery, eval_id, task_id, attempt, look, is_all ? epoch : 0);
+	else if (is_all)
+		tell_end_again(celery, task_id, look, epoch);
 }
 
 /* ---- inspect ---- */
@@ -262,13 +294,14 @@ on_looked(struct ql_quest *look)
 	bool complete = ql_quest_is_complete(look);
 	if (job->incarnation)
 		ql_delivery_add(celery, job->incarnation, job->eval_id, job->task_id, job->attempt);
-	ql_tell_look(celery, job->eval_id, job->task_id, job->attempt, look);
-	bool over = look->has_result &&
-		    (ql_quest_is_finished(look) || !strcmp(look->result.state, "REVOKED"));
-	if (!job->incarnation && !over && ql_quest_is_nowhere(look))
+	ql_tell_look(celery, job->eval_id, job->task_id, job->attempt, look,
+		job->incarnation ? 0 : job->epoch);
+	if (!job->incarnation && !is_over(look) && ql_quest_is_nowhere(look))
 		tell_nowhere(job);
-	if (!complete)
+	if (!complete && err.code)
 		ql_err_prefix(&err, "not every place could be asked");
+	else if (!complete)
+		ql_fail(&err, QL_E_UNAVAILABLE, "not every place could be asked yet: ask again");
 	ql_quest_done(look);
 	free(inspection);
 	ql_job_end(job, complete ? 0 : -1, &err);
