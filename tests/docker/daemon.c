@@ -404,10 +404,31 @@ unmount_one(const char *folder)
 	return found;
 }
 
+/* A containerd that died takes no leave of the shims of its containers: some stay for ever. */
+static void
+end_shims(const struct daemon *daemon)
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+	while (proc && (entry = readdir(proc))) {
+		char path[300], text[1024] = "";
+		snprintf(path, sizeof(path), "/proc/%s/cmdline", entry->d_name);
+		int len = ql_process_file(path, text, sizeof(text));
+		if (len > 0 && strstr(text, "containerd-shim") &&
+			memmem(text, (size_t)len, daemon->folder, strlen(daemon->folder)))
+			kill((pid_t)strtol(entry->d_name, NULL, 10), SIGKILL);
+	}
+	if (proc)
+		closedir(proc);
+	while (waitpid(-1, NULL, WNOHANG) > 0) /* whatever ended under us */
+		continue;
+}
+
 void
 daemon_stop(struct daemon *daemon)
 {
 	end_process(daemon, SIGTERM);
+	end_shims(daemon);
 	while (unmount_one(daemon->folder))
 		;
 	nftw(daemon->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
