@@ -209,7 +209,9 @@ fill_record(struct adoption *adoption, const struct ql_stop *op)
 		task_id = adoption->eval_id + strlen(QL_TASK_FOREIGN);
 	memcpy(record->eval_id, adoption->eval_id, sizeof(record->eval_id));
 	record->owner = ql_str_dup(op->caller.owner);
-	record->task_id = ql_str_dup(task_id);
+	const char *template = adoption->engine->config.task_id;
+	record->task_id = task_id || !template ? ql_str_dup(task_id)
+					       : ql_task_id_make(template, adoption->eval_id);
 	adoption->ahead_ms = op->ahead ? AHEAD_MS : 0;
 	return (op->caller.owner && !record->owner) || (task_id && !record->task_id) ? -1 : 0;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/breaker.h"
+#include "rules/task.h"
 
 enum stage {
 	STAGE_WAITING,
@@ -422,12 +423,12 @@ ql_outbox_start(struct ql_engine *engine)
 	}
 }
 
-/* A task that Quell adopted under its own id is no evaluation that a storage service has heard of. */
+/* Another producer's task that is named by its own id is no evaluation that a storage service knows. */
 uint32_t
 ql_outbox_whom(const struct ql_engine *engine, const struct ql_record *record,
 	const struct ql_state *settled)
 {
-	bool stranger = record->state.adopted && record->task_id;
+	bool stranger = !strncmp(record->eval_id, QL_TASK_FOREIGN, strlen(QL_TASK_FOREIGN));
 	bool known = settled->status != QL_STATUS_CANCELLED; /* its worker wrote how it ended */
 	uint32_t outlets = 0;
 	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
