@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 from conftest import system
-from deployment import Deployment, Sent, alive, at_once
+from deployment import Sent, alive, at_once
 
 
 def nowhere(deployed):
@@ -73,16 +73,80 @@ def test_between_pending_and_started(deployed, worker):
     assert not [sent.said for sent, _ in tried if "ended" in sent.said]
 
 
-def test_sent_again_by_its_producer(deployed, worker):
+@pytest.mark.parametrize("place", ["queued", "active"])
+def test_sent_again_by_its_producer(deployed, worker, place):
     """The same id, after a cancel: plain Celery drops it for as long as it remembers the id."""
-    plain, again = (deployed.sent_before("mark", countdown=600) for _ in range(2))
+    plain, again = (deployed.sent_before("work", queue="nobodys" if place == "queued" else "celery")
+                    for _ in range(2))
     for sent in (plain, again):
-        sent.send_now().until_place("scheduled")
-    deployed.revoke(plain)
-    again.cancel(wait=0)
+        sent.send_now().until_place(place)
+    deployed.revoke(plain, terminate=True)
+    assert again.cancel(terminate="true", wait=20).expect(200).json["cancelled"]
+    if place == "active":
+        plain.until_state("REVOKED")
+    began = len(again.pids)
     for sent in (plain, again):
         sent.options = {}
         sent.send_now()
-    plain.until_state("REVOKED")
-    again.until("ran")
-    assert not plain.said
+    again.until("began", times=began + 1)
+    deployed.fence()
+    assert len(plain.pids) == began
+    again.release()
+    again.until("ended")
+
+
+def test_duplicates_at_once(deployed, worker, storage):
+    plain = deployed.began("work")
+    stopped = deployed.began("work", task_id="celery-duplicates")
+    said = at_once([lambda: deployed.app.control.revoke(
+        plain.id, terminate=True, reply=True, timeout=5, destination=[worker.node],
+        connection=deployed.app.connection())] * 4)
+    texts = [reply[0][worker.node]["ok"] for reply in said if reply]
+    assert sum("unknown" in text for text in texts) == 3  # one stop, and three that found nothing
+
+    replies = at_once([lambda: stopped.cancel(terminate="true", wait=20)] * 32)
+    told = [reply.expect(200).json for reply in replies]
+    assert all(one["cancelled"] for one in told)
+    assert len({(one["cancellation_id"], one["requested_at"], one["outcome"])
+                for one in told}) == 1
+    eval_id = told[0]["eval_id"]
+    assert eval_id == "duplicates"
+    system.eventually(lambda: storage.of(eval_id), what="the storage service to be told")
+    deployed.fence()
+    wanted = {"status": "cancelled", "error": "Task cancelled by user"}
+    assert [dict(body, **wanted) for body in storage.of(eval_id)] == storage.of(eval_id)
+    assert len([path for path, _, _ in storage.asked if path.endswith(f"/{eval_id}")]) == 1
+
+
+def test_finished_and_its_result_expired(deployed, worker):
+    plain, finished, seen = (deployed.send("mark") for _ in range(3))
+    for sent in (plain, finished, seen):
+        sent.until_state("SUCCESS")
+    told = seen.cancel(wait=20).problem(409, "finished-first")
+    assert told["previous_state"] == "SUCCESS" and not told["cancelled"]
+    for sent in (plain, finished, seen):
+        deployed.client.pexpire(f"celery-task-meta-{sent.id}", 1)
+        system.eventually(lambda: sent.state == "PENDING", what="its result to expire")
+    said = deployed.app.control.revoke(plain.id, reply=True, timeout=5,
+                                       destination=[worker.node])
+    assert "flagged as revoked" in said[0][worker.node]["ok"]  # of a task that has long ended
+    finished.cancel(wait=20).problem(404, "not-found")
+    seen.cancel(wait=20).problem(409, "finished-first")
+    assert finished.meta is None and seen.meta is None
+
+
+def test_64_cold_cancels_at_once(deployed, worker):
+    """The first thing that a new server does."""
+    running = [deployed.began("work") for _ in range(4)]
+    queued = [deployed.send("work") for _ in range(60)]
+    sent = running + queued
+    deployed.quell.end()
+    deployed.quell.again()
+    replies = at_once([lambda one=one: one.cancel(terminate="true", wait=30) for one in sent])
+    assert all(reply.expect(200).json["cancelled"] for reply in replies)
+    for one in sent:
+        one.release()
+    for _ in range(8):
+        deployed.fence()
+    assert not [one.said for one in sent if "ended" in one.said]
+    assert not any(alive(pid) for one in sent for pid in one.pids)

@@ -1,0 +1,47 @@
+"""Cancels while what they need is away."""
+import time
+
+import pytest
+from conftest import system
+from deployment import alive
+
+
+def test_storage_is_down(deployed, worker, storage):
+    """A service that PUTs by itself loses this one."""
+    storage.stop()
+    began = time.monotonic()
+    stopped = deployed.began("work", task_id="celery-unheard")
+    told = stopped.cancel(terminate="true", wait=20).expect(200).json
+    assert told["cancelled"] and not any(alive(pid) for pid in stopped.pids)
+    assert time.monotonic() - began < 15
+    away = system.eventually(
+        lambda: one if (one := deployed.quell.get("/readyz").json["dependencies"]["storage"])
+        ["backlog"] else None, what="its backlog")
+    assert away["backlog"] == 1
+    storage.start()
+    system.eventually(lambda: storage.of("unheard"), what="the storage service to be told")
+    assert [body["status"] for body in storage.of("unheard")] == ["cancelled"]
+    system.eventually(
+        lambda: deployed.quell.get("/readyz").json["dependencies"]["storage"]["backlog"] == 0,
+        what="an empty backlog")
+
+
+def test_redis_is_down(deployed):
+    """For 3 s: what plain Celery is asked then is lost, what Quell is asked then holds."""
+    plain, held = deployed.send("mark", queue="quiet"), deployed.send("mark", queue="quiet")
+    deployed.redis.stop()
+    down = time.monotonic()
+    with pytest.raises(Exception, match="refused|closed|lost|Connection"):
+        deployed.app.control.broadcast("revoke", arguments={"task_id": plain.id},
+                                       connection=deployed.app.connection_for_write(
+                                           transport_options={"max_retries": 1}))
+    told = held.cancel(wait=0)
+    assert told.status == 202 and not told.json["cancelled"]
+    system.eventually(lambda: time.monotonic() - down >= 3, what="3 s")
+    assert not deployed.quell.get("/readyz").json["dependencies"]["broker"]["state"] == "ok"
+    deployed.redis.start()
+    assert held.settled()["cancelled"]
+    with deployed.worker("-c", "1", "-Q", "quiet", node="after"):
+        deployed.fence(queue="quiet")
+        plain.until("ran")
+    assert not held.said
