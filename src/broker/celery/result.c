@@ -112,16 +112,24 @@ ql_result_make(
 	ql_time_text(at, date);
 	/* a Z is no offset for the Python below 3.11 */
 	memcpy(date + QL_TIME_TEXT - 2, "+00:00", sizeof("+00:00"));
-	json_t *value = reason ? json_pack("{s:s, s:[s], s:s}", "exc_type", "TaskRevokedError",
-					 "exc_message", reason, "exc_module", "celery.exceptions")
-			       : json_null();
-	json_t *root = json_pack("{s:s, s:o, s:n, s:o, s:o, s:s, s:s}", "status", state, "result",
-		value, "traceback", "children", reason ? json_array() : json_null(), "date_done",
-		reason ? json_string(date) : json_null(), "task_id", task_id, "worker",
-		QL_RESULT_WRITER);
-	char *bytes = json_dumps(root, JSON_COMPACT);
-	json_decref(root);
-	if (bytes)
-		*ret_len = strlen(bytes);
-	return bytes;
+	json_t *id = json_string(task_id);
+	char *quoted = json_dumps(id, JSON_ENCODE_ANY);
+	struct ql_buf text QL_CLEAN_BUF = {0};
+	json_decref(id);
+	ql_buf_addf(&text, "{\"status\":\"%s\",\"result\":", state);
+	if (reason)
+		ql_buf_addf(&text,
+			"{\"exc_type\":\"TaskRevokedError\",\"exc_message\":[\"%s\"],"
+			"\"exc_module\":\"celery.exceptions\"},\"traceback\":null,"
+			"\"children\":[],\"date_done\":\"%s\"",
+			reason, date);
+	else
+		ql_buf_adds(&text, "null,\"traceback\":null,\"children\":null,\"date_done\":null");
+	ql_buf_addf(&text, ",\"task_id\":%s,\"worker\":\"" QL_RESULT_WRITER "\"}", quoted);
+	bool whole = quoted && !text.failed;
+	free(quoted);
+	if (!whole)
+		return NULL;
+	*ret_len = text.len;
+	return ql_buf_take(&text);
 }
