@@ -108,6 +108,7 @@ acting_new(struct ql_live *live, const struct ql_act *decided)
 		.task_id = act->task_id,
 		.attempt = record->state.attempt,
 		.grace_ms = record->state.cancel.grace_ms,
+		.once = !record->state.adopted,
 	};
 	if (decided->kind == QL_ACT_NOTICE) {
 		act->reason = ql_str_dup(record->reason);

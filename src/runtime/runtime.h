@@ -79,6 +79,7 @@ struct ql_runtime_op {
 	int32_t attempt;
 	const char *message; /* ENQUEUE: the bytes that a REMOVE took out, or NULL */
 	int64_t grace_ms; /* KILL: the task's own, once its container is ended */
+	bool once; /* REMOVE: no other producer sent it */
 
 	/* 0: taken over. -1: refused or no answer in time, err says which; nothing is known. */
 	void (*done)(struct ql_runtime_op *op, int status);

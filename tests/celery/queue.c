@@ -163,6 +163,55 @@ it_is_removed_from_each_step(void **state)
 	}
 }
 
+/* Quell's own, at both ends of a long list; the first of them as `put_back` says. The caller's to look at. */
+static void
+take_own(struct hall *hall, struct look *look, const char *put_back)
+{
+	struct ql_message_new what = {.task_id = "own",
+		.task = "tasks.evaluate_code",
+		.queue = "celery",
+		.eval_id = "own",
+		.code = "pass",
+		.language = "python"};
+	size_t len;
+	char *bytes = ql_message_make(&what, &len), *taken = ql_message_make(&what, &len);
+	char *place = strstr(taken, "\"routing_key\"");
+	char *again = NULL;
+	assert_true(asprintf(&again, "%.*s%s%s", (int)(place - taken), taken, put_back, place) > 0);
+	push(hall, "celery", again);
+	for (int i = 0; i < 5000; i++)
+		push_new(hall, "celery", "other", NULL);
+	push(hall, "celery", bytes);
+	*look = (struct look){0};
+	ask_once(hall, look, "own");
+	UNTIL(&hall->client, look->done, 30000);
+	free(bytes);
+	free(taken);
+	free(again);
+}
+
+static void
+what_was_put_once_is_found_once(void **state)
+{
+	struct hall *hall = *state;
+	struct look look;
+	take_own(hall, &look, "");
+	assert_true(look.op.removed);
+	assert_int_equal(number(hall->context, "LLEN celery"), 5001);
+	look_done(&look);
+}
+
+static void
+what_was_put_back_may_have_a_copy(void **state)
+{
+	struct hall *hall = *state;
+	struct look look;
+	take_own(hall, &look, "\"redelivered\": true, ");
+	assert_true(look.op.removed);
+	assert_int_equal(number(hall->context, "LLEN celery"), 5000);
+	look_done(&look);
+}
+
 /* After a crash the same is asked of a server that knows nothing of it. */
 static void
 asked_again_it_says_the_same(void **state)
@@ -394,6 +443,8 @@ main(void)
 		TEST(what_was_removed_can_be_sent_again),
 		TEST(it_is_found_with_its_place),
 		TEST(it_is_removed_from_each_step),
+		TEST(what_was_put_once_is_found_once),
+		TEST(what_was_put_back_may_have_a_copy),
 		TEST(asked_again_it_says_the_same),
 		TEST(forgetting_drops_what_was_kept),
 		TEST(a_member_of_a_group_is_marked_in_its_place),

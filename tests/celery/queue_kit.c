@@ -176,6 +176,17 @@ ask_for(struct hall *hall, struct look *look, enum ql_queue_verb verb, const cha
 }
 
 void
+ask_once(struct hall *hall, struct look *look, const char *id)
+{
+	look->op = (struct ql_queue_op){.verb = QL_QUEUE_REMOVE,
+		.task_id = id,
+		.once = true,
+		.timeout_ms = 30000,
+		.done = looked};
+	ql_queue_look(hall->queues, &look->op);
+}
+
+void
 ask(struct hall *hall, struct look *look, enum ql_queue_verb verb, const char *id)
 {
 	ask_for(hall, look, verb, id, 30000);

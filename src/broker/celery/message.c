@@ -36,6 +36,22 @@ ql_message_may_be(const char *bytes, size_t len, const char *task_id, size_t id_
 	return found == id_len && !memcmp(id, task_id, id_len);
 }
 
+bool
+ql_message_is_own(const char *bytes, size_t len)
+{
+	static const char put_back[] = "\"redelivered\""; /* by kombu, in headers and properties */
+	static const char own[] = "\"" QL_MESSAGE_ORIGIN "\"", unmarked[] = "null";
+	struct ql_text headers, origin, expires;
+	if (ql_text_find((struct ql_text){bytes, len}, "headers", &headers) <= 0 ||
+		ql_text_find(headers, "origin", &origin) <= 0 ||
+		ql_text_find(headers, "expires", &expires) <= 0)
+		return false;
+	return origin.len >= sizeof(own) - 1 && !memcmp(origin.at, own, sizeof(own) - 1) &&
+	       expires.len >= sizeof(unmarked) - 1 &&
+	       !memcmp(expires.at, unmarked, sizeof(unmarked) - 1) &&
+	       !memmem(bytes, len, put_back, sizeof(put_back) - 1);
+}
+
 static bool
 is_filled(const json_t *value)
 {

@@ -45,8 +45,16 @@ struct ql_message {
  */
 bool ql_message_peek_id(const char *bytes, size_t len, const char **ret_id, size_t *ret_id_len);
 
+#define QL_MESSAGE_ORIGIN "quell" /* of what ql_message_make makes; other producers say pid@host */
+
 /* A quick look: could this message be of that id? Never false for one that is. */
 bool ql_message_may_be(const char *bytes, size_t len, const char *task_id, size_t id_len);
+
+/*
+ * One that ql_message_make made, as it made it: not marked, and never put back by a worker. Nothing depends
+ * on the end of such a message, and it needs no parse.
+ */
+bool ql_message_is_own(const char *bytes, size_t len);
 
 int
 ql_message_parse(const char *bytes, size_t len, struct ql_message *ret_message, struct ql_err *e);

@@ -23,7 +23,7 @@ make_headers(const struct ql_message_new *what)
 		"lang", "py", "task", what->task, "id", what->task_id, "shadow", "eta", "expires",
 		"group", "group_index", "retries", 0, "timelimit", limit(what->hard_limit_s),
 		limit(what->soft_limit_s), "root_id", what->task_id, "parent_id", "argsrepr", shown,
-		"kwargsrepr", "{}", "origin", "quell", "ignore_result", 0);
+		"kwargsrepr", "{}", "origin", QL_MESSAGE_ORIGIN, "ignore_result", 0);
 }
 
 char *

@@ -169,8 +169,16 @@ want_of(struct ql_queues *queues, const char *task_id)
 	want->id_len = len;
 	memcpy(want->id, task_id, len + 1);
 	HASH_ADD_KEYPTR(hh, queues->wants, want->id, len, want);
-	queues->unseen++;
+	want->once = true;
+	queues->open++;
 	return want;
+}
+
+void
+ql_queues_want_over(struct ql_queues *queues, struct ql_queue_want *want)
+{
+	queues->open -= !want->over;
+	want->over = true;
 }
 
 static void
@@ -200,6 +208,7 @@ join(struct ql_queues *queues, struct ql_queue_op *op)
 		want->remove = true;
 		queues->removals++;
 	}
+	want->once &= op->once || op->verb != QL_QUEUE_REMOVE;
 }
 
 static void
@@ -208,7 +217,7 @@ begin(struct ql_queues *queues)
 	queues->looking = true;
 	queues->failed = false;
 	queues->removals = 0;
-	queues->unseen = 0;
+	queues->open = 0;
 	queues->held = 0;
 	while (queues->pending) {
 		struct ql_queue_op *op = queues->pending;

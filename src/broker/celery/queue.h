@@ -6,7 +6,9 @@
  * Finding looks through each list in chunks, from the end where workers take (index -1) to the
  * other. What others do meanwhile moves the indexes: each chunk overlaps the one before and goes
  * on behind the last message seen, and begins anew where that is gone. Everything that is asked
- * in one turn of the loop, or while a look is under way, shares the next one.
+ * in one turn of the loop, or while a look is under way, shares the next one. A look is over when nothing
+ * is left to be found. A message that was put once, and bears no mark of having been put back, has
+ * no second copy: whoever takes one and puts it back leaves that mark.
  *
  * Removing takes out the very bytes that were read, by a script that compares them: a message that
  * a worker took in between is not hurt and counts as not found. The bytes stay in
@@ -38,7 +40,8 @@
 #define QL_QUEUE_CHUNK_BYTES (512 << 10)
 #define QL_QUEUE_HELD_MAX \
 	(256 << 20) /* bytes of found messages in one look; more wait for the next */
-#define QL_QUEUE_MANY 200 /* removals in one look from which on they are marked and swept */
+#define QL_QUEUE_MANY 200 /* removals in one look from which on they are marked and swept, */
+#define QL_QUEUE_MANY_PASSED 100000 /* or as many messages that they would pass one by one */
 #define QL_QUEUE_RESTARTS_MAX 64 /* a list that moves faster than it can be read */
 #define QL_QUEUE_TRIES 3 /* looks for a message that was taken away under our hands */
 #define QL_QUEUE_KEPT_S 604800 /* quell:removed:TASK */
@@ -76,6 +79,7 @@ struct ql_queue_op {
 	enum ql_queue_verb verb;
 	const char *task_id; /* the caller's until done */
 	int64_t timeout_ms;
+	bool once; /* REMOVE: its only message was put here, by ql_queue_put */
 	void (*done)(struct ql_queue_op *op, int status);
 	struct ql_err err;
 

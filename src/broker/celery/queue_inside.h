@@ -23,6 +23,8 @@ struct ql_queue_want {
 	UT_hash_handle hh;
 	struct ql_queue_op *ops; /* that wait for it; all may have given up */
 	bool remove;
+	bool once; /* as long as nothing says that there may be a copy */
+	bool over; /* nothing more of it is looked for */
 	bool listed, removed, marked, unacked;
 	bool missed; /* it was seen, and gone when it was to be removed: another look */
 	bool put_off; /* its bytes had no room: another look */
@@ -112,8 +114,8 @@ struct ql_queues {
 	bool failed;
 	struct ql_err err; /* why it failed */
 	struct ql_queue_want *wants;
-	size_t removals; /* wants that are to be removed */
-	size_t unseen; /* wants that are in no list so far */
+	size_t removals; /* wants that are to be removed, over or not */
+	size_t open; /* wants that are not over */
 	struct ql_queue_op *surveys; /* told of each message */
 	size_t held; /* bytes of what was found */
 	struct ql_queue_list *lists;
@@ -165,6 +167,7 @@ void ql_queue_walk_start(struct ql_queues *queues, struct ql_queue_walk how);
 void ql_queues_read(struct ql_queues *queues);
 /* A command of the list that is read was answered. */
 void ql_queues_read_on(struct ql_queues *queues);
+void ql_queues_want_over(struct ql_queues *queues, struct ql_queue_want *want);
 /* What will stand in the list, behind all that was looked at. -1: out of memory. */
 int ql_queues_keep(struct ql_queues *queues, const char *bytes, size_t len);
 

@@ -19,11 +19,19 @@ ql_queues_match(
 {
 	const char *id;
 	size_t id_len;
-	if (ql_message_peek_id(bytes, len, &id, &id_len) && !find(queues, id, id_len))
-		return NULL;
+	struct ql_queue_want *want;
+	if (ql_message_peek_id(bytes, len, &id, &id_len)) {
+		want = find(queues, id, id_len);
+		if (!want)
+			return NULL;
+		want->once &= ql_message_is_own(bytes, len);
+		*ret_message = (struct ql_message){0};
+		if (want->once)
+			return want;
+	}
 	if (ql_message_parse(bytes, len, ret_message, NULL))
 		return NULL;
-	struct ql_queue_want *want = find(queues, ret_message->id, strlen(ret_message->id));
+	want = find(queues, ret_message->id, strlen(ret_message->id));
 	if (!want)
 		ql_message_done(ret_message);
 	return want;

@@ -104,8 +104,9 @@ see(struct ql_queues *queues, struct ql_queue_take **take, struct ql_queue_want 
 		want->listed = true;
 		want->queue = list->queue;
 		want->position = list->before - index - 1;
-		queues->unseen--;
 	}
+	if (!want->remove)
+		ql_queues_want_over(queues, want);
 	if (message->expired) { /* by an earlier request: it never runs */
 		want->removed = want->marked = true;
 		return 0;
@@ -179,7 +180,7 @@ chunk_read(struct ql_redis_command *command, int status, const redisReply *chunk
 		ql_queues_out_of_memory(queues);
 		return;
 	}
-	if (!reading->at_head && reading->marks < reading->enough)
+	if (!reading->at_head && reading->marks < reading->enough && ql_queues_want_more(queues))
 		read_chunk(queues);
 	look(queues, chunk, news);
 	ql_queues_read_on(queues);
@@ -298,10 +299,11 @@ ql_queues_read_on(struct ql_queues *queues)
 	struct ql_queue_reading *reading = &queues->reading;
 	if (queues->failed || reading->under_way || reading->sweeping || queues->flying)
 		return;
-	bool full = reading->at_head || reading->marks >= reading->enough;
+	bool through = reading->at_head || !ql_queues_want_more(queues);
+	bool full = through || reading->marks >= reading->enough;
 	if (full && reading->standing > 0) {
 		sweep(queues);
-	} else if (reading->at_head) {
+	} else if (through) {
 		reading->list++;
 		next_list(queues);
 	} else {

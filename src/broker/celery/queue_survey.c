@@ -35,5 +35,5 @@ ql_queues_want_more(const struct ql_queues *queues)
 		if (!((const struct ql_queue_survey *)(const void *)op)->enough)
 			return true;
 	}
-	return queues->removals || queues->unseen;
+	return queues->open > 0;
 }

@@ -111,6 +111,8 @@ note(struct ql_queue_take *take, size_t i, bool done)
 	bool stays = take->ones[i].new_len > 0; /* the text itself is gone by now */
 	want->removed = true;
 	want->marked |= stays;
+	if (want->once)
+		ql_queues_want_over(take->queues, want);
 	take->queues->reading.standing += take->marks && !stays;
 }
 
@@ -138,7 +140,9 @@ take_new(struct ql_queues *queues)
 	if (!take)
 		return NULL;
 	take->queues = queues;
-	take->marks = queues->removals >= QL_QUEUE_MANY;
+	int64_t len = queues->lists[queues->reading.list].len;
+	int64_t passed = queues->removals > 1 ? (int64_t)queues->removals * len : 0;
+	take->marks = queues->removals >= QL_QUEUE_MANY || passed > QL_QUEUE_MANY_PASSED;
 	return take;
 }
 

@@ -148,7 +148,7 @@ on_removed(struct ql_queue_op *op, int status)
 		return;
 	}
 	char *bytes = op->bytes ? strndup(op->bytes, op->len) : NULL;
-	if (op->removed && op->bytes)
+	if (op->marked && op->bytes)
 		revoke_chain(job->celery, op->bytes, op->len);
 	tell_removed(job, op->removed, bytes);
 	free(bytes);
@@ -161,6 +161,7 @@ ql_celery_remove(struct job *job)
 	job->look = (struct ql_queue_op){.verb = QL_QUEUE_REMOVE,
 		.task_id = job->task_id,
 		.timeout_ms = ql_job_left_ms(job),
+		.once = job->op->once,
 		.done = on_removed};
 	ql_queue_look(job->celery->queues, &job->look);
 }
