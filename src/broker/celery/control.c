@@ -7,10 +7,14 @@
 #include "base/str.h"
 #include "broker/celery/control_inside.h"
 
-/* How many heard it: each subscriber of a pattern is a worker. */
+/*
+ * How many heard it: each subscriber of a pattern is a worker. ARGV: the channels, then the bytes. As keys
+ * the channels would need rights to keys of their names.
+ */
 static const char cast_script[] = "local heard = 0\n"
-				  "for i, channel in ipairs(KEYS) do\n"
-				  "  heard = heard + redis.call('PUBLISH', channel, ARGV[1])\n"
+				  "for i = 1, #ARGV - 1 do\n"
+				  "  local channel = ARGV[i]\n"
+				  "  heard = heard + redis.call('PUBLISH', channel, ARGV[#ARGV])\n"
 				  "  heard = heard - redis.call('PUBSUB', 'NUMSUB', channel)[2]\n"
 				  "end\n"
 				  "return heard\n";
@@ -112,8 +116,8 @@ ql_control_cast(
 	argv[count] = bytes;
 	lens[count] = len;
 	ql_control_hold(control);
-	ql_redis_eval(control->config.commands, &cast->command, cast_script, (int)count,
-		(int)count + 1, argv, lens);
+	ql_redis_eval(control->config.commands, &cast->command, cast_script, 0, (int)count + 1,
+		argv, lens);
 	free(bytes);
 }
 
@@ -126,7 +130,7 @@ message(void *arg, const char *pattern, const char *channel, const char *data, s
 		return;
 	if (pattern)
 		ql_control_beat(control, data, len);
-	else
+	else if (!control->config.only_asked)
 		ql_control_hello(control, data, len);
 }
 

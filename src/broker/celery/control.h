@@ -65,6 +65,7 @@ struct ql_control_config {
 	const char *key_prefix; /* global_keyprefix */
 	size_t revokes_max; /* CELERY_WORKER_REVOKES_MAX: no more are told */
 	int64_t revoke_expires_ms; /* CELERY_WORKER_REVOKE_EXPIRES: told again in a third of it */
+	bool only_asked; /* it answers no hello, and asks nothing that its owner does not */
 
 	/* A worker came, was asked, fell silent, was heard again, or left; may be NULL. */
 	void (*changed)(void *arg, const struct ql_worker *worker);

@@ -30,6 +30,8 @@ void
 ql_control_census(struct ql_control *control, int64_t in_ms)
 {
 	const struct ql_heap_node *node = &control->census_due.node;
+	if (control->config.only_asked)
+		return;
 	if (!node->slot || node->at > ql_alarm_ms() + in_ms)
 		ql_control_ring(control, &control->census_due, in_ms);
 }
@@ -83,7 +85,7 @@ ql_control_start_census(struct ql_control *control)
 	control->sweep.rang = sweep;
 	control->census_due.rang = census;
 	ql_control_ring(control, &control->sweep, SWEEP_MS);
-	ql_control_ring(control, &control->census_due, QL_CONTROL_CENSUS_MS);
+	ql_control_census(control, QL_CONTROL_CENSUS_MS);
 }
 
 void

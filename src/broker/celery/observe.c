@@ -149,6 +149,7 @@ open_parts(uv_loop_t *loop, struct ql_observe *observe, struct ql_err *e)
 		.name_count = config->queue != NULL,
 		.prefix = config->prefix};
 	struct ql_control_config control = {.url = &observe->broker_url,
+		.only_asked = true,
 		.node = NODE,
 		.instance = config->instance,
 		.exchange = config->exchange,

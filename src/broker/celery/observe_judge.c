@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "broker/celery/observe_inside.h"
 
@@ -22,16 +21,16 @@ struct about {
 	const char *task_id, *eval_id, *worker, *queue, *container;
 };
 
+/* A task may have moved from its queue to a worker between two looks: it is the same. */
 static char *
 key_of(enum ql_found kind, const struct about *about)
 {
-	const char *parts[] = {
-		about->task_id, about->eval_id, about->worker, about->queue, about->container};
-	struct ql_buf key = {0};
-	ql_buf_addf(&key, "%d", (int)kind);
-	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
-		ql_buf_addf(&key, "\n%s", parts[i] ? parts[i] : "");
-	return key.failed ? NULL : ql_buf_take(&key);
+	const char *id = about->task_id     ? about->task_id
+			 : about->container ? about->container
+			 : about->queue     ? about->queue
+					    : about->worker;
+	char *key;
+	return asprintf(&key, "%d %s", (int)kind, id) < 0 ? NULL : key;
 }
 
 /* In a second look only what the first one found too. */

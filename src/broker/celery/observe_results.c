@@ -7,13 +7,16 @@
 
 #define BATCH 250
 
-/* Most tasks have no result, or another one: only what may say REVOKED goes over the wire. */
+/*
+ * Most tasks have no result, or another one: only what may say REVOKED goes over the wire. ARGV: how much of
+ * each, then the keys; as a script's KEYS they would need the right to write.
+ */
 static const char script[] = "local out = {}\n"
-			     "for i, key in ipairs(KEYS) do\n"
-			     "  local text = redis.pcall('GETRANGE', key, 0, ARGV[1])\n"
+			     "for i = 2, #ARGV do\n"
+			     "  local text = redis.pcall('GETRANGE', ARGV[i], 0, ARGV[1])\n"
 			     "  local is = type(text) == 'string' and "
 			     "string.find(text, '\"REVOKED\"', 1, true)\n"
-			     "  out[i] = is and text or ''\n"
+			     "  out[i - 1] = is and text or ''\n"
 			     "end\n"
 			     "return out\n";
 
@@ -73,7 +76,7 @@ void
 ql_observe_flush(struct ql_observe_look *look)
 {
 	struct ql_observe_batch *batch = look->batch;
-	const char *argv[BATCH + 1];
+	const char *argv[BATCH + 1] = {QL_OBSERVE_RESULT_MAX};
 	char *keys[BATCH];
 	size_t count = 0;
 	look->batch = NULL;
@@ -88,14 +91,13 @@ ql_observe_flush(struct ql_observe_look *look)
 		if (asprintf(&keys[count], "%scelery-task-meta-%s", prefix ? prefix : "",
 			    batch->met[count].task_id) < 0)
 			break;
-		argv[count] = keys[count];
+		argv[count + 1] = keys[count];
 	}
-	argv[count] = QL_OBSERVE_RESULT_MAX;
 	if (count == batch->count) {
 		batch->command.done = came;
 		ql_observe_hold(look);
-		ql_redis_eval(look->observe->backend, &batch->command, script, (int)count,
-			(int)count + 1, argv, NULL);
+		ql_redis_eval(look->observe->backend, &batch->command, script, 0, (int)count + 1,
+			argv, NULL);
 	} else {
 		judge_unread(batch);
 	}
