@@ -6,6 +6,8 @@
 #ifndef QL_CLI_CLI_H
 #define QL_CLI_CLI_H
 
+#include <jansson.h>
+
 #include "cli/cmd.h"
 
 /* The exit statuses that aren't a program's own. */
@@ -18,10 +20,14 @@ enum ql_exit {
 	QL_EXIT_SIGNAL = 128, /* `quell run`: plus the signal's number */
 };
 
-/*
- * Runs one verb and returns the exit status. extra is NULL-terminated, or NULL for none; it stands
- * before the others in every list.
- */
-int ql_cli_main(int argc, char **argv, const struct ql_verb *const *extra);
+/* What the program has besides, for the command line itself knows no server's parts. */
+struct ql_beside {
+	const struct ql_verb *const *verbs; /* NULL-terminated; they stand before the others */
+	/* doctor --broker: looks at it once. The report is the caller's. */
+	int (*look)(const struct ql_cmd *cmd, json_t **ret_report, struct ql_err *e);
+};
+
+/* Runs one verb and returns the exit status. beside NULL: there is nothing besides. */
+int ql_cli_main(int argc, char **argv, const struct ql_beside *beside);
 
 #endif

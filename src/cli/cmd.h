@@ -18,6 +18,7 @@
 
 struct ql_client;
 struct ql_cmd;
+struct ql_beside;
 
 struct ql_option {
 	const char *name; /* "grace" is --grace */
@@ -61,6 +62,7 @@ struct ql_given {
 struct ql_cmd {
 	const struct ql_verb *verb;
 	const struct ql_verb *const *verbs; /* all there are, NULL-terminated */
+	const struct ql_beside *beside; /* or NULL */
 	int argc;
 	char **argv; /* what followed the verb, ended by NULL; borrowed */
 	struct ql_given *given; /* owned; in the order given */

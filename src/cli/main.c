@@ -91,14 +91,15 @@ main_verbs(int argc, char **argv, struct ql_cmd *cmd, struct ql_err *e)
 }
 
 int
-ql_cli_main(int argc, char **argv, const struct ql_verb *const *extra)
+ql_cli_main(int argc, char **argv, const struct ql_beside *beside)
 {
 	const struct ql_verb *verbs[QL_VERBS_MAX + 1] = {NULL};
-	struct ql_cmd cmd = {.verbs = verbs};
+	const struct ql_verb *const *more = beside ? beside->verbs : NULL;
+	struct ql_cmd cmd = {.verbs = verbs, .beside = beside};
 	struct ql_err e = {0};
 	size_t count = 0;
-	for (; extra && *extra; extra++)
-		verbs[count++] = *extra;
+	for (; more && *more; more++)
+		verbs[count++] = *more;
 	for (const struct ql_verb *const *own = ql_verbs; *own; own++) {
 		assert(count < QL_VERBS_MAX);
 		verbs[count++] = *own;

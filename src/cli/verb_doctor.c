@@ -5,6 +5,7 @@
 #include "cli/call.h"
 #include "cli/cli.h"
 #include "cli/detail.h"
+#include "cli/findings.h"
 #include "cli/print.h"
 #include "cli/timeline.h"
 #include "core/words.h"
@@ -141,21 +142,59 @@ examine_evaluation(struct ql_cmd *cmd, const char *id, struct ql_err *e)
 	return rc;
 }
 
+/* ---- a broker that Quell need not serve ---- */
+
+static int
+examine_broker(struct ql_cmd *cmd, struct ql_err *e)
+{
+	json_t *report;
+	if (cmd->operand_count)
+		return ql_fail(e, QL_E_USAGE,
+			"doctor looks at a broker (--broker) or at an evaluation, not at both");
+	if (!cmd->beside)
+		return ql_fail(
+			e, QL_E_USAGE, "this program has no server's parts: it knows no broker");
+	if (cmd->beside->look(cmd, &report, e))
+		return -1;
+	if (ql_cmd_has(cmd, "json"))
+		ql_findings_dump(report);
+	else
+		ql_findings_print(report);
+	bool found = json_integer_value(json_object_get(report, "found")) > 0;
+	json_decref(report);
+	return found ? QL_EXIT_FAILED : QL_EXIT_DONE;
+}
+
 static int
 run(struct ql_cmd *cmd, struct ql_err *e)
 {
+	if (ql_cmd_has(cmd, "broker"))
+		return examine_broker(cmd, e);
 	if (cmd->operand_count == 0)
 		return examine_server(cmd, e);
 	return examine_evaluation(cmd, cmd->operands[0], e);
 }
 
+static const struct ql_option options[] = {
+	{"broker", 0, "URL", "look at this Celery deployment, and only look: redis://HOST:6379/0"},
+	{"result-backend", 0, "URL", "its results, where they are elsewhere"},
+	{"config", 0, "FILE", "the rest of its settings, as of quell serve"},
+	{NULL},
+};
+
 const struct ql_verb ql_verb_doctor = {
 	.name = "doctor",
 	.operands = "[ID]",
-	.brief = "say what is wrong with the server, or why one still lives",
+	.options = options,
+	.brief = "say what is wrong with the server or a broker, or why one still lives",
 	.about = "Without ID: whether a server is there, whether it is ready and what it\n"
 		 "lacks, and whether the key is good. With ID: where the evaluation stands and\n"
-		 "why, what comes next by itself, and the last decisions about it.\n",
+		 "why, what comes next by itself, and the last decisions about it.\n\n"
+		 "With --broker no server is asked, but a Celery deployment itself: what is\n"
+		 "called REVOKED and still runs, which revokes workers have forgotten or will,\n"
+		 "containers without a task, queues that nobody takes from. It only reads. Exit\n"
+		 "status 0: nothing was found; 1: something was. Prefixes, Docker and the rest\n"
+		 "are the settings of quell serve, from --config and the environment.\n",
 	.max_operands = 1,
 	.operand = QL_OPERAND_ID,
 	.also = "check diagnose ping health why",

@@ -241,6 +241,10 @@ check_broker(const struct ql_config *config, struct ql_err *e)
 {
 	static const char *const schemes[] = {
 		"redis://", "rediss://", "redis+socket://", "sentinel://", NULL};
+	if (config->observe && !ql_config_is_remote(config))
+		return ql_fail(e, QL_E_USAGE,
+			"--observe looks at a broker of others: name it with --broker, as "
+			"redis://HOST:6379/0");
 	if (!ql_config_is_remote(config))
 		return 0;
 	for (const char *const *scheme = schemes; *scheme; scheme++) {

@@ -40,6 +40,7 @@ struct ql_config {
 	int64_t keep_bytes;
 	int64_t uid_base;
 	bool stop_runs;
+	bool observe;
 };
 
 /* The flags, for the verb `serve`; ended by a NULL name. */

@@ -19,7 +19,8 @@ ql_drivers_store(uv_loop_t *loop, const struct ql_config *config, const struct q
 	struct ql_store **ret_store, struct ql_err *e)
 {
 	char path[PATH_MAX];
-	(void)config; /* sqlite is the only word that config.c lets through */
+	if (config->observe) /* nothing is kept */
+		return ql_store_memory_open(loop, ret_store, e);
 	if (ql_data_path(data, "quell.db", path, sizeof(path), e))
 		return -1;
 	return ql_store_sqlite_open(loop, path, ret_store, e);
@@ -137,7 +138,6 @@ open_containers(uv_loop_t *loop, const struct ql_config *config,
 	*ret_containers = NULL;
 	if (ql_config_has(config->docker_host) || !access("/var/run/docker.sock", F_OK))
 		return ql_drivers_containers(loop, config, ret_containers, e);
-	ql_log("no Docker here (--docker-host): containers of tasks are not looked for");
 	return 0;
 }
 
@@ -163,5 +163,25 @@ ql_drivers_broker(uv_loop_t *loop, const struct ql_config *config, const struct 
 		return 0;
 	if (open_containers(loop, config, &celery.containers, e))
 		return -1;
+	if (!celery.containers)
+		ql_log("no Docker here (--docker-host): containers of tasks are not looked for");
 	return ql_broker_celery_open(loop, &celery, ret_broker, e);
+}
+
+int
+ql_drivers_observe(uv_loop_t *loop, const struct ql_config *config,
+	struct ql_observe_config *observe, struct ql_containers **ret_containers,
+	struct ql_observe **ret_observe, struct ql_err *e)
+{
+	observe->broker = config->broker;
+	observe->results = ql_config_has(config->result_backend) ? config->result_backend : NULL;
+	observe->queue = config->task_queue;
+	observe->prefix = config->key_prefix;
+	observe->results_prefix = config->result_prefix;
+	observe->fanout_prefix = config->fanout_prefix;
+	observe->exchange = config->control_exchange;
+	if (open_containers(loop, config, ret_containers, e))
+		return -1;
+	observe->containers = *ret_containers;
+	return ql_observe_open(loop, observe, ret_observe, e);
 }

@@ -3,6 +3,7 @@
 #define QL_DAEMON_DRIVERS_H
 
 #include "broker/broker.h"
+#include "broker/celery/observe.h"
 #include "daemon/config.h"
 #include "daemon/data.h"
 #include "outlet/outlet.h"
@@ -28,5 +29,10 @@ int ql_drivers_storage(uv_loop_t *loop, const struct ql_config *config,
 /* NULL for the local queue. What it needs of config and data stays there. */
 int ql_drivers_broker(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
 	struct ql_broker **ret_broker, struct ql_err *e);
+
+/* Fills what the settings say; the rest of observe is the caller's. The containers are closed after it. */
+int ql_drivers_observe(uv_loop_t *loop, const struct ql_config *config,
+	struct ql_observe_config *observe, struct ql_containers **ret_containers,
+	struct ql_observe **ret_observe, struct ql_err *e);
 
 #endif

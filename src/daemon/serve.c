@@ -15,6 +15,7 @@
 #include "daemon/data.h"
 #include "daemon/drivers.h"
 #include "daemon/log.h"
+#include "daemon/observe.h"
 #include "daemon/rundir.h"
 #include "engine/engine.h"
 #include "http/server.h"
@@ -29,6 +30,7 @@ struct daemon {
 	struct ql_runtime *runtime;
 	struct ql_broker *broker;
 	struct ql_outlet *storage;
+	struct ql_observer *observer;
 	struct ql_engine *engine;
 	struct ql_auth auth;
 	struct ql_server *server;
@@ -116,9 +118,34 @@ open_server(struct daemon *daemon, struct ql_err *e)
 		.task_id = daemon->config.task_id,
 		.place = {.images = !strcmp(daemon->config.runtime, "docker"),
 			.elsewhere = daemon->broker != NULL},
+		.observes = daemon->config.observe,
 		.limits = ql_server_limits_default,
 	};
 	return ql_server_start(&config, &daemon->server, e);
+}
+
+/* ---- what is observed ---- */
+
+static void
+on_report(void *arg, const json_t *report, const struct ql_err *err)
+{
+	struct daemon *daemon = arg;
+	char *text = report ? json_dumps(report, JSON_COMPACT) : NULL;
+	if (err)
+		ql_logf("the broker can't be looked at: %s", err->text);
+	ql_server_observed(daemon->server, text);
+	free(text);
+}
+
+static int
+open_observer(struct daemon *daemon, struct ql_err *e)
+{
+	char instance[sizeof(daemon->data.instance) + sizeof("observe.")];
+	if (!daemon->config.observe)
+		return 0;
+	snprintf(instance, sizeof(instance), "observe.%s", daemon->data.instance);
+	return ql_observer_open(
+		&daemon->loop, &daemon->config, instance, on_report, daemon, &daemon->observer, e);
 }
 
 /* ---- the end ---- */
@@ -132,10 +159,17 @@ on_engine_closed(void *arg)
 }
 
 static void
-on_server_stopped(void *arg)
+on_observer_closed(void *arg)
 {
 	struct daemon *daemon = arg;
 	ql_engine_close(daemon->engine, daemon->config.stop_runs, on_engine_closed, daemon);
+}
+
+static void
+on_server_stopped(void *arg)
+{
+	struct daemon *daemon = arg;
+	ql_observer_close(daemon->observer, on_observer_closed, daemon);
 }
 
 static void
@@ -188,6 +222,8 @@ announce(void *arg)
 	ql_language_each(add_language, &names);
 	if (daemon->runtime)
 		ql_logf("%d workers; languages: %s", health.slots, names.len ? names.data : "none");
+	else if (daemon->observer)
+		ql_log("only looks: see /api/observe; nothing is stopped, submitted or kept");
 	else if (daemon->broker)
 		ql_logf("%s: workers of Celery run what is submitted", daemon->broker->ops->name);
 	else
@@ -212,9 +248,9 @@ open_all(struct daemon *daemon, struct ql_err *e)
 		ql_drivers_broker(
 			&daemon->loop, &daemon->config, &daemon->data, &daemon->broker, e) ||
 		ql_drivers_storage(&daemon->loop, &daemon->config, &daemon->storage, e) ||
-		open_engine(daemon, e) || open_auth(daemon, e))
+		open_engine(daemon, e) || open_auth(daemon, e) || open_server(daemon, e))
 		return -1;
-	return open_server(daemon, e);
+	return open_observer(daemon, e);
 }
 
 static void

@@ -47,6 +47,7 @@ struct ql_server {
 	size_t body_bytes; /* of all bodies being received */
 	struct ql_events *events;
 	struct ql_output *followed; /* outputs.c */
+	char *report; /* owned; of /api/observe, or NULL */
 	bool stopping;
 	int64_t stop_deadline;
 	void (*stopped)(void *arg);

@@ -149,6 +149,16 @@ check_query(struct ql_request *req)
 }
 
 static int
+check_looks(struct ql_request *req)
+{
+	if (!req->server->config.observes || !strcmp(req->route->method, "GET"))
+		return 0;
+	return ql_fail(&req->problem.err, QL_E_FORBIDDEN,
+		"this server only looks (--observe): it stops, submits and changes nothing; start "
+		"it without --observe for that");
+}
+
+static int
 check_head(struct ql_request *req, const char *method)
 {
 	if (req->problem.err.code)
@@ -160,7 +170,7 @@ check_head(struct ql_request *req, const char *method)
 		ql_auth_check(req->server->config.auth, ql_request_header(req, "Authorization"),
 			eval_id, &req->caller, &req->problem.err))
 		return -1;
-	return check_query(req);
+	return check_looks(req) || check_query(req) ? -1 : 0;
 }
 
 static int

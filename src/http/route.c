@@ -45,6 +45,7 @@ const struct ql_route ql_routes[] = {
 	{"GET", "/api/cancellations", ql_serve_cancellations, 0, stops_names},
 	{"GET", "/api/cancellations/{cid}", ql_serve_cancellation},
 	{"GET", "/api/events", ql_serve_events},
+	{"GET", "/api/observe", ql_serve_observe},
 	{"GET", "/evaluations/{id}", ql_serve_report, TASK},
 	{"PUT", "/evaluations/{id}", ql_serve_report_put, NEEDED | TASK, NULL, report_members},
 };

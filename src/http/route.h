@@ -51,6 +51,7 @@ void ql_serve_cancellations(struct ql_request *req);
 void ql_serve_events(struct ql_request *req); /* events.c */
 void ql_serve_report(struct ql_request *req); /* reports.c */
 void ql_serve_report_put(struct ql_request *req);
+void ql_serve_observe(struct ql_request *req); /* observe.c */
 void ql_serve_healthz(struct ql_request *req); /* meta.c */
 void ql_serve_readyz(struct ql_request *req);
 void ql_serve_openapi(struct ql_request *req);

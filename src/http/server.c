@@ -260,5 +260,6 @@ ql_server_free(struct ql_server *server)
 	if (server->healthy)
 		MHD_destroy_response(server->healthy);
 	server->magic = 0;
+	free(server->report);
 	free(server);
 }

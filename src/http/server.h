@@ -44,6 +44,7 @@ struct ql_server_config {
 	bool broker; /* the engine has one */
 	const char *task_id; /* the template of task ids, or NULL for the usual one */
 	struct ql_submission_place place; /* who runs what is submitted */
+	bool observes; /* only looks: all but reads is refused */
 	struct ql_server_limits limits;
 };
 
@@ -52,6 +53,9 @@ int ql_server_start(
 
 /* "http://127.0.0.1:8080", with the real port. */
 const char *ql_server_url(const struct ql_server *server);
+
+/* What /api/observe answers from now on; NULL: there is nothing to tell. Copied. */
+void ql_server_observed(struct ql_server *server, const char *report);
 
 /* Stops accepting, ends waits and streams, lets answers leave, then calls stopped. */
 void ql_server_stop(struct ql_server *server, void (*stopped)(void *arg), void *arg);

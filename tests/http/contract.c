@@ -504,6 +504,7 @@ test_answers_are_as_the_contract_says(void **state)
 	check(world, "GET", "/api/evaluations", NULL, "/api/evaluations", 200);
 	check(world, "GET", "/api/cancellations", NULL, "/api/cancellations", 200);
 	check(world, "GET", "/api/cancellations/running~1", NULL, "/api/cancellations/{cid}", 200);
+	check(world, "GET", "/api/observe", NULL, "/api/observe", 404);
 	check(world, "GET", "/api/task/anyone", NULL, "/api/task/{task_id}", 404);
 	check(world, "POST", "/api/task/celery-running/cancel", "{\"ahead\":true}",
 		"/api/task/{task_id}/cancel", 202);
@@ -515,6 +516,55 @@ test_answers_are_as_the_contract_says(void **state)
 	check(world, "POST", "/api/eval/queued/restore", NULL, "/api/eval/{id}/restore", 200);
 	check(world, "POST", "/api/eval/running/resume", NULL, "/api/eval/{id}/resume", 409);
 	check(world, "DELETE", "/api/eval/running", NULL, "/api/eval/{id}", 409);
+}
+
+/* ---- a server that only looks ---- */
+
+static void
+observes(struct world *world)
+{
+	world->config.observes = true;
+}
+
+static int
+setup_observer(void **state)
+{
+	return world_setup_with(state, observes);
+}
+
+static void
+tell_report(struct world *world, void *arg)
+{
+	ql_server_observed(world->server, arg);
+}
+
+static void
+test_a_server_that_only_looks_changes_nothing(void **state)
+{
+	struct world *world = *state;
+	static const char report[] =
+		"{\"at\":\"2026-01-02T03:04:05.678Z\",\"broker\":\"redis://h:6379/0\","
+		"\"results\":null,\"found\":1,\"complete\":true,\"unasked\":[],\"workers\":[],"
+		"\"queues\":[{\"queue\":\"q\",\"messages\":2,\"workers\":0}],\"unacked\":0,"
+		"\"containers\":null,\"kinds\":[{\"kind\":\"queue_without_consumer\","
+		"\"title\":\"t\",\"advice\":\"a\",\"count\":1,\"findings\":[{\"task_id\":null,"
+		"\"eval_id\":null,\"worker\":null,\"queue\":\"q\",\"container\":null,"
+		"\"what\":\"w\"}]}]}";
+	world_call(world, fill, NULL);
+	check(world, "GET", "/api/observe", NULL, "/api/observe", 503);
+	world_call(world, tell_report, (void *)report);
+	check(world, "GET", "/api/observe", NULL, "/api/observe", 200);
+	check(world, "GET", "/api/eval/running", NULL, "/api/eval/{id}", 200);
+	check(world, "POST", "/api/eval/running/cancel", NULL, "/api/eval/{id}/cancel", 403);
+	check(world, "POST", "/api/eval/running/kill", NULL, "/api/eval/{id}/kill", 403);
+	check(world, "POST", "/api/task/x/cancel", NULL, "/api/task/{task_id}/cancel", 403);
+	check(world, "POST", "/api/eval", "{\"command\":[\"true\"]}", "/api/eval", 403);
+	check(world, "PUT", "/evaluations/failed", "{\"result\":[1]}", "/evaluations/{id}", 403);
+	check(world, "DELETE", "/api/eval/failed", NULL, "/api/eval/{id}", 403);
+	struct answer answer = ask(world, ALICE, "GET", "/api/observe", NULL, NULL);
+	assert_int_equal(answer.status, 404);
+	answer_done(&answer);
+	assert_int_equal(world->engine->asked_stops, 0);
 }
 
 int
@@ -530,6 +580,8 @@ main(void)
 		cmocka_unit_test(test_bounds_are_those_of_the_code),
 		cmocka_unit_test_setup_teardown(
 			test_answers_are_as_the_contract_says, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_a_server_that_only_looks_changes_nothing,
+			setup_observer, world_teardown),
 	};
 	return cmocka_run_group_tests_name("contract", tests, load, unload);
 }
