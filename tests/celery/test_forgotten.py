@@ -49,7 +49,7 @@ def test_more_are_revoked_than_a_worker_remembers(deployed):
         deployed.app.control.add_consumer("many", destination=[worker.node])
         deployed.fence(queue="many")
     ran = {name.removesuffix(".said") for name in os.listdir(deployed.folder)}
-    assert len(ran & set(plain.values())) == 100
+    assert len(ran & set(plain.values())) >= 100  # whatever else was revoked there displaces one too
     assert not ran & set(held.values())
 
 
