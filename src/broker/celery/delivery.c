@@ -134,7 +134,8 @@ ql_delivery_place(struct delivery *delivery, const struct copy *copy)
 bool
 ql_delivery_is_busy(const struct delivery *delivery)
 {
-	return delivery->looking || delivery->asking || delivery->containing || delivery->job;
+	return delivery->looking || delivery->asking || delivery->containing ||
+	       delivery->noticing || delivery->job;
 }
 
 /* Called whenever something of it is over. */
@@ -147,6 +148,15 @@ ql_delivery_rest(struct delivery *delivery)
 		delivery_free(delivery);
 	else if (delivery->next_job && !delivery->celery->closing)
 		ql_stop_next(delivery);
+}
+
+/* Nobody forgets what the engine has no place for: a held one that was given back, a stranger. */
+void
+ql_delivery_over(struct delivery *delivery)
+{
+	delivery->told_gone = true;
+	if (!delivery->forgotten && !delivery->celery->closing)
+		ql_alarm_set(&delivery->celery->alarm, &delivery->due, QL_CELERY_KEEP_MS);
 }
 
 void
@@ -175,6 +185,8 @@ ql_celery_whose(const struct ql_celery *celery, const char *task_id,
 	size_t head = (size_t)(hole - celery->config.task_id);
 	const char *tilde = strrchr(task_id, '~');
 	int64_t attempt = 1;
+	if (!strncmp(task_id, QL_CELERY_CHECKPOINT, strlen(QL_CELERY_CHECKPOINT)))
+		return -1; /* what a task left there, and no task */
 	if (tilde && ql_str_int(tilde + 1, 2, INT32_MAX, &attempt))
 		tilde = NULL;
 	size_t len = tilde ? (size_t)(tilde - task_id) : strlen(task_id);

@@ -29,6 +29,12 @@
 #define QL_CELERY_POLL_MAX_MS 1000
 #define QL_CELERY_SWALLOWED_MS 2000 /* from SIGTERM to SIGKILL where a kill has no grace left */
 #define QL_CELERY_CONTAINERS_MS 15000 /* for its containers to be proven gone */
+#define QL_CELERY_NOTICE_MS 1000 /* for a kill's notice: then its containers are ended without it */
+#define QL_CELERY_KEEP_MS \
+	600000 /* a run that is gone is known for, where it is not forgotten before */
+#define QL_CELERY_HELD_MS 30000 /* between looks at what a worker holds and will drop */
+#define QL_CELERY_NEWS_MAX 65536 /* bytes of a published result that is read at once */
+#define QL_CELERY_CHECKPOINT "quell-checkpoint-" /* results that are none (clients/python) */
 #define QL_CELERY_RESULT_TTL "86400" /* seconds, as Celery's own result_expires */
 
 struct ql_celery {
@@ -161,6 +167,9 @@ bool ql_quest_is_nowhere(const struct ql_quest *look);
 bool ql_quest_is_complete(const struct ql_quest *look);
 /* SUCCESS or FAILURE. */
 bool ql_quest_is_finished(const struct ql_quest *look);
+/* Or REVOKED, by a worker. */
+bool ql_quest_is_over(const struct ql_quest *look);
+bool ql_result_is_ours(const struct ql_result *result);
 const struct copy *
 ql_quest_copy(const struct ql_quest *look, const char *task_id, uint64_t incarnation);
 
@@ -211,6 +220,11 @@ struct delivery {
 	bool introduced; /* its worker was asked of which kind its pool is, if that was not known */
 	bool kill; /* a kill was asked for: its containers too must go */
 	bool had_containers;
+	bool noticed; /* ABORTED was written, and nothing final stood there */
+	bool noticing; /* it is being written */
+	struct ql_redis_command notice;
+	bool said_retry; /* a RETRY was published while it was known */
+	bool wide; /* it ended without a word: its message is looked for too */
 	enum ql_rung sent;
 	enum stage stage;
 	struct ql_heap_node due;
@@ -247,6 +261,8 @@ struct delivery *ql_deliveries_of(struct ql_celery *celery, const char *task_id)
 struct delivery *ql_delivery_add(struct ql_celery *celery, uint64_t incarnation,
 	const char *eval_id, const char *task_id, int32_t attempt);
 void ql_delivery_place(struct delivery *delivery, const struct copy *copy);
+/* That it is gone was told, or is told now. */
+void ql_delivery_over(struct delivery *delivery);
 void ql_delivery_drop(struct delivery *delivery);
 void ql_deliveries_free(struct ql_celery *celery);
 /* Whose task it is, by the template: -1 where it is none of ours. */
@@ -261,13 +277,12 @@ void ql_tell(struct ql_celery *celery, const char *eval_id, int32_t attempt,
 	enum ql_event_kind kind, uint64_t incarnation);
 void ql_tell_copy(struct delivery *delivery, const struct copy *copy);
 /* Its worker wrote how it ended, or says nothing of it any more. */
-void ql_tell_exit(struct delivery *delivery, const struct ql_result *result);
+/* epoch: of the look that found this end and nothing else, which is told each time; or 0. */
+void ql_tell_exit(struct delivery *delivery, const struct ql_result *result, int32_t epoch);
 void ql_tell_gone(struct delivery *delivery);
 void ql_tell_stuck(struct delivery *delivery, const char *text);
-/*
- * What a look says of the task as a whole: its runs, where they are, and those that are over. epoch: of the
- * INSPECT that asked, which EXITED carries where that end is all there is; or 0.
- */
+/* What a look says of the task as a whole: its runs, where they are, and those that are over; with an epoch also
+ * that there are none. */
 void ql_tell_look(struct ql_celery *celery, const char *eval_id, const char *task_id,
 	int32_t attempt, const struct ql_quest *look, int32_t epoch);
 
@@ -290,8 +305,9 @@ void ql_results_set(struct ql_celery *celery, struct ql_redis_command *command, 
 /* Takes back a REVOKED of ours, as the task is sent again. */
 void
 ql_results_clear(struct ql_celery *celery, struct ql_redis_command *command, const char *task_id);
-/* Says REVOKED of a task whose place in a chain never comes; nobody waits for it. */
-void ql_results_revoke(struct ql_celery *celery, const char *task_id);
+/* The same, and nobody waits for it. */
+void ql_results_say(
+	struct ql_celery *celery, const char *task_id, const char *state, const char *reason);
 /* Follows the result of a task that the template does not name. */
 void ql_results_follow(
 	struct ql_celery *celery, const char *task_id, const char *eval_id, int32_t attempt);

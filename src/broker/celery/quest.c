@@ -136,6 +136,19 @@ ql_quest_is_finished(const struct ql_quest *look)
 }
 
 bool
+ql_result_is_ours(const struct ql_result *result)
+{
+	return result->worker && !strcmp(result->worker, QL_RESULT_WRITER);
+}
+
+bool
+ql_quest_is_over(const struct ql_quest *look)
+{
+	return look->has_result && !ql_result_is_ours(&look->result) &&
+	       (ql_quest_is_finished(look) || !strcmp(look->result.state, "REVOKED"));
+}
+
+bool
 ql_quest_is_nowhere(const struct ql_quest *look)
 {
 	bool queued = (look->find.listed || look->find.unacked) && !look->expired;

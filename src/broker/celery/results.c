@@ -71,39 +71,37 @@ ql_results_clear(struct ql_celery *celery, struct ql_redis_command *command, con
 	char key[KEY];
 	key_of(celery, task_id, key);
 	const char *argv[] = {key};
-	ql_redis_eval(celery->backend ? celery->backend : celery->commands, command, clear_script,
-		1, 1, argv, NULL);
+	ql_redis_eval(celery->backend, command, clear_script, 1, 1, argv, NULL);
 }
 
-struct revoking {
+/* What Quell says by itself: nobody waits for it. */
+struct saying {
 	struct ql_redis_command command;
 	struct ql_celery *celery;
 	char task_id[QL_TASK_ID];
 };
 
 static void
-on_descendant(struct ql_redis_command *command, int status, const redisReply *reply)
+on_said(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct revoking *revoking = OWNER(command, struct revoking, command);
+	struct saying *saying = OWNER(command, struct saying, command);
 	(void)reply;
 	if (status)
-		ql_celery_log(revoking->celery, "REVOKED of %s, which will never come: %s",
-			revoking->task_id, command->err.text);
-	free(revoking);
+		ql_celery_log(saying->celery, "the result of %s could not be written: %s",
+			saying->task_id, command->err.text);
+	free(saying);
 }
 
 void
-ql_results_revoke(struct ql_celery *celery, const char *task_id)
+ql_results_say(struct ql_celery *celery, const char *task_id, const char *state, const char *reason)
 {
-	struct revoking *revoking = calloc(1, sizeof(*revoking));
-	if (!revoking || !celery->backend) {
-		free(revoking);
+	struct saying *saying = calloc(1, sizeof(*saying));
+	if (!saying)
 		return;
-	}
-	revoking->celery = celery;
-	revoking->command.done = on_descendant;
-	ql_str_copy(revoking->task_id, sizeof(revoking->task_id), task_id);
-	ql_results_set(celery, &revoking->command, task_id, "REVOKED", "revoked");
+	saying->celery = celery;
+	saying->command.done = on_said;
+	ql_str_copy(saying->task_id, sizeof(saying->task_id), task_id);
+	ql_results_set(celery, &saying->command, task_id, state, reason);
 }
 
 /* ---- followed ---- */
@@ -165,13 +163,31 @@ look_at(struct ql_celery *celery, const char *task_id)
 	ql_quest(celery, &news->look);
 }
 
-/* Runs of an adopted task are known by its id alone: each of them is looked at. */
+/* A worker wrote over the notice that the task was asked to heed: it is written again. */
+static bool
+is_notice_lost(const struct delivery *delivery, const char *state)
+{
+	static const char *const last[] = {"SUCCESS", "FAILURE", "REVOKED", "RETRY"};
+	for (size_t i = 0; i < sizeof(last) / sizeof(*last); i++) {
+		if (!strcmp(state, last[i]))
+			return false;
+	}
+	return delivery->noticed && !delivery->told_gone;
+}
+
 static void
-prove_known(struct ql_celery *celery, const char *task_id)
+hear(struct ql_celery *celery, const char *task_id, const char *state)
 {
 	struct delivery *delivery;
-	DL_FOREACH (ql_deliveries_of(celery, task_id), delivery)
+	bool notice_is_lost = false;
+	DL_FOREACH (ql_deliveries_of(celery, task_id), delivery) {
+		if (!strcmp(state, "RETRY") && !delivery->held)
+			delivery->said_retry = true;
+		notice_is_lost |= *state && is_notice_lost(delivery, state);
 		ql_stop_prove(delivery);
+	}
+	if (notice_is_lost)
+		ql_results_say(celery, task_id, "ABORTED", NULL);
 }
 
 /* ql_result_make ends so. */
@@ -188,12 +204,30 @@ on_message(void *arg, const char *pattern, const char *channel, const char *data
 {
 	struct ql_celery *celery = arg;
 	const char *task_id = strstr(channel, META);
+	struct ql_result result = {0};
+	struct ql_err ignored; /* the look says so too */
 	(void)pattern;
 	if (celery->closing || !task_id || is_our_own(data, len))
 		return;
 	task_id += strlen(META);
-	prove_known(celery, task_id);
+	if (len <= QL_CELERY_NEWS_MAX && ql_deliveries_of(celery, task_id))
+		(void)ql_result_parse(data, len, &result, &ignored);
+	hear(celery, task_id, result.state);
 	look_at(celery, task_id);
+	ql_result_done(&result);
+}
+
+/* What was published while nobody listened is made up for by a look at each run, not all at once. */
+static void
+look_at_all(struct ql_celery *celery)
+{
+	struct delivery *delivery, *next;
+	int64_t in_ms = 0;
+	HASH_ITER (hh, celery->deliveries, delivery, next) {
+		if (!delivery->told_gone && !delivery->forgotten)
+			ql_alarm_set(&celery->alarm, &delivery->due,
+				QL_CELERY_POLL_MS + in_ms++ % QL_CELERY_LOOK_MS);
+	}
 }
 
 static void
@@ -211,6 +245,7 @@ on_up(void *arg, struct ql_redis *redis)
 		key_of(celery, followed->task_id, key);
 		ql_redis_subscribe(redis, key, false, true);
 	}
+	look_at_all(celery);
 }
 
 void

@@ -132,10 +132,10 @@ revoke_chain(struct ql_celery *celery, const char *bytes, size_t len)
 {
 	struct ql_message message;
 	struct ql_err ignored; /* no message: nothing follows it */
-	if (!celery->backend || ql_message_parse(bytes, len, &message, &ignored))
+	if (ql_message_parse(bytes, len, &message, &ignored))
 		return;
 	for (char **next = message.chain; next && *next; next++)
-		ql_results_revoke(celery, *next);
+		ql_results_say(celery, *next, "REVOKED", "revoked");
 	ql_message_done(&message);
 }
 

@@ -26,8 +26,8 @@ ring_again(struct delivery *delivery)
 {
 	int64_t pause = delivery->pause_ms ? delivery->pause_ms : QL_CELERY_POLL_MS;
 	ring(delivery, pause);
-	pause *= 2;
-	delivery->pause_ms = pause < QL_CELERY_POLL_MAX_MS ? pause : QL_CELERY_POLL_MAX_MS;
+	int64_t most = delivery->held ? QL_CELERY_HELD_MS : QL_CELERY_POLL_MAX_MS;
+	delivery->pause_ms = pause * 2 < most ? pause * 2 : most;
 }
 
 static void
@@ -127,6 +127,25 @@ send_term(struct delivery *delivery)
 	end_job(delivery, -1, &err);
 }
 
+/* What a worker holds is dropped by it: it must know. */
+static void
+on_told(struct ql_ask *ask, int status)
+{
+	struct delivery *delivery = OWNER(ask, struct delivery, ask);
+	json_t *reply = json_object_get(ask->replies, delivery->node);
+	struct ql_err err = ask->err;
+	bool knows = !status && ql_inspect_is_revoked(reply, delivery->task_id);
+	drop_question(delivery);
+	if (knows)
+		delivery->stage = STAGE_DROPPING;
+	else if (!status)
+		ql_fail(&err, QL_E_CONFLICT, "%s was not told of %s yet", delivery->node,
+			delivery->task_id);
+	ring_again(delivery);
+	end_job(delivery, knows ? 0 : -1, &err);
+	ql_delivery_rest(delivery);
+}
+
 static void look_before(struct delivery *delivery);
 
 /* Of which kind its pool is, a worker that just came is asked before anything is sent to it. */
@@ -161,7 +180,9 @@ on_looked_before(struct ql_quest *look)
 	delivery->looking = false;
 	if (copy) {
 		ql_delivery_place(delivery, copy);
-		if (!delivery->introduced && is_stranger(delivery))
+		if (delivery->held)
+			ask_node(delivery, "revoked", NULL, on_told);
+		else if (!delivery->introduced && is_stranger(delivery))
 			ask_node(delivery, "stats", NULL, on_introduced);
 		else
 			send_term(delivery);
@@ -284,7 +305,10 @@ on_containers_killed(struct ql_containers_op *op, int status)
 	delivery->unasked |= op->unasked;
 	delivery->had_containers |= had;
 	if (delivery->stage != STAGE_CONTAINERS) {
-		ql_stop_prove(delivery);
+		if (status)
+			ring_again(delivery);
+		else
+			ql_stop_prove(delivery);
 		ql_delivery_rest(delivery);
 		return;
 	}
@@ -315,29 +339,39 @@ kill_containers(struct delivery *delivery)
 	containers->ops->act(containers, &delivery->containers);
 }
 
-/* What a worker holds is dropped by it: it must know. */
+/* Without an answer in time it goes on: a failure that follows counts as the task's own then. */
 static void
-on_told(struct ql_ask *ask, int status)
+on_warned(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct delivery *delivery = OWNER(ask, struct delivery, ask);
-	json_t *reply = json_object_get(ask->replies, delivery->node);
-	struct ql_err err = ask->err;
-	bool knows = !status && ql_inspect_is_revoked(reply, delivery->task_id);
-	drop_question(delivery);
-	if (knows)
-		delivery->stage = STAGE_DROPPING;
-	else if (!status)
-		ql_fail(&err, QL_E_CONFLICT, "%s was not told of %s yet", delivery->node,
-			delivery->task_id);
-	ring_again(delivery);
-	end_job(delivery, knows ? 0 : -1, &err);
+	struct delivery *delivery = OWNER(command, struct delivery, notice);
+	struct ql_containers *containers = delivery->celery->config.containers;
+	delivery->noticing = false;
+	delivery->noticed |= !status && reply->integer == 1;
+	if (delivery->celery->closing) {
+		end_job(delivery, -1, NULL);
+	} else if (containers) {
+		delivery->stage = STAGE_CONTAINERS;
+		containers->ops->ban(containers, delivery->eval_id, true);
+		kill_containers(delivery);
+	} else {
+		go_on(delivery);
+	}
 	ql_delivery_rest(delivery);
+}
+
+/* A task that minds it must not take the end of its containers for a failure of its work. */
+static void
+warn(struct delivery *delivery)
+{
+	delivery->noticing = true;
+	delivery->notice =
+		(struct ql_redis_command){.done = on_warned, .timeout_ms = QL_CELERY_NOTICE_MS};
+	ql_results_set(delivery->celery, &delivery->notice, delivery->task_id, "ABORTED", NULL);
 }
 
 static void
 kill_now(struct delivery *delivery)
 {
-	struct ql_containers *containers = delivery->celery->config.containers;
 	delivery->kill = true;
 	delivery->grace_ms = delivery->job->grace_ms;
 	if (delivery->held) {
@@ -345,12 +379,8 @@ kill_now(struct delivery *delivery)
 	} else if (delivery->stage == STAGE_GRACE || delivery->stage == STAGE_KILLED) {
 		end_job(delivery, 0, NULL);
 		ql_stop_prove(delivery);
-	} else if (containers) {
-		delivery->stage = STAGE_CONTAINERS;
-		containers->ops->ban(containers, delivery->eval_id, true);
-		kill_containers(delivery);
 	} else {
-		go_on(delivery);
+		warn(delivery);
 	}
 }
 
@@ -398,6 +428,8 @@ process_is_left(const struct delivery *delivery)
 {
 	if (delivery->sent < QL_RUNG_TERMINATE || has_finished(delivery))
 		return false;
+	if (delivery->look.works_on_another)
+		return false;
 	if (delivery->hand.holds)
 		return ql_hand_task_lives(&delivery->hand);
 	return !delivery->pool_answered || delivery->in_pool;
@@ -408,7 +440,7 @@ ended(struct delivery *delivery)
 {
 	struct ql_containers *containers = delivery->celery->config.containers;
 	bool stopped = delivery->sent >= QL_RUNG_TERMINATE || delivery->kill;
-	ql_tell_exit(delivery, delivery->look.has_result ? &delivery->look.result : NULL);
+	ql_tell_exit(delivery, delivery->look.has_result ? &delivery->look.result : NULL, 0);
 	if (stopped && ql_hand_orphans(&delivery->hand)) {
 		ql_hand_kill_orphans(&delivery->hand);
 		ring_again(delivery);
@@ -421,8 +453,41 @@ ended(struct delivery *delivery)
 	}
 	if (stopped && !delivery->hand.holds)
 		delivery->unasked |= 1 << QL_CHECK_HOST;
-	ql_alarm_clear(&delivery->celery->alarm, &delivery->due);
 	ql_tell_gone(delivery);
+}
+
+static void
+tell_over(struct delivery *delivery, enum ql_event_kind kind)
+{
+	ql_tell(delivery->celery, delivery->eval_id, delivery->attempt, kind,
+		delivery->incarnation);
+	ql_delivery_over(delivery);
+	delivery->told_absent = true;
+}
+
+/* A RETRY may stand there from an earlier run: what comes again is somewhere. */
+static bool
+comes_again(const struct delivery *delivery)
+{
+	const struct ql_quest *look = &delivery->look;
+	bool queued = (look->find.listed || look->find.unacked) && !look->expired;
+	if (!is_state(look, "RETRY"))
+		return false;
+	return delivery->said_retry || queued || look->copy_count;
+}
+
+/* Without any word of how it ended. */
+static void
+conclude_silent(struct delivery *delivery)
+{
+	if (!delivery->wide) {
+		delivery->wide = true;
+		ring(delivery, 0);
+	} else if (ql_quest_is_complete(&delivery->look)) {
+		tell_over(delivery, QL_EVENT_ABSENT);
+	} else {
+		ring_again(delivery);
+	}
 }
 
 /* Its worker does not run it: it ended, will come again, or nobody says what became of it. */
@@ -432,26 +497,17 @@ conclude_absent(struct delivery *delivery)
 	struct ql_quest *look = &delivery->look;
 	bool kill_is_due = delivery->kill && delivery->stage == STAGE_SIGNALLED &&
 			   now_ms() >= delivery->signalled_at + QL_CELERY_SWALLOWED_MS;
-	if (is_state(look, "RETRY")) {
-		ql_tell(delivery->celery, delivery->eval_id, delivery->attempt, QL_EVENT_RETRIED,
-			delivery->incarnation);
-		delivery->forgotten = true; /* freed by part_over, which still looks at it */
-		ql_alarm_clear(&delivery->celery->alarm, &delivery->due);
-	} else if (process_is_left(delivery)) {
-		if (kill_is_due)
-			kill_by_hand(delivery);
-		else
-			ring_again(delivery);
-	} else if (has_finished(delivery) || is_state(look, "REVOKED") ||
-		   delivery->sent >= QL_RUNG_TERMINATE || delivery->told_exited) {
-		ended(delivery);
-	} else if (ql_quest_is_complete(look)) {
-		ql_tell(delivery->celery, delivery->eval_id, delivery->attempt, QL_EVENT_ABSENT,
-			delivery->incarnation);
-		delivery->told_gone = delivery->told_absent = true;
-	} else {
+	if (comes_again(delivery))
+		tell_over(delivery, QL_EVENT_RETRIED);
+	else if (process_is_left(delivery) && kill_is_due)
+		kill_by_hand(delivery);
+	else if (process_is_left(delivery))
 		ring_again(delivery);
-	}
+	else if (has_finished(delivery) || ql_quest_is_over(look) ||
+		 delivery->sent >= QL_RUNG_TERMINATE || delivery->told_exited)
+		ended(delivery);
+	else
+		conclude_silent(delivery);
 }
 
 /* A RETRY stays in the backend while the next delivery runs: it is not looked after for ever. */
@@ -527,7 +583,9 @@ ql_stop_prove(struct delivery *delivery)
 		return;
 	delivery->looking = true;
 	delivery->look.task_id = delivery->task_id;
-	delivery->look.workers_only = !delivery->held;
+	delivery->look.workers_only = !delivery->wide;
+	delivery->look.node = delivery->node;
+	delivery->look.pid = delivery->sent >= QL_RUNG_TERMINATE ? delivery->pid : 0;
 	delivery->look.done = on_proof_looked;
 	if (delivery->sent >= QL_RUNG_TERMINATE && !delivery->hand.holds && delivery->node[0])
 		ask_node(delivery, "stats", NULL, on_stats);
@@ -541,6 +599,8 @@ ql_stop_rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 	struct delivery *delivery = OWNER(node, struct delivery, due);
 	if (ql_delivery_is_busy(delivery))
 		ring_again(delivery);
+	else if (delivery->told_gone)
+		ql_delivery_drop(delivery);
 	else
 		ql_stop_prove(delivery);
 }
@@ -552,8 +612,10 @@ on_noticed(struct ql_redis_command *command, int status, const redisReply *reply
 {
 	struct job *job = OWNER(command, struct job, command);
 	struct delivery *delivery = ql_delivery_find(job->celery, job->incarnation);
-	(void)reply;
-	if (!status && delivery && delivery->sent < QL_RUNG_NOTICE)
+	bool written = !status && reply->integer == 1;
+	if (written && delivery)
+		delivery->noticed = true;
+	if (written && delivery && delivery->sent < QL_RUNG_NOTICE)
 		delivery->sent = QL_RUNG_NOTICE;
 	ql_job_end(job, status, &command->err);
 }
@@ -561,17 +623,8 @@ on_noticed(struct ql_redis_command *command, int status, const redisReply *reply
 void
 ql_celery_notice(struct job *job)
 {
-	struct ql_err err;
-	struct delivery *delivery = delivery_of(job);
-	if (!delivery)
+	if (!delivery_of(job))
 		return;
-	if (!job->celery->backend) {
-		ql_fail(&err, QL_E_CONFLICT,
-			"there is no result backend that Quell can write to, so the task can't be "
-			"asked");
-		ql_job_end(job, -1, &err);
-		return;
-	}
 	job->command.done = on_noticed;
 	ql_results_set(job->celery, &job->command, job->task_id, "ABORTED", NULL);
 }

@@ -56,28 +56,36 @@ is_our_kill(const struct delivery *delivery, const struct ql_result *result)
 	       strstr(result->error, "signal 9");
 }
 
+/* Its containers were ended under it, and it had not failed before: what it made of that is our doing. */
+static bool
+is_end_of_containers(const struct delivery *delivery)
+{
+	return delivery->kill && delivery->noticed && delivery->had_containers;
+}
+
 static void
 fill_exit(const struct delivery *delivery, const struct ql_result *result, struct ql_event *event)
 {
 	const char *state = result ? result->state : "REVOKED";
-	bool killed = delivery->stage == STAGE_KILLED;
+	bool failed = !strcmp(state, "FAILURE");
+	bool by_us = failed && (is_our_kill(delivery, result) || is_end_of_containers(delivery));
+	bool killed = by_us || delivery->stage == STAGE_KILLED;
 	if (!strcmp(state, "SUCCESS")) {
 		event->exit_code = 0;
-	} else if (!strcmp(state, "FAILURE") && !is_our_kill(delivery, result)) {
+	} else if (failed && !by_us) {
 		event->exit_code = 1;
-	} else if (delivery->sent == QL_RUNG_NOTICE) {
+	} else if (delivery->sent == QL_RUNG_NOTICE && !killed) {
 		event->sent = QL_RUNG_NOTICE;
 		event->flags = QL_RUN_SAID_STOPPED;
 	} else {
 		event->exit_signal = killed ? SIGKILL : SIGTERM;
 		event->sent = killed ? QL_RUNG_KILL : delivery->sent;
-		event->flags = QL_RUN_REVOKED;
+		event->flags = failed ? 0 : QL_RUN_REVOKED;
 	}
 }
 
-/* epoch: of the look that found this end and nothing else, or 0. */
-static void
-sight_exit(struct delivery *delivery, const struct ql_result *result, int32_t epoch)
+void
+ql_tell_exit(struct delivery *delivery, const struct ql_result *result, int32_t epoch)
 {
 	struct ql_sighting sighting = {
 		.event =
@@ -92,16 +100,11 @@ sight_exit(struct delivery *delivery, const struct ql_result *result, int32_t ep
 		.worker = delivery->node[0] ? delivery->node : NULL,
 		.text = result ? result->error : NULL,
 	};
+	if (delivery->told_exited && !epoch)
+		return;
 	delivery->told_exited = true;
 	fill_exit(delivery, result, &sighting.event);
 	ql_sight(delivery->celery, &sighting);
-}
-
-void
-ql_tell_exit(struct delivery *delivery, const struct ql_result *result)
-{
-	if (!delivery->told_exited)
-		sight_exit(delivery, result, 0);
 }
 
 void
@@ -117,7 +120,7 @@ ql_tell_gone(struct delivery *delivery)
 			},
 		.eval_id = delivery->eval_id,
 	};
-	delivery->told_gone = true;
+	ql_delivery_over(delivery);
 	ql_sight(delivery->celery, &sighting);
 }
 
@@ -156,6 +159,8 @@ tell_copies(struct ql_celery *celery, const char *eval_id, const char *task_id, 
 			continue;
 		}
 		ql_delivery_place(delivery, copy);
+		if (delivery->held) /* the same name as when this worker held it before */
+			delivery->told_gone = delivery->told_absent = delivery->told_exited = false;
 		if (copy->eta && ql_control_told_at(celery->control, task_id)) {
 			struct ql_tombstone tombstone = {.task_id = task_id, .eta = copy->eta};
 			struct ql_err ignored; /* it lies already, without its time */
@@ -165,29 +170,47 @@ tell_copies(struct ql_celery *celery, const char *eval_id, const char *task_id, 
 	}
 }
 
+static bool
+is_begun(const struct ql_quest *look, const char *node)
+{
+	for (size_t i = 0; i < look->copy_count; i++) {
+		const struct copy *copy = &look->copies[i];
+		if (copy->place == QL_PLACE_ACTIVE && !strcmp(copy->node, node))
+			return true;
+	}
+	return false;
+}
+
 /* A worker had it, and has it no more: it dropped it, or began it. */
 static void
 held_is_over(struct delivery *delivery, const struct ql_quest *look)
 {
-	bool dropped = look->has_result && !strcmp(look->result.state, "REVOKED");
+	bool revoked = ql_quest_is_over(look) && !ql_quest_is_finished(look);
+	bool dropped = revoked && !is_begun(look, delivery->node);
 	if (!ql_quest_is_complete(look))
 		return;
 	ql_tell(delivery->celery, delivery->eval_id, delivery->attempt,
 		dropped ? QL_EVENT_GONE : QL_EVENT_ABSENT, delivery->incarnation);
-	delivery->told_gone = true;
+	ql_delivery_over(delivery);
 	delivery->told_absent = !dropped;
 }
 
 /* Runs that were told absent are no runs any more: what the result says may be their end. */
-static int
+static bool
+counts(const struct delivery *delivery)
+{
+	return !delivery->forgotten && !delivery->told_absent;
+}
+
+static bool
 tell_known(struct ql_celery *celery, const char *task_id, const struct ql_quest *look)
 {
 	struct delivery *delivery;
-	int known = 0;
+	bool known = false;
 	DL_FOREACH (ql_deliveries_of(celery, task_id), delivery) {
-		if (delivery->forgotten || delivery->told_absent)
+		if (!counts(delivery))
 			continue;
-		known++;
+		known = true;
 		if (delivery->told_gone || ql_quest_copy(look, task_id, delivery->incarnation))
 			continue;
 		if (delivery->held)
@@ -196,16 +219,6 @@ tell_known(struct ql_celery *celery, const char *task_id, const struct ql_quest 
 			ql_stop_prove(delivery);
 	}
 	return known;
-}
-
-/* What Quell itself wrote there is no news. */
-static bool
-is_over(const struct ql_quest *look)
-{
-	const struct ql_result *result = &look->result;
-	if (!look->has_result || (result->worker && !strcmp(result->worker, QL_RESULT_WRITER)))
-		return false;
-	return ql_quest_is_finished(look) || !strcmp(result->state, "REVOKED");
 }
 
 /* Its end is all that was ever seen of it. A worker that dropped it on arrival never began it. */
@@ -218,7 +231,7 @@ tell_result(struct ql_celery *celery, const char *eval_id, const char *task_id, 
 	bool dropped = revoked && ql_control_told_at(celery->control, task_id) &&
 		       (!result->reason || strcmp(result->reason, "terminated") != 0);
 	uint64_t incarnation = ql_delivery_name_of_result(result, task_id);
-	if (!is_over(look) || (revoked && !ql_quest_is_nowhere(look)))
+	if (revoked && !ql_quest_is_nowhere(look))
 		return;
 	if (dropped) {
 		struct ql_sighting sighting = {
@@ -237,34 +250,42 @@ tell_result(struct ql_celery *celery, const char *eval_id, const char *task_id, 
 	struct delivery *delivery = ql_delivery_add(celery, incarnation, eval_id, task_id, attempt);
 	if (!delivery)
 		return;
-	sight_exit(delivery, result, epoch);
+	ql_tell_exit(delivery, result, epoch);
 	ql_stop_prove(delivery);
 }
 
-/* A look found an end that is known, and nothing else. */
+/* What a complete look found of the task as a whole, where it is in no list and no worker. */
 static void
-tell_end_again(
-	struct ql_celery *celery, const char *task_id, const struct ql_quest *look, int32_t epoch)
+tell_nowhere(struct ql_celery *celery, const char *eval_id, const char *task_id, int32_t attempt,
+	const struct ql_quest *look, int32_t epoch)
 {
-	struct delivery *delivery, *next;
-	HASH_ITER (hh, celery->deliveries, delivery, next) {
-		if (!strcmp(delivery->task_id, task_id) && delivery->told_exited &&
-			!delivery->forgotten)
-			sight_exit(delivery, &look->result, epoch);
+	struct ql_sighting sighting = {
+		.event = {.kind = QL_EVENT_ABSENT, .attempt = attempt, .epoch = epoch},
+		.eval_id = eval_id,
+	};
+	struct delivery *delivery, *ended = NULL;
+	DL_FOREACH (ql_deliveries_of(celery, task_id), delivery) {
+		if (counts(delivery) && !delivery->told_gone && !delivery->told_exited)
+			return; /* it is being looked at by itself: its worker may have let go of what runs */
+		if (counts(delivery) && delivery->told_exited)
+			ended = delivery;
 	}
+	if (!ql_quest_is_over(look))
+		ql_sight(celery, &sighting);
+	else if (ended)
+		ql_tell_exit(ended, &look->result, epoch);
 }
 
 void
 ql_tell_look(struct ql_celery *celery, const char *eval_id, const char *task_id, int32_t attempt,
 	const struct ql_quest *look, int32_t epoch)
 {
-	bool is_all = epoch && is_over(look) && ql_quest_is_nowhere(look);
+	bool nowhere = epoch && !look->workers_only && ql_quest_is_nowhere(look);
 	tell_copies(celery, eval_id, task_id, attempt, look);
-	int known = tell_known(celery, task_id, look);
-	if (!known && !look->copy_count && look->has_result)
-		tell_result(celery, eval_id, task_id, attempt, look, is_all ? epoch : 0);
-	else if (is_all)
-		tell_end_again(celery, task_id, look, epoch);
+	if (!tell_known(celery, task_id, look) && !look->copy_count && ql_quest_is_over(look))
+		tell_result(celery, eval_id, task_id, attempt, look, nowhere ? epoch : 0);
+	else if (nowhere)
+		tell_nowhere(celery, eval_id, task_id, attempt, look, epoch);
 }
 
 /* ---- inspect ---- */
@@ -274,14 +295,14 @@ struct inspection {
 	struct job *job;
 };
 
+/* What was told of that run is told again. */
 static void
-tell_nowhere(struct job *job)
+ask_again_of(struct job *job)
 {
-	struct ql_sighting sighting = {
-		.event = {.kind = QL_EVENT_ABSENT, .attempt = job->attempt, .epoch = job->epoch},
-		.eval_id = job->eval_id,
-	};
-	ql_sight(job->celery, &sighting);
+	struct delivery *delivery = ql_delivery_add(
+		job->celery, job->incarnation, job->eval_id, job->task_id, job->attempt);
+	if (delivery)
+		delivery->told_exited = delivery->told_gone = delivery->told_absent = false;
 }
 
 static void
@@ -293,11 +314,9 @@ on_looked(struct ql_quest *look)
 	struct ql_err err = look->err;
 	bool complete = ql_quest_is_complete(look);
 	if (job->incarnation)
-		ql_delivery_add(celery, job->incarnation, job->eval_id, job->task_id, job->attempt);
+		ask_again_of(job);
 	ql_tell_look(celery, job->eval_id, job->task_id, job->attempt, look,
 		job->incarnation ? 0 : job->epoch);
-	if (!job->incarnation && !is_over(look) && ql_quest_is_nowhere(look))
-		tell_nowhere(job);
 	if (!complete && err.code)
 		ql_err_prefix(&err, "not every place could be asked");
 	else if (!complete)
