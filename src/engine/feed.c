@@ -335,6 +335,8 @@ ql_sighted(struct ql_engine *engine, const struct ql_sighting *sighting)
 		live = ql_live_find(engine, sighting->eval_id);
 	if (live)
 		feed_sighting(live, sighting);
+	else if (sighting->eval_id && engine->recovery)
+		return; /* it is looked at once recovery has it: none may be in memory twice */
 	else if (sighting->eval_id)
 		sighted_by_name(engine, sighting);
 	else

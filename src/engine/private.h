@@ -77,6 +77,7 @@ struct scan {
 	struct want want;
 	size_t at; /* the record that is visited; how many there were, when it is over */
 	int64_t next_at; /* OVERDUE: as the read said, when it is over */
+	int64_t next_cursor; /* LIST: the same */
 	bool under_way;
 	bool visiting; /* guards against recursion: `each` may be called from within ql_live_want */
 	bool waiting; /* for the evaluation to be loaded */
@@ -181,6 +182,9 @@ struct ql_engine {
 	size_t ended; /* by the scan under way */
 	bool overdue_more; /* to be looked for after the commit under way */
 	struct wake overdue;
+
+	struct scan missed;
+	struct wake missed_pause;
 
 	struct scan sweeps;
 	struct wake sweep;
@@ -344,6 +348,7 @@ void ql_recover(struct ql_engine *engine);
 /* Nobody knows which of its acts were done: asks again for what is open, and looks at its runs. */
 void ql_take_up(struct ql_live *live);
 void ql_sweep_start(struct ql_engine *engine);
+void ql_missed_start(struct ql_engine *engine); /* missed.c */
 /* done is called later unless -1 is returned, when it isn't over or is being changed. */
 int ql_forget(struct ql_live *live, void (*done)(struct decided *decided, const struct ql_err *err),
 	void *arg, struct ql_err *e);

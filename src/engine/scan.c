@@ -11,6 +11,7 @@ end(struct scan *scan, const struct ql_err *err)
 {
 	struct ql_engine *engine = scan->engine;
 	scan->next_at = scan->read.next_at;
+	scan->next_cursor = scan->read.next_cursor;
 	ql_store_read_done(&scan->read);
 	scan->under_way = false;
 	scan->over(scan, err);
