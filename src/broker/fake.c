@@ -559,6 +559,17 @@ close_fake(struct ql_broker *broker, void (*closed)(void *arg), void *arg)
 	ql_desk_close(&fake->desk, desk_closed, fake);
 }
 
+/* Who asks workers what they do is told by them, unasked. */
+static void
+tell_running(struct fake *fake)
+{
+	const struct ql_farm_run *run;
+	DL_FOREACH (fake->farm->runs, run) {
+		if (run->phase == QL_FARM_RUNNING && !run->forgotten)
+			tell_alive(fake, run);
+	}
+}
+
 static const struct ql_broker_ops ops = {
 	.name = "fake",
 	.act = act,
@@ -588,6 +599,7 @@ ql_broker_fake_open(struct ql_farm *farm, struct ql_broker **ret_broker, struct 
 	farm->happened = happened;
 	farm->back = back;
 	farm->arg = fake;
+	tell_running(fake);
 	*ret_broker = &fake->broker;
 	return 0;
 }

@@ -56,6 +56,12 @@ tell_all(struct kit *kit)
 		fprintf(stderr, "# world: run %016llx of %s: phase %d%s\n",
 			(unsigned long long)run->incarnation, run->eval_id, run->phase,
 			run->forgotten ? ", forgotten" : "");
+	fprintf(stderr, "# %d live, %d slots\n", health.live, health.slots_used);
+	const struct ql_farm_run *delivery = kit->farm ? ql_farm_runs(kit->farm) : NULL;
+	for (; delivery; delivery = delivery->next)
+		fprintf(stderr, "# farm: run %016llx of %s: phase %d\n",
+			(unsigned long long)delivery->incarnation, delivery->task->task_id,
+			delivery->phase);
 }
 
 /* ---- the world ---- */
@@ -93,6 +99,7 @@ kit_open(struct kit *kit, const struct kit_options *options)
 	kit_check(kit, mkdtemp(kit->dir));
 	kit->world = ql_fake_world_new(&kit->loop);
 	kit_check(kit, kit->world);
+	kit->farm = options->remote ? ql_farm_new(&kit->loop) : NULL;
 	open_inner(kit);
 }
 
@@ -157,13 +164,28 @@ open_runtime(struct kit *kit)
 	struct ql_runtime *runtime;
 	struct ql_err err;
 	kit->runtime = NULL;
-	if (kit->options.workers < 0)
+	if (kit->options.workers < 0 || kit->farm)
 		return;
 	if (ql_runtime_fake_open(kit->world, &runtime, &err))
 		kit_fail(kit, "runtime: %s", err.text);
 	if (kit->options.hurt && ql_runtime_faulty_open(runtime, kit->options.hurt, &runtime, &err))
 		kit_fail(kit, "runtime: %s", err.text);
 	kit->runtime = witness_runtime(runtime, &kit->book);
+}
+
+static void
+open_broker(struct kit *kit)
+{
+	struct ql_broker *broker;
+	struct ql_err err;
+	struct ql_runtime_faults *hurt = kit->options.hurt_broker;
+	kit->broker = NULL;
+	if (!kit->farm)
+		return;
+	if (ql_broker_fake_open(kit->farm, &broker, &err) ||
+		(hurt && ql_broker_faulty_open(broker, hurt, &broker, &err)))
+		kit_fail(kit, "broker: %s", err.text);
+	kit->broker = witness_broker(broker, &kit->book);
 }
 
 /* What the engine speaks to; NULL where there is none. */
@@ -208,6 +230,8 @@ policy_of(const struct kit *kit)
 	policy.prove_ms = hasty ? 300 : 15000;
 	policy.salvage_ms = hasty ? 200 : 15000;
 	policy.watch_ms = 80;
+	policy.second_look_ms = 60;
+	policy.remote_broker = kit->farm;
 	return policy;
 }
 
@@ -222,13 +246,15 @@ kit_start_engine(struct kit *kit)
 	if (ql_store_faulty_open(kit->seen, &kit->faults, &kit->store, &err))
 		kit_fail(kit, "store: %s", err.text);
 	open_runtime(kit);
+	open_broker(kit);
 	struct ql_engine_config config = {
 		.loop = &kit->loop,
 		.store = kit->store,
 		.runtime = kit->runtime,
+		.broker = kit->broker,
 		.outlets = {[QL_OUTLET_STORAGE] = open_outlet(kit)},
 		.data_dir = kit->dir,
-		.workers = workers > 0 ? workers : 0,
+		.workers = workers > 0 && !kit->farm ? workers : 0,
 		.max_queued = kit->options.max_queued ? kit->options.max_queued : 1000000,
 		.keep_ms = kit->options.keep_ms ? kit->options.keep_ms : 3600 * 1000,
 		.keep_bytes = -1,
@@ -283,6 +309,11 @@ throw_away(struct kit *kit)
 	if (kit->runtime) {
 		witness_runtime_die(kit->runtime, on_closed, kit);
 		drain(kit, &kit->closed, "the dead engine's driver closes");
+	}
+	kit->closed = false;
+	if (kit->broker) {
+		witness_broker_die(kit->broker, on_closed, kit);
+		drain(kit, &kit->closed, "the dead engine's broker closes");
 	}
 	while (kit->book.open)
 		uv_run(&kit->loop, UV_RUN_ONCE);
@@ -383,6 +414,7 @@ kit_close(struct kit *kit)
 	/* a start that the faulty runtime delays comes after a look that found nothing */
 	kit_check(kit, kit->options.hurt || !ql_fake_world_violations(kit->world));
 	ql_fake_world_free(kit->world);
+	ql_farm_free(kit->farm);
 	kit->inner->ops->close(kit->inner);
 	uv_close((uv_handle_t *)&kit->patience, NULL);
 	uv_run(&kit->loop, UV_RUN_DEFAULT);
@@ -462,7 +494,7 @@ is_quiet(struct kit *kit, void *arg)
 	(void)arg;
 	struct ql_health health = kit_health(kit);
 	return kit->ready && health.ready && !health.live && !health.slots_used &&
-	       !ql_fake_world_alive(kit->world);
+	       !ql_fake_world_alive(kit->world) && (!kit->farm || !ql_farm_alive(kit->farm));
 }
 
 void
@@ -503,8 +535,8 @@ check_told_of(struct kit *kit, const struct witnessed *eval, int attempt)
 {
 	const struct ql_fake_told *told;
 	const struct ql_state *end = &eval->at_end[attempt];
-	if (!ql_status_settled((enum ql_status)end->status))
-		return;
+	if (!ql_status_settled((enum ql_status)end->status) || end->adopted)
+		return; /* of another producer's task the storage is not told */
 	DL_FOREACH (kit->place.told, told) {
 		if (told->attempt == attempt && !strcmp(told->eval_id, eval->eval_id))
 			return;

@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "broker/fake.h"
+#include "broker/faulty.h"
 #include "engine/engine.h"
 #include "engine/witness.h"
 #include "outlet/fake.h"
@@ -34,6 +36,8 @@ struct kit_options {
 	struct ql_runtime_faults *hurt; /* NULL = the runtime is sound */
 	struct ql_outlet_faults *hurt_outlet; /* NULL = the outlet is sound; not with crashes */
 	bool mute; /* there is no outlet */
+	bool remote; /* tasks are a broker's: the farm's workers run them, and there is no runtime */
+	struct ql_runtime_faults *hurt_broker; /* NULL = the broker is sound */
 };
 
 struct kit {
@@ -42,6 +46,8 @@ struct kit {
 	char dir[64];
 	struct ql_fake_world *world;
 	struct ql_runtime *runtime;
+	struct ql_farm *farm; /* remote: NULL else, and the broker too */
+	struct ql_broker *broker;
 	struct ql_store *inner; /* memory or sqlite */
 	struct ql_store_faults faults;
 	struct ql_store *store; /* faulty, around the witness, around inner */

@@ -6,12 +6,14 @@
  *
  *	engine -> (faulty store) -> witness store -> memory or sqlite
  *	engine -> witness runtime -> (faulty runtime) -> fake
+ *	engine -> witness broker -> (faulty broker) -> fake
  */
 #ifndef QL_TESTS_ENGINE_WITNESS_H
 #define QL_TESTS_ENGINE_WITNESS_H
 
 #include <uthash.h>
 
+#include "broker/broker.h"
 #include "runtime/runtime.h"
 #include "store/store.h"
 
@@ -55,5 +57,9 @@ struct ql_store *witness_store(struct ql_store *inner, struct book *book);
 /* inner is closed with it. `died` is for the crash: it drops whatever is open, for ever. */
 struct ql_runtime *witness_runtime(struct ql_runtime *inner, struct book *book);
 void witness_runtime_die(struct ql_runtime *runtime, void (*closed)(void *arg), void *arg);
+
+/* The same for a broker. */
+struct ql_broker *witness_broker(struct ql_broker *inner, struct book *book);
+void witness_broker_die(struct ql_broker *broker, void (*closed)(void *arg), void *arg);
 
 #endif

@@ -94,11 +94,25 @@ note_state(struct book *book, const struct ql_record *record)
 		eval->at_end[is->attempt] = *is;
 }
 
+/* It never was. */
+static void
+book_drop(struct book *book, const char *eval_id)
+{
+	struct witnessed *eval;
+	HASH_FIND_STR(book->evals, eval_id, eval);
+	if (!eval)
+		return;
+	HASH_DEL(book->evals, eval);
+	free(eval);
+}
+
 static void
 note(struct book *book, const struct ql_change *change)
 {
 	if (change->kind == QL_CHANGE_NEW || change->kind == QL_CHANGE_STATE)
 		note_state(book, &change->record);
+	else if (change->kind == QL_CHANGE_DISOWN)
+		book_drop(book, change->record.eval_id);
 	else if (change->kind == QL_CHANGE_FORGET)
 		book_add(book, change->record.eval_id)->forgotten = true;
 }

@@ -1,0 +1,461 @@
+/* An engine beside a broker: its tasks are messages for workers that are not Quell's. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/ask.h"
+
+static struct ql_farm_worker *worker;
+
+static void
+open_world(struct kit *kit, struct ql_runtime_faults *hurt)
+{
+	kit_open(kit, &(struct kit_options){.remote = true,
+			      .hurt_broker = hurt,
+			      .hasty = true,
+			      .log = getenv("KIT_LOG") != NULL});
+	worker = ql_farm_hire(kit->farm, "w1@fake", 4, 16);
+	kit_start(kit);
+	ask_as(NULL);
+}
+
+static bool
+is_away(enum ql_code code)
+{
+	return code == QL_E_UNREACHABLE || code == QL_E_UNAVAILABLE;
+}
+
+static void
+submit(struct kit *kit, const char *eval_id, const char *program)
+{
+	enum ql_code code;
+	bool again = false;
+	while (is_away(code = ask_submit(kit,
+			       "{\"eval_id\":\"%s\",\"grace_s\":1,\"language\":\"python\","
+			       "\"code\":\"%s\"}",
+			       eval_id, program))) {
+		again = true;
+		kit_turn(kit);
+	}
+	if (code && !(again && code == QL_E_CONFLICT))
+		kit_fail(kit, "submit %s: %s", eval_id, ask_why());
+}
+
+static void
+stop(struct kit *kit, const char *eval_id, enum ql_mode mode)
+{
+	enum ql_code code;
+	struct ask_stop how = {.mode = mode, .grace_ms = 30};
+	while (is_away(code = ask_stop(kit, eval_id, &how, NULL, NULL)))
+		kit_turn(kit);
+	if (code)
+		kit_fail(kit, "stop %s: %s", eval_id, ask_why());
+}
+
+static void
+ends(struct kit *kit, const char *eval_id, enum ql_status status, enum ql_outcome outcome)
+{
+	kit_until_status(kit, eval_id, status);
+	if (kit_state(kit, eval_id)->cancel.outcome != (int32_t)outcome)
+		kit_fail(kit, "%s ended as %s", eval_id,
+			ql_outcome_word((enum ql_outcome)kit_state(kit, eval_id)->cancel.outcome));
+}
+
+static const struct ql_farm_task *
+task(struct kit *kit, const char *task_id)
+{
+	const struct ql_farm_task *found = ql_farm_task(kit->farm, task_id);
+	kit_check(kit, found);
+	return found;
+}
+
+static bool
+is_held(struct kit *kit, void *arg)
+{
+	const struct ql_farm_run *run = ql_farm_last(kit->farm, arg);
+	return run && run->phase == QL_FARM_HELD;
+}
+
+static bool
+is_lying(struct kit *kit, void *arg)
+{
+	return ql_farm_queued(kit->farm, arg);
+}
+
+static void
+close_world(struct kit *kit)
+{
+	kit_until_quiet(kit);
+	kit_close(kit);
+}
+
+/* ---- what Quell submits ---- */
+
+static void
+submitted_run_and_settle(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_world(&kit, NULL);
+	submit(&kit, "a", "after=20");
+	submit(&kit, "b", "after=20 exit=3");
+	submit(&kit, "c", "after=5 retries=2");
+	ends(&kit, "a", QL_STATUS_SUCCEEDED, QL_OUTCOME_NONE);
+	ends(&kit, "b", QL_STATUS_FAILED, QL_OUTCOME_NONE);
+	ends(&kit, "c", QL_STATUS_SUCCEEDED, QL_OUTCOME_NONE);
+	assert_int_equal(task(&kit, "celery-a")->sent, 1);
+	assert_int_equal(task(&kit, "celery-c")->ran, 3);
+	close_world(&kit);
+}
+
+static void
+queued_is_removed(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_world(&kit, NULL);
+	submit(&kit, "a", "wait=never");
+	kit_until(&kit, is_lying, (char *)"celery-a", "its message lies in the queue");
+	stop(&kit, "a", QL_MODE_CANCEL);
+	ends(&kit, "a", QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
+	assert_null(ql_farm_queued(kit.farm, "celery-a"));
+	assert_int_equal(task(&kit, "celery-a")->ran, 0);
+	assert_int_equal(ask_revise(&kit, "a", QL_REVISE_RESTORE), 0);
+	kit_until(&kit, is_lying, (char *)"celery-a~2", "its second message lies there");
+	stop(&kit, "a", QL_MODE_CANCEL);
+	ends(&kit, "a", QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
+	close_world(&kit);
+}
+
+static void
+held_is_dropped(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_world(&kit, NULL);
+	submit(&kit, "a", "hold=200");
+	kit_until(&kit, is_held, (char *)"celery-a", "a worker holds it");
+	stop(&kit, "a", QL_MODE_CANCEL);
+	ends(&kit, "a", QL_STATUS_CANCELLED, QL_OUTCOME_DISCARDED);
+	assert_int_equal(task(&kit, "celery-a")->ran, 0);
+	close_world(&kit);
+}
+
+static void
+each_mode_stops_what_runs(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_world(&kit, NULL);
+	submit(&kit, "polite", "after=never notice=stop");
+	submit(&kit, "plain", "after=never");
+	submit(&kit, "deaf", "after=never term=swallow");
+	kit_until_status(&kit, "polite", QL_STATUS_RUNNING);
+	kit_until_status(&kit, "plain", QL_STATUS_RUNNING);
+	kit_until_status(&kit, "deaf", QL_STATUS_RUNNING);
+	stop(&kit, "polite", QL_MODE_CANCEL);
+	stop(&kit, "plain", QL_MODE_TERMINATE);
+	stop(&kit, "deaf", QL_MODE_TERMINATE);
+	ends(&kit, "polite", QL_STATUS_CANCELLED, QL_OUTCOME_STOPPED);
+	ends(&kit, "plain", QL_STATUS_CANCELLED, QL_OUTCOME_TERMINATED);
+	ends(&kit, "deaf", QL_STATUS_CANCELLED, QL_OUTCOME_KILLED);
+	close_world(&kit);
+}
+
+/* Its cancellation waits, durably, until somebody can be asked. */
+static void
+the_broker_is_away_for_a_while(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct ql_state shown;
+	open_world(&kit, NULL);
+	submit(&kit, "queued", "wait=never");
+	submit(&kit, "runs", "after=never");
+	kit_until_status(&kit, "runs", QL_STATUS_RUNNING);
+	kit_until(&kit, is_lying, (char *)"celery-queued", "it lies in the queue");
+	ql_farm_set_down(kit.farm, true);
+	assert_int_equal(
+		ask_stop(&kit, "queued", &(struct ask_stop){.wait_ms = 100}, &shown, NULL), 0);
+	assert_int_equal(shown.status, QL_STATUS_CANCELLING);
+	stop(&kit, "runs", QL_MODE_TERMINATE);
+	submit(&kit, "new", "after=5");
+	kit_restart(&kit);
+	assert_int_equal(kit_state(&kit, "new")->status, QL_STATUS_QUEUED);
+	assert_true(ql_state_stopping(kit_state(&kit, "runs")));
+	ql_farm_set_down(kit.farm, false);
+	ends(&kit, "queued", QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
+	kit_until_status(&kit, "runs", QL_STATUS_CANCELLED);
+	ends(&kit, "new", QL_STATUS_SUCCEEDED, QL_OUTCOME_NONE);
+	close_world(&kit);
+}
+
+#define BURST 200
+
+static void
+a_burst_is_sent_once_each(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	char eval_id[32], task_id[40];
+	open_world(&kit, NULL);
+	for (int i = 0; i < BURST; i++) {
+		snprintf(eval_id, sizeof(eval_id), "e%d", i);
+		submit(&kit, eval_id, i % 4 ? "after=1" : "wait=never");
+	}
+	for (int i = 0; i < BURST; i += 4) {
+		snprintf(eval_id, sizeof(eval_id), "e%d", i);
+		stop(&kit, eval_id, QL_MODE_CANCEL);
+	}
+	for (int i = 0; i < BURST; i++) {
+		snprintf(eval_id, sizeof(eval_id), "e%d", i);
+		snprintf(task_id, sizeof(task_id), "celery-e%d", i);
+		kit_until_status(&kit, eval_id, i % 4 ? QL_STATUS_SUCCEEDED : QL_STATUS_CANCELLED);
+		assert_int_equal(task(&kit, task_id)->ran, i % 4 != 0);
+		assert_true(task(&kit, task_id)->sent <= 1);
+	}
+	close_world(&kit);
+}
+
+/* What ended while there was no server is known after its start. */
+static void
+it_ran_while_nobody_looked(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_world(&kit, NULL);
+	submit(&kit, "a", "wait=60 after=5");
+	kit_until(&kit, is_lying, (char *)"celery-a", "it lies in the queue");
+	kit_stop(&kit, false);
+	while (!ql_farm_last(kit.farm, "celery-a") ||
+		ql_farm_last(kit.farm, "celery-a")->phase != QL_FARM_GONE)
+		uv_run(&kit.loop, UV_RUN_ONCE);
+	kit_start(&kit);
+	ends(&kit, "a", QL_STATUS_SUCCEEDED, QL_OUTCOME_NONE);
+	close_world(&kit);
+}
+
+/* ---- what others send ---- */
+
+#define OTHER "task:other-1"
+
+static void
+adopted_is_removed_and_restored(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_world(&kit, NULL);
+	ql_farm_send(kit.farm, "other-1", "wait=never tag=its-own-bytes");
+	stop(&kit, OTHER, QL_MODE_CANCEL);
+	ends(&kit, OTHER, QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
+	assert_null(ql_farm_queued(kit.farm, "other-1"));
+	assert_int_equal(ask_revise(&kit, OTHER, QL_REVISE_RESTORE), 0);
+	kit_until(&kit, is_lying, (char *)"other-1", "it is back in the queue");
+	assert_string_equal(ql_farm_queued(kit.farm, "other-1"), "wait=never tag=its-own-bytes");
+	assert_int_equal(task(&kit, "other-1")->sent, 2);
+	stop(&kit, OTHER, QL_MODE_CANCEL);
+	ends(&kit, OTHER, QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
+	close_world(&kit);
+}
+
+static void
+adopted_is_stopped_as_it_runs(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_world(&kit, NULL);
+	ql_farm_send(kit.farm, "other-1", "after=never");
+	while (!task(&kit, "other-1")->ran)
+		kit_turn(&kit);
+	stop(&kit, OTHER, QL_MODE_TERMINATE);
+	ends(&kit, OTHER, QL_STATUS_CANCELLED, QL_OUTCOME_TERMINATED);
+	close_world(&kit);
+}
+
+static void
+nobody_knows_of_it(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct ql_record record;
+	open_world(&kit, NULL);
+	struct ask_stop how = {.wait_ms = 10000};
+	struct asking_stop *first = ask_stop_soon(&kit, OTHER, &how);
+	struct asking_stop *second = ask_stop_soon(&kit, OTHER, &how);
+	kit_until_set(&kit, &first->answered, "the first is answered");
+	kit_until_set(&kit, &second->answered, "the second is answered");
+	assert_int_equal(first->status, -1);
+	assert_int_equal(second->status, -1);
+	assert_int_equal(first->op.err.code, QL_E_NOT_FOUND);
+	assert_int_equal(second->op.err.code, QL_E_NOT_FOUND);
+	asking_free(first);
+	asking_free(second);
+	assert_false(ask_read(&kit, OTHER, &record));
+	assert_null(book_find(&kit.book, OTHER));
+	assert_false(task(&kit, "other-1")->told);
+	close_world(&kit);
+}
+
+/* ---- the server ends at each commit ---- */
+
+static void
+story(struct kit *kit)
+{
+	submit(kit, "ok", "after=3");
+	submit(kit, "bad", "after=2 exit=1");
+	submit(kit, "lies", "wait=never");
+	submit(kit, "held", "hold=150");
+	submit(kit, "plain", "after=never");
+	submit(kit, "polite", "after=never notice=stop");
+	if (!task(kit, "other-1")->sent)
+		ql_farm_send(kit->farm, "other-1", "wait=never tag=a");
+	kit_until_status(kit, "plain", QL_STATUS_RUNNING);
+	kit_until_status(kit, "polite", QL_STATUS_RUNNING);
+	stop(kit, "lies", QL_MODE_CANCEL);
+	stop(kit, "held", QL_MODE_CANCEL);
+	stop(kit, "plain", QL_MODE_KILL);
+	stop(kit, "polite", QL_MODE_CANCEL);
+	stop(kit, OTHER, QL_MODE_CANCEL);
+	kit_until_status(kit, "ok", QL_STATUS_SUCCEEDED);
+	kit_until_status(kit, "bad", QL_STATUS_FAILED);
+	kit_until_status(kit, "lies", QL_STATUS_CANCELLED);
+	kit_until_status(kit, "held", QL_STATUS_CANCELLED);
+	kit_until_status(kit, "plain", QL_STATUS_CANCELLED);
+	kit_until_status(kit, "polite", QL_STATUS_CANCELLED);
+	kit_until_status(kit, OTHER, QL_STATUS_CANCELLED);
+	kit_until_quiet(kit);
+	kit_check(kit, !task(kit, "celery-lies")->ran && !task(kit, "other-1")->ran);
+	kit_check(kit, task(kit, "celery-plain")->ran == 1);
+	kit_check(kit, !ql_farm_waiting(kit->farm));
+}
+
+static void
+tell(struct kit *kit, int restart_at, int cut_before, int cut_after)
+{
+	kit->forked = true;
+	open_world(kit, NULL);
+	ql_farm_send(kit->farm, "other-1", "wait=never tag=a");
+	kit->restart_at = restart_at;
+	kit->book.cut_before = cut_before;
+	kit->book.cut_after = cut_after;
+	story(kit);
+}
+
+static int
+count_commits(void *arg)
+{
+	struct kit kit = {0};
+	(void)arg;
+	tell(&kit, 0, 0, 0);
+	int commits = kit.book.asked;
+	kit_close(&kit);
+	return commits;
+}
+
+static void
+ends_at(int number, void *arg)
+{
+	const int *how = arg;
+	struct kit kit = {0};
+	tell(&kit, *how == 0 ? number : 0, *how == 1 ? number : 0, *how == 2 ? number : 0);
+	kit_close(&kit);
+	if (*how)
+		_exit(0); /* what the dead one held is nobody's to free */
+}
+
+static void
+ended_at_each_commit(void **state)
+{
+	static const char *const words[] = {"restarted", "dead before", "dead after"};
+	(void)state;
+	int commits = kit_ask_case(count_commits, NULL);
+	assert_true(commits > 15);
+	for (int how = 0; how < 3; how++) {
+		int failed = kit_cases(commits, ends_at, &how);
+		print_message(
+			"# %s at each of %d commits: %d went wrong\n", words[how], commits, failed);
+		assert_int_equal(failed, 0);
+	}
+}
+
+/* ---- the broker loses, doubles, delays and refuses ---- */
+
+#define WORLDS 30
+
+static void
+hurt_world(int number, void *arg)
+{
+	(void)arg;
+	struct ql_runtime_faults hurt = {.seed = (uint64_t)number,
+		.refuse = 100,
+		.lose_act = number % 3 ? 30 : 0,
+		.delay_act = 200,
+		.delay_answer = 200,
+		.lose_sighting = 80,
+		.double_sighting = 200,
+		.delay_sighting = 200,
+		.delay_ms = 40};
+	struct kit kit = {.forked = true};
+	open_world(&kit, &hurt);
+	submit(&kit, "polite", "after=never notice=stop");
+	submit(&kit, "plain", "after=never");
+	submit(&kit, "deaf", "after=never term=swallow");
+	submit(&kit, "lies", "wait=never");
+	submit(&kit, "held", "hold=100 put_back=1");
+	submit(&kit, "again", "after=never retries=1 redeliver=80");
+	for (int turns = number; turns > 0; turns--)
+		kit_turn(&kit);
+	static const char *const all[] = {"polite", "plain", "deaf", "lies", "held", "again"};
+	for (int i = 0; i < 6; i++)
+		stop(&kit, all[i], (enum ql_mode)(QL_MODE_CANCEL + (number + i) % 3));
+	for (int i = 0; i < 200; i++)
+		kit_turn(&kit);
+	int64_t faults = hurt.hurt;
+	hurt = (struct ql_runtime_faults){0};
+	for (int i = 0; i < 6; i++) {
+		while (!ql_status_settled((enum ql_status)kit_state(&kit, all[i])->status)) {
+			struct ask_stop how = {.mode = QL_MODE_KILL, .wait_ms = 500};
+			ask_stop(&kit, all[i], &how, NULL, NULL);
+		}
+	}
+	kit_until_quiet(&kit);
+	kit_check(&kit, faults);
+	kit_check(&kit, !ql_farm_waiting(kit.farm));
+	kit_close(&kit);
+}
+
+static void
+hurt_worlds(void **state)
+{
+	(void)state;
+	assert_int_equal(kit_cases(WORLDS, hurt_world, NULL), 0);
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc > 2) { /* one case alone: broker restart|before|after|hurt N */
+		int how = !strcmp(argv[1], "restart") ? 0 : !strcmp(argv[1], "before") ? 1 : 2;
+		if (!strcmp(argv[1], "hurt"))
+			hurt_world(atoi(argv[2]), NULL);
+		else
+			ends_at(atoi(argv[2]), &how);
+		return 0;
+	}
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(submitted_run_and_settle),
+		cmocka_unit_test(queued_is_removed),
+		cmocka_unit_test(held_is_dropped),
+		cmocka_unit_test(each_mode_stops_what_runs),
+		cmocka_unit_test(the_broker_is_away_for_a_while),
+		cmocka_unit_test(a_burst_is_sent_once_each),
+		cmocka_unit_test(it_ran_while_nobody_looked),
+		cmocka_unit_test(adopted_is_removed_and_restored),
+		cmocka_unit_test(adopted_is_stopped_as_it_runs),
+		cmocka_unit_test(nobody_knows_of_it),
+		cmocka_unit_test(ended_at_each_commit),
+		cmocka_unit_test(hurt_worlds),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

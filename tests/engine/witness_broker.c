@@ -1,0 +1,171 @@
+#include <stdlib.h>
+
+#include "engine/witness.h"
+
+struct witness {
+	struct ql_broker broker; /* first */
+	struct ql_broker *inner;
+	struct book *book;
+	bool dead;
+	struct seen *open; /* by the engine's operation */
+	void (*closed)(void *arg);
+	void *closed_arg;
+};
+
+struct seen {
+	struct ql_runtime_op op; /* first; as the inner driver sees it */
+	struct ql_runtime_op *outer;
+	struct witness *witness;
+	UT_hash_handle hh;
+};
+
+/* Is this act's decision durable? */
+static bool
+is_decided(const struct ql_state *state, const struct ql_runtime_op *op)
+{
+	const struct ql_run *run = ql_state_run(state, op->incarnation);
+	switch (op->kind) {
+	case QL_ACT_ENQUEUE:
+		return state->attempt >= op->attempt;
+	case QL_ACT_REMOVE:
+	case QL_ACT_NOTICE:
+	case QL_ACT_TERMINATE:
+		return state->cancel.requested_at;
+	case QL_ACT_KILL:
+		return !run || run->killed_at;
+	default:
+		return true;
+	}
+}
+
+static void
+check(struct book *book, const struct ql_runtime_op *op)
+{
+	const struct witnessed *eval = book_find(book, op->eval_id);
+	book->acts[op->kind]++;
+	if (!eval || !is_decided(&eval->state, op))
+		book_complain(book, "'%s' of %s was released, and its decision isn't durable",
+			ql_act_word(op->kind), op->eval_id);
+}
+
+static void
+act_done(struct ql_runtime_op *op, int status)
+{
+	struct seen *seen = (struct seen *)op;
+	struct witness *witness = seen->witness;
+	struct ql_runtime_op *outer = seen->outer;
+	HASH_DEL(witness->open, seen);
+	bool dead = witness->dead;
+	if (!dead)
+		outer->err = op->err;
+	free(seen);
+	if (!dead)
+		outer->done(outer, status);
+}
+
+static void
+witness_act(struct ql_broker *broker, struct ql_runtime_op *op)
+{
+	struct witness *witness = (struct witness *)broker;
+	if (witness->dead)
+		return;
+	check(witness->book, op);
+	struct seen *seen = calloc(1, sizeof(*seen));
+	if (!seen)
+		abort();
+	seen->op = *op;
+	seen->op.done = act_done;
+	seen->outer = op;
+	seen->witness = witness;
+	HASH_ADD_PTR(witness->open, outer, seen);
+	witness->inner->ops->act(witness->inner, &seen->op);
+}
+
+static void
+witness_locate(struct ql_broker *broker, struct ql_locate *op)
+{
+	struct witness *witness = (struct witness *)broker;
+	if (!witness->dead)
+		witness->inner->ops->locate(witness->inner, op);
+}
+
+static int
+witness_bury(struct ql_broker *broker, const struct ql_tombstone *tombstone, struct ql_err *e)
+{
+	struct witness *witness = (struct witness *)broker;
+	return witness->dead ? 0 : witness->inner->ops->bury(witness->inner, tombstone, e);
+}
+
+static void
+witness_lift(struct ql_broker *broker, const char *task_id)
+{
+	struct witness *witness = (struct witness *)broker;
+	if (!witness->dead)
+		witness->inner->ops->lift(witness->inner, task_id);
+}
+
+static size_t
+witness_health(const struct ql_broker *broker, struct ql_dependency *ret, size_t size)
+{
+	const struct witness *witness = (const struct witness *)broker;
+	return witness->inner->ops->health(witness->inner, ret, size);
+}
+
+static void
+sighted(void *arg, const struct ql_sighting *sighting)
+{
+	struct witness *witness = arg;
+	if (!witness->dead)
+		witness->broker.sink.sighted(witness->broker.sink.arg, sighting);
+}
+
+static void
+inner_closed(void *arg)
+{
+	struct witness *witness = arg;
+	void (*closed)(void *arg) = witness->closed;
+	void *closed_arg = witness->closed_arg;
+	free(witness);
+	closed(closed_arg);
+}
+
+static void
+witness_close(struct ql_broker *broker, void (*closed)(void *arg), void *arg)
+{
+	struct witness *witness = (struct witness *)broker;
+	witness->closed = closed;
+	witness->closed_arg = arg;
+	witness->inner->ops->close(witness->inner, inner_closed, witness);
+}
+
+void
+witness_broker_die(struct ql_broker *broker, void (*closed)(void *arg), void *arg)
+{
+	struct witness *witness = (struct witness *)broker;
+	witness->dead = true;
+	/* not freed: what the dead engine still prepares comes here, and goes nowhere */
+	witness->inner->ops->close(witness->inner, closed, arg);
+}
+
+static const struct ql_broker_ops ops = {
+	.name = "witness",
+	.act = witness_act,
+	.locate = witness_locate,
+	.bury = witness_bury,
+	.lift = witness_lift,
+	.health = witness_health,
+	.close = witness_close,
+};
+
+struct ql_broker *
+witness_broker(struct ql_broker *inner, struct book *book)
+{
+	struct witness *witness = calloc(1, sizeof(*witness));
+	if (!witness)
+		abort();
+	witness->broker = (struct ql_broker){.ops = &ops, .loop = inner->loop};
+	witness->inner = inner;
+	witness->book = book;
+	inner->sink = (struct ql_runtime_sink){.sighted = sighted, .arg = witness};
+	return &witness->broker;
+}
