@@ -3,20 +3,48 @@
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "proof/process.h"
+
+/* One number alone: the same one that its worker, in our own PID namespace, knows it by. */
+static bool
+is_numbered_by_us(int32_t pid)
+{
+	char path[64], text[4096], *end;
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	if (ql_process_file(path, text, sizeof(text)) <= 0)
+		return false;
+	const char *line = strstr(text, "\nNSpid:");
+	if (!line)
+		return false;
+	return strtol(line + strlen("\nNSpid:"), &end, 10) == pid && *end == '\n';
+}
+
+/* However it is started, its command line or its title has the word; a container's pid may be anybody's here. */
+static bool
+is_worker(int32_t pid)
+{
+	char path[64], text[4096];
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	int len = ql_process_file(path, text, sizeof(text));
+	return len > 0 && memmem(text, (size_t)len, "celery", strlen("celery"));
+}
 
 bool
 ql_hand_take(struct ql_hand *hand, int64_t main_pid, int64_t pid)
 {
 	struct ql_process process;
 	hand->holds = false;
-	if (main_pid <= 0 || pid <= 0 || pid > INT32_MAX ||
-		ql_process_read((int32_t)pid, &process) || process.ppid != main_pid)
+	if (main_pid <= 0 || pid <= 0 || pid > INT32_MAX || main_pid > INT32_MAX ||
+		ql_process_read((int32_t)pid, &process) || process.ppid != main_pid ||
+		!is_numbered_by_us((int32_t)pid) || !is_worker((int32_t)main_pid))
 		return false;
+	hand->child_count = 0;
 	hand->task = (struct ql_hand_process){.pid = (int32_t)pid, .start = process.start};
 	hand->holds = true;
 	ql_hand_count(hand);

@@ -24,7 +24,8 @@ struct ql_hand {
 
 /*
  * Takes hold of a task's process: `pid` on this host whose parent is the worker's main process. False where it
- * isn't there, or isn't a child of it.
+ * isn't there, or isn't a child of it, or where that is no worker of Celery's, or one of another PID namespace: the
+ * numbers that a worker in a container knows may be anybody's here.
  */
 bool ql_hand_take(struct ql_hand *hand, int64_t main_pid, int64_t pid);
 /* Its children as of now, and their children: to be called before its process is ended. */

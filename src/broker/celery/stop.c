@@ -476,6 +476,16 @@ comes_again(const struct delivery *delivery)
 	return delivery->said_retry || queued || look->copy_count;
 }
 
+/* A solo worker says nothing while it works, nor does one that is cut off or frozen: its silence proves nothing. */
+static bool
+is_out_of_sight(const struct delivery *delivery)
+{
+	const struct ql_worker *worker =
+		ql_workers_find(ql_control_workers(delivery->celery->control), delivery->node);
+	bool proven = delivery->hand.holds && !ql_hand_task_lives(&delivery->hand);
+	return worker && worker->state == QL_WORKER_SILENT && !proven;
+}
+
 /* Without any word of how it ended. */
 static void
 conclude_silent(struct delivery *delivery)
@@ -483,7 +493,7 @@ conclude_silent(struct delivery *delivery)
 	if (!delivery->wide) {
 		delivery->wide = true;
 		ring(delivery, 0);
-	} else if (ql_quest_is_complete(&delivery->look)) {
+	} else if (ql_quest_is_complete(&delivery->look) && !is_out_of_sight(delivery)) {
 		tell_over(delivery, QL_EVENT_ABSENT);
 	} else {
 		ring_again(delivery);
