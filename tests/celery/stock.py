@@ -11,6 +11,7 @@ import time
 
 from celery import Celery
 from celery.contrib.abortable import AbortableTask
+from celery.exceptions import Ignore
 from celery.worker import state
 
 FOLDER = os.environ["STOCK_FOLDER"]
@@ -77,10 +78,11 @@ def late(key):
 def polite(self, key):
     say(key, f"began {os.getpid()}")
     until = time.monotonic() + LIMIT
-    while time.monotonic() < until:
+    while not released(key) and time.monotonic() < until:
         if self.is_aborted():
             say(key, "stopped")
-            return "partial"
+            self.backend.mark_as_revoked(self.request.id, "stopped", self.request)
+            raise Ignore()
         time.sleep(0.05)
     say(key, "ended")
     return "done"
