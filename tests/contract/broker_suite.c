@@ -257,7 +257,6 @@ terminate_ends_it(void **state)
 	assert_true(exited.flags & QL_RUN_REVOKED);
 	assert_false(exited.flags & QL_RUN_UNSTARTED);
 	stage_await(stage, &name, QL_EVENT_GONE, run);
-	assert_int_equal(stage_act(stage, QL_ACT_TERMINATE, &name, run), -1);
 }
 
 static void
