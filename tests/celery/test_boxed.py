@@ -1,0 +1,104 @@
+"""Tasks that wait for a container which they started: plain Celery ends the task alone."""
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+
+import pytest
+from conftest import system
+from deployment import Deployment, alive
+from dockers import docker_daemon
+from quell.docker import Engine
+from quell.errors import DockerError
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+@pytest.fixture(scope="module")
+def docker():
+    with docker_daemon() as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def deployed(docker):
+    with Deployment("--docker-host", docker, env={"STOCK_DOCKER": docker}) as made:
+        yield made
+
+
+def pid_of(docker, sent):
+    container = sent.until("container")
+    return Engine(docker).ask("GET", f"/containers/{container}/json").json["State"]["Pid"]
+
+
+def boxed(deployed, docker, eval_id):
+    task_id = None if eval_id == "plain" else f"celery-{eval_id}"  # none that Quell looks after
+    sent = deployed.send("boxed", eval_id, task_id=task_id)
+    return sent, pid_of(docker, sent)
+
+
+def test_container_outlives_its_task(deployed, docker, worker):
+    plain, left = boxed(deployed, docker, "plain")
+    deployed.revoke(plain, terminate=True)
+    plain.until_state("REVOKED")
+    assert alive(left)
+
+    killed, pid = boxed(deployed, docker, "killed")
+    told = deployed.quell.kill("killed", {"wait": 30}).expect(200).json
+    assert told["cancelled"] and told["outcome"] == "killed", told
+    assert not alive(pid) and killed.place["place"] == "finished"
+    assert deployed.quell.show("killed")["status"] == "cancelled"
+
+    terminated, pid = boxed(deployed, docker, "terminated")
+    told = terminated.cancel(terminate="true", grace=1, wait=30).expect(200).json
+    assert told["cancelled"], told
+    assert not alive(pid)
+
+
+@contextlib.contextmanager
+def docker_killed(docker):
+    """It comes back on the same folders: its containers lived on without it. Its containerd dies with
+    it, and unless that is reaped too the next dockerd takes it for alive."""
+    folder = os.path.dirname(docker.removeprefix("unix://"))
+    pid = [pid for pid, line in system.processes()
+           if line.startswith("dockerd ") and docker in line][0]
+    with open(f"/proc/{pid}/cmdline", "rb") as words:
+        command = words.read().decode().rstrip("\0").split("\0")
+    with open(f"{folder}/exec/containerd/containerd.pid", encoding="ascii") as text:
+        containerd = int(text.read())
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.waitpid(containerd, 0)
+    yield
+    again = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL, preexec_fn=system.die_with_parent)
+    system.eventually(lambda: answers(docker), 60, "dockerd")
+    for one in Engine(docker).ask("GET", "/containers/json", all=1).json:
+        Engine(docker).ask("DELETE", f"/containers/{one['Id']}", accepts=(404, 409), force=1, v=1)
+    again.terminate()
+    again.wait()
+    for shim, line in system.processes():  # a containerd that was killed takes no leave of them
+        if "containerd-shim" in line and folder in line:
+            os.kill(shim, signal.SIGKILL)
+
+
+def answers(docker):
+    with contextlib.suppress(DockerError):
+        return Engine(docker).version()
+
+
+@pytest.mark.deadline(120)
+def test_docker_dies_during_kills(deployed, docker, worker):
+    """Nothing is called cancelled while a container of it lives."""
+    sent = [boxed(deployed, docker, f"storm-{number}") for number in range(4)]
+    deployed.quell.kill("storm-0", {"wait": 0})
+    with docker_killed(docker):
+        for number in range(1, 4):
+            deployed.quell.kill(f"storm-{number}", {"wait": 0})
+        for number, (_, pid) in enumerate(sent):
+            seen = deployed.quell.wait(f"storm-{number}", 60)
+            # a task whose connection to Docker broke has failed, and its worker said so first
+            assert seen["status"] in ("cancelled", "unconfirmed", "failed"), seen
+            assert not (seen["cancellation"]["cancelled"] and alive(pid)), seen
