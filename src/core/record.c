@@ -59,6 +59,28 @@ ql_record_task_id(const struct ql_record *record, int32_t attempt, char ret_id[s
 		snprintf(ret_id + len, (size_t)(QL_TASK_ID - len), "~%d", attempt);
 }
 
+int
+ql_task_id_parse(const char *text, const char *task_id, char ret_eval_id[static QL_EVAL_ID],
+	int32_t *ret_attempt)
+{
+	const char *hole = strstr(text, QL_TASK_HOLE);
+	const char *tail = hole + strlen(QL_TASK_HOLE);
+	size_t around = (size_t)(hole - text) + strlen(tail);
+	const char *tilde = strrchr(task_id, '~');
+	int64_t attempt = 1;
+	if (tilde && ql_str_int(tilde + 1, 2, INT32_MAX, &attempt))
+		tilde = NULL;
+	size_t len = tilde ? (size_t)(tilde - task_id) : strlen(task_id);
+	if (len <= around || len - around >= QL_EVAL_ID ||
+		memcmp(task_id, text, (size_t)(hole - text)) != 0 ||
+		memcmp(task_id + len - strlen(tail), tail, strlen(tail)) != 0)
+		return -1;
+	memcpy(ret_eval_id, task_id + (hole - text), len - around);
+	ret_eval_id[len - around] = 0;
+	*ret_attempt = (int32_t)attempt;
+	return ql_str_is_eval_id(ret_eval_id) ? 0 : -1;
+}
+
 void
 ql_cancellation_id(const char *eval_id, int32_t attempt, char ret_id[static QL_TASK_ID])
 {

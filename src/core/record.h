@@ -9,6 +9,7 @@
 #include "core/state.h"
 
 #define QL_EVAL_ID 129 /* 128 characters and a NUL */
+#define QL_TASK_HOLE "{eval_id}" /* in a template of task ids */
 #define QL_TASK_ID 256 /* 255 bytes, as Celery's own tables bound it, and a NUL */
 
 struct ql_record {
@@ -50,6 +51,13 @@ int ql_record_copy(struct ql_record *ret_record, const struct ql_record *record)
  */
 void
 ql_record_task_id(const struct ql_record *record, int32_t attempt, char ret_id[static QL_TASK_ID]);
+
+/*
+ * The reverse, by a template that has {eval_id} once: celery-x~2 is attempt 2 of x. -1 when the id is
+ * none of it.
+ */
+int ql_task_id_parse(const char *text, const char *task_id, char ret_eval_id[static QL_EVAL_ID],
+	int32_t *ret_attempt);
 
 /* The cancellation's id: {eval_id}~{attempt}; there is at most one for an attempt. */
 void ql_cancellation_id(const char *eval_id, int32_t attempt, char ret_id[static QL_TASK_ID]);

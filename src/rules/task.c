@@ -7,7 +7,6 @@
 
 #include "base/str.h"
 
-#define HOLE "{eval_id}"
 #define OTHER_MAX 96
 #define DIGEST_HEX 40 /* of a SHA-256, where a task id can't be part of an eval_id */
 
@@ -24,9 +23,9 @@ is_printable(const char *text)
 int
 ql_task_template_check(const char *text, struct ql_err *e)
 {
-	const char *hole = strstr(text, HOLE);
-	bool once = hole && !strstr(hole + 1, HOLE);
-	if (once && strlen(text) - strlen(HOLE) <= OTHER_MAX && !strchr(text, '~') &&
+	const char *hole = strstr(text, QL_TASK_HOLE);
+	bool once = hole && !strstr(hole + 1, QL_TASK_HOLE);
+	if (once && strlen(text) - strlen(QL_TASK_HOLE) <= OTHER_MAX && !strchr(text, '~') &&
 		is_printable(text))
 		return 0;
 	return ql_fail(e, QL_E_INVALID,
@@ -39,35 +38,13 @@ char *
 ql_task_id_make(const char *text, const char *eval_id)
 {
 	char *made = NULL;
-	const char *hole = strstr(text, HOLE);
+	const char *hole = strstr(text, QL_TASK_HOLE);
 	if (!strcmp(text, QL_TASK_TEMPLATE) || !hole)
 		return NULL;
-	if (asprintf(&made, "%.*s%s%s", (int)(hole - text), text, eval_id, hole + strlen(HOLE)) < 0)
+	if (asprintf(&made, "%.*s%s%s", (int)(hole - text), text, eval_id,
+		    hole + strlen(QL_TASK_HOLE)) < 0)
 		return NULL;
 	return made;
-}
-
-/* celery-x and celery-x~2 are the evaluation x. */
-static int
-by_template(const char *text, const char *task_id, char ret_eval_id[static QL_EVAL_ID])
-{
-	const char *hole = strstr(text, HOLE);
-	size_t head = (size_t)(hole - text);
-	const char *tail = hole + strlen(HOLE);
-	const char *tilde = strrchr(task_id, '~');
-	int64_t attempt;
-	size_t len = tilde && !ql_str_int(tilde + 1, 2, INT32_MAX, &attempt)
-			     ? (size_t)(tilde - task_id)
-			     : strlen(task_id);
-	if (len <= head + strlen(tail) || memcmp(task_id, text, head) != 0 ||
-		memcmp(task_id + len - strlen(tail), tail, strlen(tail)) != 0)
-		return -1;
-	len -= head + strlen(tail);
-	if (len >= QL_EVAL_ID)
-		return -1;
-	memcpy(ret_eval_id, task_id + head, len);
-	ret_eval_id[len] = 0;
-	return ql_str_is_eval_id(ret_eval_id) ? 0 : -1;
 }
 
 static void
@@ -88,7 +65,8 @@ ql_task_eval_id(const char *text, const char *task_id, char ret_eval_id[static Q
 	if (!len || len >= QL_TASK_ID || !is_printable(task_id))
 		return ql_fail(e, QL_E_INVALID,
 			"a task id has 1 to %d bytes and no control character", QL_TASK_ID - 1);
-	if (!by_template(text, task_id, ret_eval_id))
+	int32_t attempt;
+	if (!ql_task_id_parse(text, task_id, ret_eval_id, &attempt))
 		return 0;
 	int made = snprintf(ret_eval_id, QL_EVAL_ID, QL_TASK_FOREIGN "%s", task_id);
 	if (made >= QL_EVAL_ID || !ql_str_is_eval_id(ret_eval_id))

@@ -175,29 +175,12 @@ ql_deliveries_free(struct ql_celery *celery)
 		delivery_free(delivery);
 }
 
-/* celery-x~2 is attempt 2 of x, by the template celery-{eval_id}. */
+/* What a task left of its checkpoint stands among the results too, and is no task. */
 int
 ql_celery_whose(const struct ql_celery *celery, const char *task_id,
 	char ret_eval_id[static QL_EVAL_ID], int32_t *ret_attempt)
 {
-	const char *hole = strstr(celery->config.task_id, "{eval_id}");
-	const char *tail = hole + strlen("{eval_id}");
-	size_t head = (size_t)(hole - celery->config.task_id);
-	const char *tilde = strrchr(task_id, '~');
-	int64_t attempt = 1;
 	if (!strncmp(task_id, QL_CELERY_CHECKPOINT, strlen(QL_CELERY_CHECKPOINT)))
-		return -1; /* what a task left there, and no task */
-	if (tilde && ql_str_int(tilde + 1, 2, INT32_MAX, &attempt))
-		tilde = NULL;
-	size_t len = tilde ? (size_t)(tilde - task_id) : strlen(task_id);
-	if (len <= head + strlen(tail) || memcmp(task_id, celery->config.task_id, head) != 0 ||
-		memcmp(task_id + len - strlen(tail), tail, strlen(tail)) != 0)
 		return -1;
-	len -= head + strlen(tail);
-	if (len >= QL_EVAL_ID)
-		return -1;
-	memcpy(ret_eval_id, task_id + head, len);
-	ret_eval_id[len] = 0;
-	*ret_attempt = (int32_t)attempt;
-	return ql_str_is_eval_id(ret_eval_id) ? 0 : -1;
+	return ql_task_id_parse(celery->config.task_id, task_id, ret_eval_id, ret_attempt);
 }
