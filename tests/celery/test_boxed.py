@@ -82,6 +82,8 @@ def docker_killed(docker):
     for shim, line in system.processes():  # a containerd that was killed takes no leave of them
         if "containerd-shim" in line and folder in line:
             os.kill(shim, signal.SIGKILL)
+    while os.path.ismount(f"{folder}/data"):  # nor a dockerd of its mount
+        subprocess.run(["umount", "-l", f"{folder}/data"], check=True)
 
 
 def answers(docker):
