@@ -82,8 +82,10 @@ def docker_killed(docker):
     for shim, line in system.processes():  # a containerd that was killed takes no leave of them
         if "containerd-shim" in line and folder in line:
             os.kill(shim, signal.SIGKILL)
-    while os.path.ismount(f"{folder}/data"):  # nor a dockerd of its mount
-        subprocess.run(["umount", "-l", f"{folder}/data"], check=True)
+    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+        left = [line.split()[4] for line in mounts if f" {folder}/" in line]
+    for mount in reversed(left):  # nor a dockerd of its mounts
+        subprocess.run(["umount", "-l", mount], check=True)
 
 
 def answers(docker):
