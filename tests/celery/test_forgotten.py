@@ -64,6 +64,7 @@ def lose_subscription(deployed):
 def test_worker_is_frozen_during_the_revoke(deployed):
     plain, held = deployed.sent_before("mark"), deployed.sent_before("mark")
     with deployed.worker() as worker:
+        deployed.await_worker(worker)  # it listens only after it says that it is ready
         worker.freeze()
         lose_subscription(deployed)
         deployed.revoke(plain)
