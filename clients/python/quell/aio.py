@@ -266,6 +266,9 @@ class AsyncClient:
     def ready(self) -> Awaitable[Dict[str, Any]]:
         return self.call(calls.ready())
 
+    def observation(self) -> Awaitable[Dict[str, Any]]:
+        return self.call(calls.observation())
+
     # ---- how it is carried ----
 
     async def _pages(self, limit: Optional[int], ask: Any) -> AsyncIterator[Any]:

@@ -214,6 +214,10 @@ def task(task_id: str) -> Call[Task]:
     return asks("GET", path("api", "task", task_id), read_json)
 
 
+def observation() -> Call[Any]:
+    return asks("GET", path("api", "observe"), read_json)
+
+
 # ---- the storage service, the server ----
 
 def report(eval_id: str) -> Call[Report]:

@@ -206,6 +206,10 @@ class Client:
         """status, and dependencies with their state."""
         return self.call(calls.ready())
 
+    def observation(self) -> Dict[str, Any]:
+        """What a server that only looks (--observe) saw of its broker last."""
+        return self.call(calls.observation())
+
     # ---- how it is carried ----
 
     def _pages(self, limit: Optional[int], ask: Any) -> Iterator[Any]:

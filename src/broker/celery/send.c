@@ -78,6 +78,15 @@ send_again(struct job *job)
 	ql_results_clear(job->celery, &job->command, job->task_id);
 }
 
+/* An earlier attempt's containers were ended on sight; this one's are its own. */
+static void
+allow_containers(const struct job *job)
+{
+	struct ql_containers *containers = job->celery->config.containers;
+	if (containers)
+		containers->ops->ban(containers, job->eval_id, false);
+}
+
 void
 ql_celery_enqueue(struct job *job)
 {
@@ -85,6 +94,7 @@ ql_celery_enqueue(struct job *job)
 	const struct ql_celery_config *config = &job->celery->config;
 	const struct ql_launch *launch = job->op->launch;
 	size_t len = 0;
+	allow_containers(job);
 	if (job->op->message) {
 		send_again(job);
 		return;
