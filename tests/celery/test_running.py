@@ -75,7 +75,10 @@ def test_pool(deployed, pool):
             system.eventually(lambda: gone(plain), what="its end")
         plain.release()
         deployed.fence(queue=pool)
-        assert ("ended" in plain.said) == (pool != "prefork")
+        if pool == "prefork":
+            assert "ended" not in plain.said
+        else:
+            plain.until("ended")  # its neighbours may be done before it
 
         waiting = deployed.send("mark", queue=f"not-{pool}")
         assert waiting.cancel(wait=10).expect(200).json["outcome"] == "removed"
@@ -98,4 +101,7 @@ def test_pool(deployed, pool):
             assert not told["cancelled"], told
         rude.release()
         deployed.fence(queue=pool)
-        assert ("ended" in rude.said) == (pool != "prefork")
+        if pool == "prefork":
+            assert "ended" not in rude.said
+        else:
+            rude.until("ended")  # its neighbours may be done before it
