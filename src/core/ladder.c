@@ -381,7 +381,11 @@ ql_ladder_climb(struct ql_move *move)
 		return;
 	}
 	if (ql_move_is_adrift(move) && cancel->rung != QL_RUNG_REMOVE) {
-		ql_say(move, "no run of it was seen in %s", span);
+		ql_say(move,
+			ql_move_is_uncounted(move, move->was)
+				? "not every place has said in %s what it has"
+				: "no run of it was seen in %s",
+			span);
 		ql_settle_unconfirmed(move);
 		return;
 	}

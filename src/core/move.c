@@ -151,7 +151,37 @@ bool
 ql_move_is_adrift(const struct ql_move *move)
 {
 	const struct ql_state *next = move->next;
-	return !ql_state_open(next) && (next->again_at || ql_move_has_no_run(move));
+	bool free = next->again_at || ql_move_has_no_run(move);
+	return !ql_state_open(next) && (free || ql_move_is_uncounted(move, next));
+}
+
+static bool
+has_run(const struct ql_state *state)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		if (state->runs[i].incarnation)
+			return true;
+	}
+	return false;
+}
+
+static bool
+all_are_told(const struct ql_state *state)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		const struct ql_run *run = &state->runs[i];
+		if (run->incarnation && !(run->flags & QL_RUN_REPORTED))
+			return false;
+	}
+	return true;
+}
+
+bool
+ql_move_is_uncounted(const struct ql_move *move, const struct ql_state *state)
+{
+	return move->policy->remote_broker && ql_state_stopping(state) && !ql_state_open(state) &&
+	       has_run(state) && all_are_told(state) && !state->again_at && !state->absent_at &&
+	       !state->salvage_until;
 }
 
 void
@@ -188,9 +218,5 @@ ql_move_set_free(struct ql_move *move, struct ql_run *run)
 bool
 ql_move_has_no_run(const struct ql_move *move)
 {
-	for (int i = 0; i < QL_RUNS; i++) {
-		if (move->next->runs[i].incarnation)
-			return false;
-	}
-	return true;
+	return !has_run(move->next);
 }

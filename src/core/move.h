@@ -61,8 +61,17 @@ bool ql_move_is_full(const struct ql_move *move);
 /* A worker that is not Quell's has it, and has not begun it. */
 bool ql_move_is_held_elsewhere(const struct ql_move *move, const struct ql_run *run);
 
-/* No run of it is open, and its message is anywhere: in a queue, on its way to a worker, or nowhere. */
+/*
+ * No run of it is open, and its message, or a copy of it, may be anywhere: in a queue, on its way to a
+ * worker, or nowhere.
+ */
 bool ql_move_is_adrift(const struct ql_move *move);
+
+/*
+ * Under a stop, all runs of such a state that are known are over. A message can be delivered twice, so another
+ * may be running that nobody has told of: every place has to be asked first.
+ */
+bool ql_move_is_uncounted(const struct ql_move *move, const struct ql_state *state);
 
 /* Its message, or a run of it, was seen at a broker or a worker. */
 void ql_move_seen(struct ql_move *move);
@@ -131,6 +140,9 @@ void ql_ladder_timeout(struct ql_move *move);
 
 /* The task's message is not in the queue: looks for a run of it anywhere. */
 void ql_seek(struct ql_move *move);
+
+/* The runs that are known are over: looks whether there are others. */
+void ql_seek_others(struct ql_move *move);
 
 /* A look found it nowhere, and the next one is not due: nothing is asked meanwhile. */
 bool ql_seek_waits(const struct ql_state *state);

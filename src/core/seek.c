@@ -15,20 +15,33 @@ ignore(struct ql_move *move, const char *why)
 	return QL_VERDICT_IGNORED;
 }
 
-void
-ql_seek(struct ql_move *move)
+static void
+look(struct ql_move *move, enum ql_rung rung)
 {
 	struct ql_state *next = move->next;
 	next->epoch++;
 	next->tries = 0;
 	next->retry_at = 0;
-	next->cancel.rung = (int32_t)ql_mode_first((enum ql_mode)next->cancel.mode);
+	next->cancel.rung = (int32_t)rung;
 	next->cancel.rung_at = move->event->now;
 	next->cancel.next_at = next->status == QL_STATUS_UNCONFIRMED
 				       ? 0
 				       : move->event->now + move->policy->prove_ms;
-	ql_what(move, "look for a run of it");
 	ql_move_act_on(move, QL_ACT_INSPECT, 0);
+}
+
+void
+ql_seek(struct ql_move *move)
+{
+	look(move, ql_mode_first((enum ql_mode)move->next->cancel.mode));
+	ql_what(move, "look for a run of it");
+}
+
+void
+ql_seek_others(struct ql_move *move)
+{
+	look(move, QL_RUNG_REAP);
+	ql_what(move, "look for another run of it");
 }
 
 bool
@@ -105,12 +118,18 @@ enum ql_verdict
 ql_seek_nowhere(struct ql_move *move)
 {
 	const struct ql_state *was = move->was;
+	struct ql_state *next = move->next;
 	const int64_t apart = move->policy->second_look_ms;
 	char span[QL_SPAN];
 	if (!ql_state_stopping(was) || !ql_move_is_adrift(move))
 		return ignore(move, "it is not looked for");
 	if (move->event->epoch != was->epoch || ql_seek_waits(was))
 		return ignore(move, "an answer to an earlier epoch");
+	if (ql_move_is_uncounted(move, was)) {
+		next->absent_at = move->event->now;
+		ql_say(move, "no place has another run of it");
+		return QL_VERDICT_DONE;
+	}
 	if (was->absent_at) {
 		ql_say(move, "no trace of it anywhere, twice");
 		return conclude(move);

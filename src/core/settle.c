@@ -189,8 +189,9 @@ settle_finish(struct ql_move *move, const struct ql_run *result, const struct ql
 
 /* A stop needs proof that nothing is left; what finished by itself does not wait for that. */
 static bool
-may_settle(const struct ql_state *state, const struct ql_run *result)
+may_settle(const struct ql_move *move, const struct ql_run *result)
 {
+	const struct ql_state *state = move->next;
 	if (!result || someone(state, is_unresolved))
 		return false;
 	bool finish = is_finish(result) && !(result->flags & QL_RUN_UNSTARTED);
@@ -198,7 +199,7 @@ may_settle(const struct ql_state *state, const struct ql_run *result)
 		return false; /* its message may make one more run */
 	if (finish)
 		return !state->salvage_until;
-	if (ql_state_open(state))
+	if (ql_state_open(state) || ql_move_is_uncounted(move, state))
 		return false;
 	return state->cancel.mode == QL_MODE_KILL || !state->salvage_until;
 }
@@ -208,7 +209,7 @@ settle(struct ql_move *move)
 {
 	struct ql_state *next = move->next;
 	const struct ql_run *result = result_of(next);
-	if (ql_status_settled((enum ql_status)next->status) || !may_settle(next, result))
+	if (ql_status_settled((enum ql_status)next->status) || !may_settle(move, result))
 		return;
 	struct ql_ruling ruling = ql_race_judge(result);
 	next->exit_code = result->exit_code;
@@ -258,6 +259,8 @@ follow(struct ql_move *move)
 	struct ql_state *next = move->next;
 	struct ql_cancel *cancel = &next->cancel;
 	bool open = ql_state_open(next);
+	if (ql_move_is_uncounted(move, next) && !ql_move_is_uncounted(move, move->was))
+		ql_seek_others(move);
 	if (next->status != QL_STATUS_CANCELLING || ql_move_is_adrift(move) ||
 		someone(next, ql_run_is_asked))
 		return;

@@ -280,7 +280,8 @@ ql_hear_exited(struct ql_move *move)
 		return note(move, "its exit was told after it was taken as lost");
 	if (run->flags & QL_RUN_LOST)
 		run->flags &= ~(QL_RUN_LOST | QL_RUN_REPORTED); /* known after all */
-	if (run->flags & QL_RUN_REPORTED && move->was->again_at && move->event->epoch)
+	bool sought = move->was->again_at || ql_move_is_uncounted(move, move->was);
+	if (run->flags & QL_RUN_REPORTED && sought && move->event->epoch)
 		return ql_seek_nowhere(move); /* a look found this end, and nothing else */
 	if (run->flags & QL_RUN_REPORTED)
 		return ignore(move, "an exit that was told before");
@@ -288,7 +289,7 @@ ql_hear_exited(struct ql_move *move)
 	return QL_VERDICT_DONE;
 }
 
-/* Nothing of this run is left. */
+/* Nothing of this run is left. Of a task elsewhere there may be another run: its settlement says more. */
 static void
 prove(struct ql_move *move)
 {
@@ -296,7 +297,7 @@ prove(struct ql_move *move)
 	if (!ql_state_stopping(move->next))
 		return;
 	cancel->unasked |= move->event->unasked;
-	if (!ql_state_open(move->next))
+	if (!ql_state_open(move->next) && !move->policy->remote_broker)
 		cancel->evidence = cancel->unasked ? QL_EVIDENCE_EXITED : QL_EVIDENCE_VERIFIED;
 }
 

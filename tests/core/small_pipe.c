@@ -70,7 +70,7 @@ is_stale(const struct small_world *world, const struct small_message *message)
 		return run->phase >= QL_PHASE_RUNNING;
 	case QL_EVENT_EXITED:
 		return run->flags & QL_RUN_REPORTED && !(run->flags & QL_RUN_LOST) &&
-		       !(state->again_at && current);
+		       !(current && ql_state_stopping(state));
 	case QL_EVENT_HELD:
 		return world->remote;
 	case QL_EVENT_GONE:

@@ -95,6 +95,7 @@ struct place_run {
 	bool forgotten;
 	bool delivered; /* a worker took it from the queue: nobody claimed it */
 	int64_t since; /* when the message that it was came into the queue */
+	int64_t shown; /* when it, or what was held before it, came into a worker's books */
 	bool warned; /* its worker knows that it must drop it */
 	bool retries; /* its program ends to be delivered again */
 	bool retried; /* it did */
@@ -263,6 +264,8 @@ void broker_put_back(struct world *world, struct place_run *run);
 void broker_hello(struct world *world);
 /* What can still run of the attempt, of a message that was there before then; NULL = nothing. */
 const char *broker_left(const struct world *world, int32_t attempt, int64_t before);
+/* A look made then would have found a run of it that is there still. */
+bool broker_has(const struct world *world, int32_t attempt, int64_t then);
 
 /* What must never be: each calls world_fault. */
 void rules_step(struct world *world, const struct ql_state *was, const struct ql_event *event,

@@ -122,6 +122,7 @@ broker_taken(struct world *world, int which)
 {
 	struct place_run *run = &world->runs[which];
 	struct chance *chance = net_luck(world);
+	run->shown = world->now;
 	bool knows = is_tombstoned(world) && !net_happens(world, 30);
 	if (world->revoked || (knows && run->attempt == world->durable.attempt)) {
 		drop(world, run);
@@ -169,6 +170,7 @@ broker_begin(struct world *world, int which)
 	}
 	run->phase = PLACE_LEFT;
 	struct place_run *begun = take(world, run->attempt, run->since);
+	begun->shown = run->shown;
 	place_let_go(world, begun);
 	if (chance_is(net_luck(world), 50))
 		place_tell(world, run, 0);
@@ -245,6 +247,18 @@ broker_left(const struct world *world, int32_t attempt, int64_t before)
 							  : "it runs";
 	}
 	return NULL;
+}
+
+bool
+broker_has(const struct world *world, int32_t attempt, int64_t then)
+{
+	for (int i = 0; i < world->run_count; i++) {
+		const struct place_run *run = &world->runs[i];
+		if (run->attempt == attempt && run->shown && run->shown < then &&
+			place_is_alive(run))
+			return true;
+	}
+	return false;
 }
 
 /* What is not in the air and not left. */

@@ -37,7 +37,11 @@ check_unknown(struct world *world, const struct ql_state *was, const struct ql_e
 	world_tally(world, TALLY_UNKNOWN);
 }
 
-/* Copies that come by themselves are the tombstone's business, and are killed on sight. */
+/*
+ * A copy beside the message that was removed, or one that is being taken as a look is made, is the
+ * tombstone's business, and what another has revoked is theirs. What comes after the look is killed on
+ * sight.
+ */
 static void
 check_cancelled(struct world *world, const struct ql_state *was, const struct ql_event *event,
 	const struct ql_state *is)
@@ -45,16 +49,24 @@ check_cancelled(struct world *world, const struct ql_state *was, const struct ql
 	bool settled = ql_status_settled((enum ql_status)was->status);
 	if (is->status != QL_STATUS_CANCELLED || settled)
 		return;
+	bool looked = event->kind == QL_EVENT_ABSENT || event->kind == QL_EVENT_EXITED;
 	bool absent = was->absent_at && event->kind == QL_EVENT_ABSENT;
-	const char *left =
-		broker_left(world, is->attempt, absent ? first_look(world, was) : event->now + 1);
-	if (left && !world->redeliveries)
+	bool removed = event->kind == QL_EVENT_REMOVED;
+	int64_t before = !looked          ? event->now + 1
+			 : was->absent_at ? first_look(world, was)
+					  : world->looks[event->epoch % 64];
+	const char *left = broker_left(world, is->attempt, before);
+	bool copies = world->redeliveries;
+	bool theirs = !is->cancel.requested_at;
+	if (left && !(copies && (removed || theirs || !broker_has(world, is->attempt, before))))
 		world_fault(world, "cancelled, and %s", left);
 	if (is->adopted && !world->existed)
 		world_fault(world, "cancelled, and it never existed");
 	if (absent)
 		world_tally(world, TALLY_NOWHERE);
-	if (event->kind == QL_EVENT_GONE && is->cancel.outcome == QL_OUTCOME_DISCARDED)
+	if (is->cancel.rung == QL_RUNG_REAP)
+		world_tally(world, TALLY_COUNTED);
+	if (is->cancel.outcome == QL_OUTCOME_DISCARDED && is->runs[0].incarnation)
 		world_tally(world, TALLY_HELD_DROPPED);
 	if (event->kind == QL_EVENT_REMOVED && was->started_at)
 		world_tally(world, TALLY_RETRY_REMOVED);
@@ -148,6 +160,8 @@ tally(struct world *world, const struct ql_state *was, const struct ql_event *ev
 	if (done && event->kind == QL_EVENT_EXITED && is->absent_at != was->absent_at &&
 		is->absent_at)
 		world_tally(world, TALLY_ONLY_ITS_END);
+	if (was->cancel.rung == QL_RUNG_REAP && !ql_state_open(was) && ql_state_open(is))
+		world_tally(world, TALLY_ANOTHER);
 	if (was->absent_at && !is->absent_at && !ql_status_settled((enum ql_status)is->status))
 		world_tally(world, TALLY_OVERLOOKED);
 	if (was->absent_at && is->absent_at > was->absent_at)
