@@ -1,5 +1,6 @@
 /*
- * Where a task is. The lists, the workers and the result are asked at once.
+ * Where a task is. The lists and the workers are asked at once, and its result after the workers: one
+ * that ends between two questions is in what is asked last.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +78,7 @@ ql_quest_fail(struct ql_quest *look, const struct ql_err *err)
 void
 ql_quest_asked(struct ql_quest *look)
 {
-	part_over(look);
+	ql_results_get(look->celery, &look->command, look->task_id);
 }
 
 static void
@@ -101,15 +102,14 @@ ql_quest(struct ql_celery *celery, struct ql_quest *look)
 {
 	struct ql_err err;
 	begin(celery, look);
-	look->open = 2 + !look->workers_only;
+	look->open = 1 + !look->workers_only;
 	if (!look->workers_only)
 		ql_queue_look(celery->queues, &look->find);
-	ql_results_get(celery, &look->command, look->task_id);
 	if (!ql_round_join(celery, look))
 		return;
 	ql_fail(&err, QL_E_UNAVAILABLE, "Out of memory to ask the workers");
 	ql_quest_fail(look, &err);
-	look->open--; /* the result ends it, from the loop */
+	ql_quest_asked(look);
 }
 
 void
