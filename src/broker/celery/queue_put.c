@@ -82,6 +82,7 @@ ql_queue_put(struct ql_queues *queues, struct ql_queue_put *put)
 	snprintf(seconds, sizeof(seconds), "%d", QL_QUEUE_SENT_S);
 	put->command.done = put_done;
 	put->command.timeout_ms = put->timeout_ms;
+	(void)ql_queues_name(queues, put->queue, strlen(put->queue)); /* else it is found bound */
 	if (all) {
 		const char *const argv[] = {
 			texts[0], texts[1], texts[2], texts[3], put->bytes, texts[4], seconds};
