@@ -1,0 +1,251 @@
+/* The contract of a broker, held by the Celery driver: a real Redis, and a worker of Celery's. */
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../celery/kit.h"
+#include "broker_suite.h"
+#include "broker/celery/celery.h"
+#include "broker/celery/message.h"
+#include "runtime/alarm.h"
+
+struct own {
+	struct server server;
+	pid_t worker;
+	char node[64];
+};
+
+/* In a group of its own, with its pool's processes; what it says goes where the test's errors go. */
+static void
+become_worker(const struct own *own)
+{
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setenv("BROKER_URL", own->server.url, 1);
+	setenv("C_FORCE_ROOT", "1", 1);
+	setenv("PYTHONPATH", getenv("BROKER_TASKS"), 1);
+	dup2(STDERR_FILENO, STDOUT_FILENO);
+	if (chdir(own->server.dir) == 0)
+		execl("/usr/bin/python3", "python3", "-B", "-m", "celery", "-A", "broker_tasks",
+			"worker", "-c", "1", "-n", own->node, "-l", "WARNING", (char *)NULL);
+	_exit(127);
+}
+
+static void
+setup(struct broker_place *place, uv_loop_t *loop)
+{
+	char host[200];
+	struct own *own = calloc(1, sizeof(*own));
+	(void)loop;
+	assert_non_null(getenv("BROKER_TASKS"));
+	assert_int_equal(gethostname(host, sizeof(host)), 0);
+	snprintf(own->node, sizeof(own->node), "w1@%.50s", host);
+	server_start(&own->server, NULL);
+	own->worker = fork();
+	if (!own->worker)
+		become_worker(own);
+	place->own = own;
+}
+
+static void
+teardown(struct broker_place *place)
+{
+	struct own *own = place->own;
+	assert_int_equal(kill(-own->worker, SIGKILL), 0);
+	assert_int_equal(waitpid(own->worker, NULL, 0), own->worker);
+	server_remove(&own->server);
+	free(own);
+}
+
+/* ---- the driver, when it knows the worker ---- */
+
+struct looking {
+	struct ql_locate op; /* first */
+	bool done;
+	int status;
+};
+
+static void
+looked(struct ql_locate *op, int status)
+{
+	struct looking *looking = (struct looking *)(void *)op;
+	looking->done = true;
+	looking->status = status;
+}
+
+static void
+log_line(const char *line)
+{
+	fprintf(stderr, "%s\n", line);
+}
+
+/* It works when every place that there is answers. */
+static void
+await_answers(struct ql_broker *broker, uv_loop_t *loop)
+{
+	int64_t since = ql_alarm_ms();
+	for (bool all = false; !all;) {
+		struct looking looking = {
+			.op = {.task_id = "nobody", .timeout_ms = 10000, .done = looked}};
+		broker->ops->locate(broker, &looking.op);
+		while (!looking.done)
+			uv_run(loop, UV_RUN_ONCE);
+		all = !looking.status && looking.op.complete;
+		assert_true(ql_alarm_ms() - since < SUITE_PATIENCE_MS);
+	}
+}
+
+static struct ql_broker *
+open_celery(struct broker_place *place, uv_loop_t *loop)
+{
+	const struct own *own = place->own;
+	struct ql_celery_config config = {.broker = own->server.url,
+		.task = "tasks.evaluate_code",
+		.task_id = "celery-{eval_id}",
+		.queue = "celery",
+		.instance = "contract",
+		.log = log_line};
+	struct ql_broker *broker = NULL;
+	struct ql_err e;
+	if (ql_broker_celery_open(loop, &config, &broker, &e))
+		fail_msg("%s", e.text);
+	await_answers(broker, loop);
+	return broker;
+}
+
+/* ---- what is there ---- */
+
+static const char *const programs[PROGRAM_COUNT] = {
+	[PROGRAM_WAITS] = "waits",
+	[PROGRAM_SUCCEEDS] = "succeeds",
+	[PROGRAM_FAILS] = "fails",
+	[PROGRAM_STAYS] = "stays",
+	[PROGRAM_SWALLOWS] = "swallows",
+	[PROGRAM_NOTICED] = "noticed",
+	[PROGRAM_RETRIES] = "retries",
+};
+
+static const char *
+queue_of(enum broker_program program)
+{
+	return program == PROGRAM_WAITS ? "idle" : "celery";
+}
+
+static void
+cast(struct broker_place *place, enum broker_program program, struct ql_launch *launch)
+{
+	(void)place;
+	launch->code = programs[program];
+	launch->queue = queue_of(program);
+}
+
+static void
+send_message(struct broker_place *place, const char *task_id, enum broker_program program)
+{
+	const struct own *own = place->own;
+	const char *queue = queue_of(program);
+	const struct ql_message_new what = {.task_id = task_id,
+		.task = "tasks.evaluate_code",
+		.queue = queue,
+		.eval_id = task_id,
+		.code = programs[program],
+		.language = "python"};
+	size_t len;
+	char *bytes = ql_message_make(&what, &len);
+	free(server_ask(
+		&own->server, "SADD _kombu.binding.%s %s\x06\x16\x06\x16%s", queue, queue, queue));
+	free(server_ask(&own->server, "LPUSH %s %s", queue, bytes));
+	free(bytes);
+}
+
+/* The messages of the queue that no worker looks into, one by one from the next on. */
+static char *
+lying(struct broker_place *place, int i)
+{
+	const struct own *own = place->own;
+	char *bytes = server_ask(&own->server, "LINDEX idle %d", -1 - i);
+	if (bytes && *bytes == '{')
+		return bytes;
+	free(bytes);
+	return NULL;
+}
+
+static bool
+is_of(const char *bytes, const char *task_id)
+{
+	struct ql_message message;
+	struct ql_err e;
+	if (ql_message_parse(bytes, strlen(bytes), &message, &e))
+		fail_msg("%s", e.text);
+	bool is = !strcmp(message.id, task_id);
+	ql_message_done(&message);
+	return is;
+}
+
+static char *
+queued(struct broker_place *place, const char *task_id)
+{
+	char *bytes;
+	for (int i = 0; (bytes = lying(place, i)); i++) {
+		if (is_of(bytes, task_id))
+			return bytes;
+		free(bytes);
+	}
+	return NULL;
+}
+
+static int
+count(struct broker_place *place, const char *task_id)
+{
+	int found = 0;
+	char *bytes;
+	for (int i = 0; (bytes = lying(place, i)); i++) {
+		found += is_of(bytes, task_id);
+		free(bytes);
+	}
+	return found;
+}
+
+static int
+ran(struct broker_place *place, const char *task_id)
+{
+	const struct own *own = place->own;
+	char *text = server_ask(&own->server, "GET ran:%s", task_id);
+	int times = text ? atoi(text) : 0;
+	free(text);
+	return times;
+}
+
+static void
+set_away(struct broker_place *place, bool away)
+{
+	const struct own *own = place->own;
+	assert_int_equal(kill(-own->worker, away ? SIGSTOP : SIGCONT), 0);
+}
+
+static void
+set_down(struct broker_place *place, bool down)
+{
+	const struct own *own = place->own;
+	server_signal(&own->server, down ? SIGSTOP : SIGCONT);
+}
+
+int
+main(void)
+{
+	struct broker_place place = {
+		.name = "celery",
+		.setup = setup,
+		.teardown = teardown,
+		.open = open_celery,
+		.cast = cast,
+		.send = send_message,
+		.queued = queued,
+		.count = count,
+		.ran = ran,
+		.set_away = set_away,
+		.set_down = set_down,
+	};
+	return broker_suite_run(&place);
+}
