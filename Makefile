@@ -5,6 +5,7 @@ MESON = meson
 .PHONY: all run test test-asan mutants bench fmt clean bootstrap bootstrap-test
 
 all: $(BUILD)/build.ninja
+	@tools/modules
 	@ninja -C $(BUILD)
 
 $(BUILD)/build.ninja: | bootstrap
@@ -15,6 +16,7 @@ bootstrap:
 
 bootstrap-test:
 	@tools/bootstrap test
+	@tools/modules
 
 # ARGS are flags of `quell serve`.
 run: all

@@ -208,6 +208,20 @@ add_language(void *arg, const struct ql_language *language)
 	ql_buf_addf(names, "%s%s", names->len ? ", " : "", language->name);
 }
 
+/* The link with the key is for who sits before the terminal: what a journal keeps, others read. */
+static void
+announce_page(const struct daemon *daemon, const char *url)
+{
+	char key[QL_KEY_TEXT];
+	struct ql_err err;
+	bool keys = strcmp(daemon->config.auth, "none") != 0;
+	if (keys && isatty(STDERR_FILENO) && !ql_data_admin_key(&daemon->data, key, &err))
+		ql_logf("page: %s/#key=%s", url, key);
+	else
+		ql_logf("page: %s/", url);
+	explicit_bzero(key, sizeof(key));
+}
+
 static void
 announce(void *arg)
 {
@@ -234,6 +248,7 @@ announce(void *arg)
 		ql_log("no keys are asked for: whoever reaches this address may do anything");
 	else
 		ql_logf("admin key: %s/admin.key", daemon->data.dir);
+	announce_page(daemon, url);
 	ql_logf("quell %s is ready at %s", QL_VERSION, url);
 }
 

@@ -24,6 +24,7 @@ static const char *const no_members[] = {NULL};
 #define TASK QL_ROUTE_EVAL_KEY
 
 const struct ql_route ql_routes[] = {
+	{"GET", "/", ql_serve_web, QL_ROUTE_OPEN},
 	{"GET", "/healthz", ql_serve_healthz, QL_ROUTE_OPEN},
 	{"GET", "/readyz", ql_serve_readyz, QL_ROUTE_OPEN},
 	{"GET", "/openapi.json", ql_serve_openapi},

@@ -55,5 +55,6 @@ void ql_serve_observe(struct ql_request *req); /* observe.c */
 void ql_serve_healthz(struct ql_request *req); /* meta.c */
 void ql_serve_readyz(struct ql_request *req);
 void ql_serve_openapi(struct ql_request *req);
+void ql_serve_web(struct ql_request *req); /* web.c */
 
 #endif

@@ -329,6 +329,8 @@ def test_ctrl_c_on_make_run(tmp_path):
         pass
     os.waitpid(pid, 0)
     os.close(terminal)
+    key = (tmp_path / "admin.key").read_bytes().strip()
+    assert b"/#key=" + key in said, "a terminal is shown the page's link"
     assert b"SIGINT" in said
     assert b"***" not in said and b"Error" not in said, said
 

@@ -53,7 +53,7 @@ def test_packages_are_well_formed():
         if line.startswith("#"):
             continue
         kind, package, why = line.split(" ", 2)
-        assert kind in ("build", "test") and re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", package) and why
+        assert kind in ("build", "test", "page") and re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", package) and why
         assert package not in seen
         seen.add(package)
     assert len(seen) > 15
