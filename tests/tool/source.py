@@ -8,12 +8,12 @@ C_FOLDERS = ["src", "tests", "bench"]
 
 
 def files(*folders, ends=("",)):
-    """Paths relative to the top, sorted; build folders and dot folders are left out."""
+    """Paths relative to the top, sorted; what is made and dot folders are left out."""
     found = []
     for folder in folders:
         for where, below, names in os.walk(os.path.join(TOP, folder)):
             below[:] = [name for name in below
-                        if not re.match(r"build|\.(?!ci)|__pycache__|node_modules", name)]
+                        if not re.match(r"build|dist|generated|\.(?!ci)|__pycache__|node_modules", name)]
             found += [os.path.relpath(os.path.join(where, name), TOP)
                       for name in names if name.endswith(tuple(ends))]
     return sorted(found)

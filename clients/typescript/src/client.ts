@@ -1,0 +1,354 @@
+/** One server, spoken to as one owner. */
+import { Unreachable, WaitTimeout } from "./errors.js";
+import { events, type EventsOptions } from "./events.js";
+import { follow, outputPath } from "./output.js";
+import { Patience, pause } from "./patience.js";
+import { type Call, type Settings, Transport } from "./transport.js";
+import {
+  type Asking,
+  type Cancellation,
+  type CancellationsOptions,
+  type Evaluation,
+  hasEnded,
+  type ListOptions,
+  type Mode,
+  type OutputOptions,
+  type Page,
+  type QuellEvent,
+  type Readiness,
+  type Report,
+  type Reported,
+  type Status,
+  type StopOptions,
+  type Submission,
+  type Task,
+  type TimelineStep,
+  type WaitOptions,
+} from "./types.js";
+
+const LONGEST_HOLD = 60;
+const PAGE = 1000;
+
+export class Quell {
+  readonly #transport: Transport;
+
+  constructor(settings: Settings = {}) {
+    this.#transport = new Transport(settings);
+  }
+
+  get url(): string {
+    return this.#transport.url;
+  }
+
+  // ---- evaluations ----
+
+  /** With an idempotency key of its own, so that a broken connection submits nothing twice. */
+  submit(
+    submission: Submission,
+    options: Asking & { idempotencyKey?: string | undefined } = {},
+  ): Promise<Evaluation> {
+    const headers = { "Idempotency-Key": options.idempotencyKey ?? globalThis.crypto?.randomUUID?.() };
+    return this.#json({
+      method: "POST",
+      path: "/api/eval",
+      body: submission,
+      headers,
+      signal: options.signal,
+    });
+  }
+
+  /** All or none, in their order. */
+  async submitBatch(evaluations: Submission[], options: Asking = {}): Promise<Evaluation[]> {
+    const answer = await this.#json<{ evaluations: Evaluation[] }>({
+      method: "POST",
+      path: "/api/eval-batch",
+      body: { evaluations },
+      signal: options.signal,
+    });
+    return answer.evaluations;
+  }
+
+  get(id: string, options: Asking & { wait?: number | undefined } = {}): Promise<Evaluation> {
+    return this.#json({
+      method: "GET",
+      path: evalPath(id),
+      query: { wait: options.wait || undefined },
+      hold: options.wait,
+      signal: options.signal,
+    });
+  }
+
+  /**
+   * Until it is settled or unconfirmed; goes on over a restart of the server. When the signal aborts,
+   * the evaluation is stopped as `onAbort` says ("leave" where it doesn't), and the reason is thrown.
+   */
+  async waitFor(id: string, options: WaitOptions = {}): Promise<Evaluation> {
+    try {
+      return await this.#wait(id, options);
+    } catch (error) {
+      if (options.signal?.aborted) await this.#abandon(id, options.onAbort ?? "leave");
+      throw error;
+    }
+  }
+
+  /** Submits, and waits for the end; when the signal aborts, it is cancelled. */
+  async run(submission: Submission, options: WaitOptions = {}): Promise<Evaluation> {
+    options.signal?.throwIfAborted();
+    const made = await this.submit(submission);
+    return this.waitFor(made.eval_id, { onAbort: "cancel", ...options });
+  }
+
+  /** Newest first, page by page as it is read; at most `limit`. */
+  async *list(options: ListOptions = {}): AsyncGenerator<Evaluation> {
+    yield* this.#pages(options.limit, (cursor, limit) =>
+      this.listPage({ ...options, limit }, cursor),
+    );
+  }
+
+  async listPage(options: ListOptions = {}, cursor?: string | null): Promise<Page<Evaluation>> {
+    const answer = await this.#json<{ evaluations: Evaluation[]; next_cursor: string | null }>({
+      method: "GET",
+      path: "/api/evaluations",
+      query: {
+        status: commas(options.status),
+        owner: options.owner,
+        label: options.label?.join("="),
+        limit: options.limit,
+        cursor: cursor ?? undefined,
+      },
+      signal: options.signal,
+    });
+    return { rows: answer.evaluations, cursor: answer.next_cursor };
+  }
+
+  async timeline(id: string, options: Asking = {}): Promise<TimelineStep[]> {
+    const path = `${evalPath(id)}/timeline`;
+    const answer = await this.#json<{ steps: TimelineStep[] }>({
+      method: "GET",
+      path,
+      signal: options.signal,
+    });
+    return answer.steps;
+  }
+
+  /** What there is of it now. */
+  output(id: string, options: OutputOptions = {}): Promise<Uint8Array> {
+    const { attempt, stream, offset, signal } = options;
+    const query = { attempt, stream, offset };
+    return this.#transport.bytes({ method: "GET", path: outputPath(id), query, signal });
+  }
+
+  /** The output as it comes, until the attempt's end. */
+  follow(id: string, options: OutputOptions = {}): AsyncGenerator<Uint8Array> {
+    const latest = async () => (await this.get(id, { signal: options.signal })).attempt;
+    return follow(this.#transport, id, latest, options);
+  }
+
+  /** The last saved checkpoint, a tar. */
+  checkpoint(id: string, options: Asking = {}): Promise<Uint8Array> {
+    const path = `${evalPath(id)}/checkpoint`;
+    return this.#transport.bytes({ method: "GET", path, signal: options.signal });
+  }
+
+  /** Undoes the cancel of one that never started. */
+  restore(id: string, options: Asking = {}): Promise<Evaluation> {
+    return this.#again(id, "restore", options);
+  }
+
+  /** Runs a stopped one again from its checkpoint, as the next attempt. */
+  resume(id: string, options: Asking = {}): Promise<Evaluation> {
+    return this.#again(id, "resume", options);
+  }
+
+  async delete(id: string, options: Asking = {}): Promise<void> {
+    await this.#transport.text({ method: "DELETE", path: evalPath(id), signal: options.signal });
+  }
+
+  // ---- stops: the answer's `cancelled` says whether it is proven stopped ----
+
+  /** Asks it to stop at its next checkpoint. */
+  cancel(id: string, options: StopOptions = {}): Promise<Cancellation> {
+    return this.#stop(`${evalPath(id)}/cancel`, options, {});
+  }
+
+  /** SIGTERM, and SIGKILL after the grace. */
+  terminate(id: string, options: StopOptions = {}): Promise<Cancellation> {
+    return this.#stop(`${evalPath(id)}/cancel`, options, { terminate: true });
+  }
+
+  /** Its whole container, at once. */
+  kill(id: string, options: StopOptions = {}): Promise<Cancellation> {
+    return this.#stop(`${evalPath(id)}/kill`, options, {});
+  }
+
+  stop(id: string, mode: Mode, options: StopOptions = {}): Promise<Cancellation> {
+    return this[mode](id, options);
+  }
+
+  /** Where a task of the broker is, whoever sent it. */
+  task(taskId: string, options: Asking = {}): Promise<Task> {
+    return this.#json({ method: "GET", path: taskPath(taskId), signal: options.signal });
+  }
+
+  cancelTask(
+    taskId: string,
+    options: StopOptions & { terminate?: boolean; ahead?: boolean } = {},
+  ): Promise<Cancellation> {
+    const { terminate, ahead } = options;
+    return this.#stop(`${taskPath(taskId)}/cancel`, options, { terminate, ahead });
+  }
+
+  cancellation(cancellationId: string, options: Asking = {}): Promise<Cancellation> {
+    const path = `/api/cancellations/${encodeURIComponent(cancellationId)}`;
+    return this.#json({ method: "GET", path, signal: options.signal });
+  }
+
+  /** Newest first, page by page as it is read; at most `limit`. */
+  async *cancellations(options: CancellationsOptions = {}): AsyncGenerator<Cancellation> {
+    yield* this.#pages(options.limit, (cursor, limit) =>
+      this.cancellationsPage({ ...options, limit }, cursor),
+    );
+  }
+
+  async cancellationsPage(
+    options: CancellationsOptions = {},
+    cursor?: string | null,
+  ): Promise<Page<Cancellation>> {
+    const { mode, actor, since, limit, signal } = options;
+    const answer = await this.#json<{ cancellations: Cancellation[]; next_cursor: string | null }>({
+      method: "GET",
+      path: "/api/cancellations",
+      query: {
+        status: commas(options.status),
+        mode,
+        actor,
+        since: since instanceof Date ? since.toISOString() : since,
+        limit,
+        cursor: cursor ?? undefined,
+      },
+      signal,
+    });
+    return { rows: answer.cancellations, cursor: answer.next_cursor };
+  }
+
+  // ---- events, reports, the server ----
+
+  /** What changes, without end; comes back with the last id when the connection breaks. */
+  events(options: EventsOptions = {}): AsyncGenerator<QuellEvent> {
+    return events(this.#transport, options);
+  }
+
+  report(id: string, options: Asking = {}): Promise<Reported> {
+    return this.#json({ method: "GET", path: reportPath(id), signal: options.signal });
+  }
+
+  putReport(id: string, report: Report, options: Asking = {}): Promise<Reported | Cancellation> {
+    const call = { method: "PUT" as const, path: reportPath(id), body: report };
+    return this.#json({ ...call, accepts: ["finished-first"], signal: options.signal });
+  }
+
+  /** Whether it can do its work, and each dependency; a server that can't says so here, too. */
+  ready(options: Asking = {}): Promise<Readiness> {
+    return this.#json({ method: "GET", path: "/readyz", accepts: [""], signal: options.signal });
+  }
+
+  alive(options: Asking = {}): Promise<{ status: "ok"; version: string }> {
+    return this.#json({ method: "GET", path: "/healthz", signal: options.signal });
+  }
+
+  // ---- how it is carried ----
+
+  #json<Answer>(call: Call): Promise<Answer> {
+    return this.#transport.json<Answer>(call);
+  }
+
+  #again(id: string, verb: "restore" | "resume", options: Asking): Promise<Evaluation> {
+    return this.#json({ method: "POST", path: `${evalPath(id)}/${verb}`, signal: options.signal });
+  }
+
+  /** A refusal because it finished first has all of a cancellation's members, and a problem's. */
+  async #stop(
+    path: string,
+    options: StopOptions,
+    more: Record<string, boolean | undefined>,
+  ): Promise<Cancellation> {
+    const { grace, escalate, reason, wait, attempt, signal } = options;
+    const answer = await this.#json<Cancellation & Record<string, unknown>>({
+      method: "POST",
+      path,
+      body: { grace, escalate, reason, wait, ...more },
+      headers: { "If-Match": attempt ? `"attempt-${attempt}"` : undefined },
+      hold: wait ?? 1,
+      accepts: ["finished-first"],
+      signal,
+    });
+    const { type: _type, title: _title, status: _status, detail: _detail, ...stopped } = answer;
+    return stopped as Cancellation;
+  }
+
+  async #wait(id: string, options: WaitOptions): Promise<Evaluation> {
+    const until = options.timeout === undefined ? Infinity : Date.now() + options.timeout * 1000;
+    const patience = new Patience(this.#transport.patience);
+    for (;;) {
+      const left = Math.max(0, (until - Date.now()) / 1000);
+      const seen = await this.#hold(id, Math.min(left, LONGEST_HOLD), patience, options.signal);
+      if (seen && hasEnded(seen.status)) return seen;
+      if (Date.now() >= until)
+        throw new WaitTimeout(`${id} is still ${seen?.status ?? "unknown"} after ${options.timeout} s`);
+    }
+  }
+
+  /** One look that the server may hold; undefined when it is away. */
+  async #hold(
+    id: string,
+    wait: number,
+    patience: Patience,
+    signal: AbortSignal | undefined,
+  ): Promise<Evaluation | undefined> {
+    try {
+      const seen = await this.get(id, { wait, signal });
+      patience.came();
+      return seen;
+    } catch (error) {
+      const ms = error instanceof Unreachable ? patience.next() : undefined;
+      if (ms === undefined) throw error;
+      await pause(ms, signal);
+      return undefined;
+    }
+  }
+
+  async #abandon(id: string, how: "leave" | Mode): Promise<void> {
+    if (how !== "leave") await this.stop(id, how, { reason: "the client's signal aborted" });
+  }
+
+  async *#pages<Row>(
+    limit: number | undefined,
+    ask: (cursor: string | null, limit: number) => Promise<Page<Row>>,
+  ): AsyncGenerator<Row> {
+    let left = limit ?? Infinity;
+    let cursor: string | null = null;
+    while (left > 0) {
+      const page: Page<Row> = await ask(cursor, Math.min(left, PAGE));
+      yield* page.rows;
+      left -= page.rows.length;
+      cursor = page.cursor;
+      if (!cursor) return;
+    }
+  }
+}
+
+function evalPath(id: string): string {
+  return `/api/eval/${encodeURIComponent(id)}`;
+}
+
+function taskPath(taskId: string): string {
+  return `/api/task/${encodeURIComponent(taskId)}`;
+}
+
+function reportPath(id: string): string {
+  return `/evaluations/${encodeURIComponent(id)}`;
+}
+
+function commas(status: Status | readonly Status[] | undefined): string | undefined {
+  return typeof status === "object" ? status.join(",") : status;
+}

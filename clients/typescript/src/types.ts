@@ -1,0 +1,94 @@
+/** The API's words, by short names. All grow from docs/openapi.yaml (generated/schema.ts is made from it). */
+import type { components } from "./generated/schema.js";
+
+type Schemas = components["schemas"];
+
+export type Submission = Partial<Schemas["Submission"]>;
+export type Evaluation = Schemas["Evaluation"];
+export type Cancellation = Schemas["Cancellation"];
+export type Status = Schemas["Status"];
+export type State = Schemas["State"];
+export type Mode = Schemas["Mode"];
+export type Rung = Schemas["Rung"];
+export type Task = Schemas["Task"];
+export type Readiness = Schemas["Readiness"];
+export type Problem = Schemas["Problem"];
+export type Report = Schemas["Report"];
+export type Reported = Schemas["Reported"];
+export type Stream = "stdout" | "stderr";
+
+/** One decision about an evaluation. */
+export interface TimelineStep {
+  at: string;
+  attempt: number;
+  status: Status;
+  /** `why -> what`. */
+  what: string;
+}
+
+export interface Page<Row> {
+  rows: Row[];
+  /** Where the next page begins; null on the last one. */
+  cursor: string | null;
+}
+
+/** What changed. `evaluation` and `cancellation` carry no `steps`; on `reset` read the lists anew. */
+export type QuellEvent =
+  | { type: "evaluation"; id: string; evaluation: Evaluation }
+  | { type: "cancellation"; id: string; cancellation: Cancellation }
+  | { type: "reset"; id: string };
+
+/** Statuses that never change any more. */
+export const SETTLED: readonly Status[] = ["succeeded", "failed", "cancelled"];
+
+/** Settled, or every means is spent: where waiting ends. */
+export function hasEnded(status: Status): boolean {
+  return SETTLED.includes(status) || status === "unconfirmed";
+}
+
+export interface Asking {
+  /** Ends this call alone; what was asked of the server goes on there. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface ListOptions extends Asking {
+  status?: Status | readonly Status[] | undefined;
+  owner?: string | undefined;
+  /** `["team", "red"]`. */
+  label?: readonly [string, string] | undefined;
+  limit?: number | undefined;
+}
+
+export interface CancellationsOptions extends Asking {
+  status?: Status | readonly Status[] | undefined;
+  mode?: Mode | undefined;
+  actor?: string | undefined;
+  since?: string | Date | undefined;
+  limit?: number | undefined;
+}
+
+export interface StopOptions extends Asking {
+  /** Seconds before the next rung. */
+  grace?: number | undefined;
+  /** The highest rung that it may climb to by itself. */
+  escalate?: "none" | "terminate" | "kill" | undefined;
+  reason?: string | undefined;
+  /** Seconds, up to 60, that the answer is held until it is settled. */
+  wait?: number | undefined;
+  /** Stop this attempt alone. */
+  attempt?: number | undefined;
+}
+
+export interface OutputOptions extends Asking {
+  attempt?: number | undefined;
+  stream?: Stream | undefined;
+  /** From this byte of what is asked for. */
+  offset?: number | undefined;
+}
+
+export interface WaitOptions extends Asking {
+  /** Seconds until the wait is given up with a TimeoutError; none = until its end. */
+  timeout?: number | undefined;
+  /** How the evaluation is stopped when `signal` aborts; "leave" lets it go on. */
+  onAbort?: "leave" | Mode | undefined;
+}

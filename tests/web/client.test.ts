@@ -1,0 +1,145 @@
+/** The TypeScript client, against the real server. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { type QuellEvent, Refused, Unreachable, WaitTimeout } from "quell-client";
+import { Server, untilOutput } from "./server.js";
+
+const SLEEPS = "import time\nprint('ready', flush=True)\ntime.sleep(600)";
+const HEEDS = `import os, sys, time
+print('ready', flush=True)
+while not os.path.exists(os.environ['QUELL_CANCEL']): time.sleep(0.01)
+sys.exit(75)`;
+
+const server = new Server(["--workers", "2"], { alice: "key-of-alice-0123456789" });
+before(() => server.start());
+after(() => server.close());
+
+async function started(code: string): Promise<string> {
+  const quell = server.client();
+  const made = await quell.submit({ code, language: "python" });
+  await untilOutput(quell, made.eval_id, "ready");
+  return made.eval_id;
+}
+
+test("what is submitted runs, and its output is there", async () => {
+  const quell = server.client();
+  const code = "import sys\nprint('out')\nprint('err', file=sys.stderr)";
+  const done = await quell.run({ code, language: "python", labels: { team: "red" } });
+  assert.equal(done.status, "succeeded");
+  assert.equal(done.exit_code, 0);
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  assert.equal(text(await quell.output(done.eval_id, { stream: "stdout" })), "out\n");
+  assert.equal(text(await quell.output(done.eval_id, { stream: "stderr" })), "err\n");
+  const found = [];
+  for await (const seen of quell.list({ label: ["team", "red"] })) found.push(seen.eval_id);
+  assert.deepEqual(found, [done.eval_id]);
+  const steps = await quell.timeline(done.eval_id);
+  assert.ok(steps.some((step) => /-> succeeded/.test(step.what)));
+});
+
+test("a kill is proven, and a second stop of it answers the same", async () => {
+  const quell = server.client();
+  const id = await started(SLEEPS);
+  const stopped = await quell.kill(id, { reason: "a test", wait: 30 });
+  assert.equal(stopped.cancelled, true);
+  assert.equal(stopped.evidence, "verified");
+  assert.equal(stopped.reason, "a test");
+  assert.equal((await quell.cancel(id)).cancellation_id, stopped.cancellation_id);
+  assert.ok((await quell.cancellation(stopped.cancellation_id!)).steps.length > 1);
+});
+
+test("a cancel waits for the program, which stops by itself", async () => {
+  const quell = server.client();
+  const id = await started(HEEDS);
+  const stopped = await quell.cancel(id, { wait: 30 });
+  assert.equal(stopped.outcome, "stopped");
+  assert.equal(stopped.killed, false);
+});
+
+test("a terminate ends by SIGTERM", async () => {
+  const quell = server.client();
+  const id = await started(SLEEPS);
+  assert.equal((await quell.terminate(id, { wait: 30 })).outcome, "terminated");
+  assert.equal((await quell.get(id)).signal, "SIGTERM");
+});
+
+test("what had finished first is an answer, and says so", async () => {
+  const quell = server.client();
+  const done = await quell.run({ code: "pass", language: "python" });
+  const answer = await quell.kill(done.eval_id);
+  assert.equal(answer.outcome, "finished_first");
+  assert.equal(answer.cancelled, false);
+  assert.equal("detail" in answer, false);
+});
+
+test("an aborted signal cancels what runs", async () => {
+  const quell = server.client();
+  const id = await started(HEEDS);
+  const controller = new AbortController();
+  const waiting = quell.waitFor(id, { signal: controller.signal, onAbort: "cancel" });
+  controller.abort(new Error("enough"));
+  await assert.rejects(waiting, /enough/);
+  assert.equal((await quell.waitFor(id)).status, "cancelled");
+});
+
+test("an aborted signal leaves it alone where that is said", async () => {
+  const quell = server.client();
+  const id = await started(SLEEPS);
+  await assert.rejects(quell.waitFor(id, { signal: AbortSignal.timeout(1) }));
+  assert.equal((await quell.get(id)).status, "running");
+  await assert.rejects(quell.waitFor(id, { timeout: 0.01 }), WaitTimeout);
+  await quell.kill(id, { wait: 30 });
+});
+
+test("events tell what changes, and only to whom it belongs", async () => {
+  const controller = new AbortController();
+  const seen: QuellEvent[] = [];
+  const alice = server.client({ key: "key-of-alice-0123456789" });
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  const listening = (async () => {
+    for await (const event of alice.events({ signal: controller.signal, onState: () => open() })) {
+      seen.push(event);
+      if (event.type === "evaluation" && event.evaluation.status === "succeeded") return;
+    }
+  })();
+  await opened;
+  await server.client().run({ code: "pass", language: "python" });
+  const made = await alice.submit({ code: "pass", language: "python" });
+  await listening;
+  const ids = seen.map((event) => (event.type === "evaluation" ? event.evaluation.eval_id : ""));
+  assert.deepEqual(new Set(ids), new Set([made.eval_id]));
+});
+
+test("refusals say what is wrong", async () => {
+  const quell = server.client();
+  await assert.rejects(quell.get("nobody"), (error: Refused) => {
+    assert.equal(error.kind, "not-found");
+    return error.status === 404;
+  });
+  await assert.rejects(quell.submit({ code: "x", language: "python", priority: 12 }), (error: Refused) => {
+    assert.equal(error.problem.field, "priority");
+    return /0 to 9/.test(error.message);
+  });
+  await assert.rejects(server.client({ key: "wrong" }).get("x"), { status: 401 });
+  const away = server.client({ url: "http://127.0.0.1:9", patience: 0 });
+  await assert.rejects(away.get("x"), Unreachable);
+});
+
+test("waits and outputs go on over a restart of the server", async () => {
+  const quell = server.client();
+  const id = await started(`${HEEDS.replace("sys.exit(75)", "print('bye', flush=True); sys.exit(75)")}`);
+  const waiting = quell.waitFor(id);
+  const said = untilOutput(quell, id, "bye");
+  await server.end("SIGKILL");
+  await server.start();
+  await quell.cancel(id);
+  assert.equal((await waiting).status, "cancelled");
+  assert.match(await said, /ready\nbye/);
+});
+
+test("the server says that it is ready", async () => {
+  const quell = server.client({ key: undefined });
+  assert.equal((await quell.ready()).status, "ready");
+  assert.match((await quell.alive()).version, /^\d/);
+});
