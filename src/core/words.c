@@ -77,6 +77,12 @@ static const char *const outlets[] = {
 #undef X
 };
 
+static const char *const objects[] = {
+#define X(object, word, what) word,
+#include "core/object.def"
+#undef X
+};
+
 static const char *const acts[] = {
 #define X(act, word, whom) word,
 #include "core/act.def"
@@ -216,6 +222,12 @@ const char *
 ql_outlet_word(enum ql_outlet_kind outlet)
 {
 	return outlets[outlet];
+}
+
+const char *
+ql_object_word(enum ql_object_kind object)
+{
+	return objects[object];
 }
 
 const char *

@@ -80,6 +80,13 @@ enum ql_outlet_kind {
 	QL_OUTLET_COUNT
 };
 
+enum ql_object_kind {
+#define X(object, word, what) QL_OBJECT_##object,
+#include "core/object.def"
+#undef X
+	QL_OBJECT_COUNT
+};
+
 enum ql_verdict {
 #define X(verdict, word, row) QL_VERDICT_##verdict,
 #include "core/verdict.def"
@@ -109,6 +116,7 @@ const char *ql_verdict_word(enum ql_verdict verdict);
 bool ql_verdict_makes_row(enum ql_verdict verdict);
 const char *ql_check_word(enum ql_check check);
 const char *ql_outlet_word(enum ql_outlet_kind outlet);
+const char *ql_object_word(enum ql_object_kind object);
 
 /* The reverse of the words that callers may write; -1 when it is none of them. */
 int ql_status_parse(const char *word);

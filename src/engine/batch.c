@@ -221,6 +221,10 @@ apply(struct ql_engine *engine, const struct decided *decided, struct ql_change 
 	case QL_CHANGE_REPLAY:
 	case QL_CHANGE_REPORT:
 	case QL_CHANGE_DELIVERED:
+	case QL_CHANGE_PUT_OBJECT:
+	case QL_CHANGE_DROP_OBJECT:
+	case QL_CHANGE_AUDIT:
+	case QL_CHANGE_AUDIT_TRIM:
 		break;
 	}
 }

@@ -157,6 +157,24 @@ struct ql_wait {
 void ql_engine_wait(struct ql_engine *engine, struct ql_wait *op);
 void ql_engine_wait_stop(struct ql_engine *engine, struct ql_wait *op);
 
+/*
+ * Makes documents and rows of the audit durable, all of them or none: changes of the kinds
+ * PUT_OBJECT, DROP_OBJECT, AUDIT and AUDIT_TRIM, in a list. The engine takes them; `at` is filled in
+ * where it is 0. It also works while the server starts and stops.
+ */
+struct ql_write {
+	struct ql_change *changes;
+	void (*done)(struct ql_write *op, int status);
+	struct ql_err err; /* UNAVAILABLE LIMIT DISK_FULL … */
+	void *engine_private;
+};
+void ql_engine_write(struct ql_engine *engine, struct ql_write *op);
+
+/* Changes for it, with copies of the texts; NULL when out of memory. */
+struct ql_change *ql_change_put(enum ql_object_kind kind, const char *id, const char *text);
+struct ql_change *ql_change_drop(enum ql_object_kind kind, const char *id);
+struct ql_change *ql_change_audit(const char *text);
+
 /* A read goes straight to the store; owners are the caller's business (filter.owner). */
 void ql_engine_read(struct ql_engine *engine, struct ql_store_read *op);
 

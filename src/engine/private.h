@@ -11,6 +11,7 @@
  *	wake.c	 one heap of wake times, one timer
  *	recover.c  takes up after a start;  sweep.c  forgets old ones
  *	outbox.c  tells the outlets how attempts were settled
+ *	write.c	 documents and rows of the audit
  *	submit.c supersede.c stop.c revise.c wait.c  the operations
  */
 #ifndef QL_ENGINE_PRIVATE_H

@@ -22,6 +22,8 @@ ql_changes_free(struct ql_change *changes)
 		free(changes->replay_ids);
 		free(changes->report);
 		free(changes->task_id);
+		free(changes->object_id);
+		free(changes->text);
 		free(changes);
 		changes = next;
 	}
@@ -45,6 +47,14 @@ ql_store_read_done(struct ql_store_read *op)
 		free(op->rows[i].what);
 	for (size_t i = 0; i < op->letter_count; i++)
 		ql_letter_done(&op->letters[i]);
+	for (size_t i = 0; i < op->object_count; i++) {
+		free(op->objects[i].id);
+		free(op->objects[i].text);
+	}
+	for (size_t i = 0; i < op->audit_count; i++)
+		free(op->audits[i].text);
+	free(op->objects);
+	free(op->audits);
 	free(op->records);
 	free(op->rows);
 	free(op->letters);
@@ -57,6 +67,11 @@ ql_store_read_done(struct ql_store_read *op)
 	op->row_count = 0;
 	op->letters = NULL;
 	op->letter_count = 0;
+	op->objects = NULL;
+	op->object_count = 0;
+	op->audits = NULL;
+	op->audit_count = 0;
+	op->anchor = (struct ql_chain){0};
 	op->taken = NULL;
 	op->next_cursor = 0;
 	op->next_at = 0;

@@ -10,6 +10,10 @@
 #define QL_STORE_REPLAY_MS (24 * 3600 * 1000LL) /* an Idempotency-Key is kept for so long */
 #define QL_STORE_REFUSALS_MAX 100000 /* refused stops kept; the oldest go first */
 
+#define QL_STORE_OBJECT_ID 128 /* bytes of an object's id */
+#define QL_STORE_OBJECT_BYTES (1 << 20) /* and of its text */
+#define QL_STORE_AUDIT_BYTES (16 << 10) /* of the text of an audit row */
+
 #define QL_STORE_BUSY_MS 2000 /* wait for another process's lock, then fail */
 #define QL_STORE_WRITER_CACHE_KIB 8192 /* page cache of the writing connection */
 #define QL_STORE_READER_CACHE_KIB 2048 /* and of each reading one */

@@ -55,12 +55,30 @@ struct ql_memory_letter {
 	UT_hash_handle hh; /* by number, and in their order */
 };
 
+/* A document; staged, in a list: also that one is dropped, without a text. */
+struct ql_memory_object {
+	struct ql_memory_object *next, *prev;
+	enum ql_object_kind kind;
+	struct ql_object object;
+};
+
+/* The audit. Staged: what is added to it, and up to where it is cut off. */
+struct ql_memory_audit {
+	struct ql_audit_row *rows;
+	size_t count;
+	struct ql_chain head; /* the last row; with the anchor it outlives the rows */
+	struct ql_chain anchor;
+	int64_t trim_seq;
+};
+
 struct ql_memory {
 	struct ql_driver driver; /* first */
 	struct ql_memory_entry *entries; /* by eval_id, in the order of seq */
 	struct ql_memory_tomb *tombs;
 	struct ql_memory_note *notes;
 	struct ql_memory_letter *letters;
+	struct ql_memory_object *objects;
+	struct ql_memory_audit audit;
 	int refusals;
 	int64_t last_letter;
 	int64_t last_seq;
@@ -70,6 +88,25 @@ struct ql_memory {
 
 int ql_memory_commit(struct ql_memory *memory, struct ql_store_commit *op);
 int ql_memory_read(struct ql_memory *memory, struct ql_store_read *op);
+
+/*
+ * Documents: a commit gathers what it changes in a list of its own, which is then kept (that can't
+ * fail) or dropped.
+ */
+int ql_memory_stage_object(
+	struct ql_memory_object **staged, const struct ql_change *change, struct ql_err *e);
+void ql_memory_keep_objects(struct ql_memory_object **kept, struct ql_memory_object **staged);
+void ql_memory_drop_objects(struct ql_memory_object **objects);
+int ql_memory_read_objects(const struct ql_memory *memory, struct ql_store_read *op);
+
+/* The audit: the same. A commit's begins with the head and the anchor of what is kept. */
+int
+ql_memory_stage_audit(struct ql_memory_audit *staged, struct ql_change *change, struct ql_err *e);
+int ql_memory_keep_audit(
+	struct ql_memory_audit *kept, struct ql_memory_audit *staged, struct ql_err *e);
+void ql_memory_drop_audit(struct ql_memory_audit *audit);
+int ql_memory_read_audit(const struct ql_memory *memory, struct ql_store_read *op);
+int ql_memory_read_audit_old(const struct ql_memory *memory, struct ql_store_read *op);
 
 /* Frees all that is kept. */
 void ql_memory_done(struct ql_memory *memory);

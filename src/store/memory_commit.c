@@ -14,6 +14,8 @@ struct stage {
 	struct ql_memory_letter *letters;
 	int64_t *delivered; /* numbers of letters */
 	size_t delivered_count;
+	struct ql_memory_object *objects;
+	struct ql_memory_audit audit;
 	int64_t last_letter;
 	int64_t last_seq;
 	int64_t last_cancel;
@@ -432,6 +434,12 @@ stage_change(struct stage *stage, struct ql_change *change, struct ql_err *e)
 		return stage_replay(stage, change, e);
 	case QL_CHANGE_DELIVERED:
 		return stage_delivered(stage, change->letter, e);
+	case QL_CHANGE_PUT_OBJECT:
+	case QL_CHANGE_DROP_OBJECT:
+		return ql_memory_stage_object(&stage->objects, change, e);
+	case QL_CHANGE_AUDIT:
+	case QL_CHANGE_AUDIT_TRIM:
+		return ql_memory_stage_audit(&stage->audit, change, e);
 	}
 	if (rc || stage_letters(stage, change, e))
 		return -1;
@@ -589,6 +597,7 @@ stage_keep(struct stage *stage)
 		keep_entry(memory, entry);
 	}
 	keep_letters(memory, stage);
+	ql_memory_keep_objects(&memory->objects, &stage->objects);
 	trim_notes(memory);
 }
 
@@ -597,6 +606,7 @@ stage_drop(struct stage *stage)
 {
 	entries_free(&stage->entries);
 	drop_letters(&stage->letters);
+	ql_memory_drop_objects(&stage->objects);
 	struct ql_memory_note *note, *next;
 	DL_FOREACH_SAFE (stage->notes, note, next)
 		note_free(note);
@@ -611,14 +621,17 @@ ql_memory_commit(struct ql_memory *memory, struct ql_store_commit *op)
 		.last_seq = memory->last_seq,
 		.last_cancel = memory->last_cancel,
 		.last_ms = memory->last_ms,
+		.audit = {.head = memory->audit.head, .anchor = memory->audit.anchor},
 	};
 	int rc = 0;
 	for (struct ql_change *change = op->changes; change && !rc; change = change->next)
 		rc = stage_change(&stage, change, &op->err);
+	rc = rc ? rc : ql_memory_keep_audit(&memory->audit, &stage.audit, &op->err);
 	if (rc)
 		stage_drop(&stage);
 	else
 		stage_keep(&stage);
+	ql_memory_drop_audit(&stage.audit);
 	free(stage.delivered);
 	return rc;
 }
@@ -628,6 +641,8 @@ ql_memory_done(struct ql_memory *memory)
 {
 	entries_free(&memory->entries);
 	drop_letters(&memory->letters);
+	ql_memory_drop_objects(&memory->objects);
+	ql_memory_drop_audit(&memory->audit);
 	struct ql_memory_tomb *tomb, *next;
 	HASH_ITER (hh, memory->tombs, tomb, next) {
 		HASH_DEL(memory->tombs, tomb);

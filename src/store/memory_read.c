@@ -418,6 +418,12 @@ ql_memory_read(struct ql_memory *memory, struct ql_store_read *op)
 		return read_report(memory, op);
 	case QL_READ_OUTBOX:
 		return read_outbox(memory, op);
+	case QL_READ_OBJECTS:
+		return ql_memory_read_objects(memory, op);
+	case QL_READ_AUDIT:
+		return ql_memory_read_audit(memory, op);
+	case QL_READ_AUDIT_OLD:
+		return ql_memory_read_audit_old(memory, op);
 	default:
 		return read_records(memory, op);
 	}

@@ -20,6 +20,9 @@ size_t ql_row_limit(const struct ql_filter *filter);
 /* Does this read's record carry the submission? */
 bool ql_row_wants_payload(const struct ql_store_read *op);
 
+/* Is its document within the store's bounds? Else QL_E_INTERNAL. */
+int ql_row_check_text(const struct ql_change *change, struct ql_err *e);
+
 /* Puts another attempt's cancellation in the place of the current one. */
 void ql_row_show_cancel(struct ql_record *record, int32_t attempt, const struct ql_cancel *cancel);
 

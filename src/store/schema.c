@@ -50,8 +50,25 @@ static const char add_task_id[] =
 	"CREATE INDEX evaluations_waiting ON evaluations"
 	" (priority DESC, seq, owner, enqueued_at, place) WHERE place = 0;";
 
-const char *const ql_schema_steps[] = {
-	add_outbox, add_remote, count_in_commits, index_fewer_cancellations, add_task_id, NULL};
+static const char add_objects_and_audit[] =
+	"CREATE TABLE objects ("
+	" kind INTEGER NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL,"
+	" PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE audit ("
+	" seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, text TEXT NOT NULL,"
+	" hash BLOB NOT NULL CHECK (length(hash) = 32)) STRICT;"
+	"ALTER TABLE meta ADD COLUMN audit_seq INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE meta ADD COLUMN audit_hash BLOB NOT NULL"
+	" DEFAULT X'0000000000000000000000000000000000000000000000000000000000000000';"
+	"ALTER TABLE meta ADD COLUMN audit_bytes INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit"
+	" BEGIN SELECT raise(ROLLBACK, 'a row of the audit never changes'); END;"
+	"CREATE TRIGGER audit_oldest_first BEFORE DELETE ON audit"
+	" WHEN OLD.seq > (SELECT audit_seq FROM meta)"
+	" BEGIN SELECT raise(ROLLBACK, 'rows of the audit go from the oldest on'); END;";
+
+const char *const ql_schema_steps[] = {add_outbox, add_remote, count_in_commits,
+	index_fewer_cancellations, add_task_id, add_objects_and_audit, NULL};
 
 static int
 newest_of(const char *const *steps)

@@ -8,7 +8,11 @@ CREATE TABLE meta (
 	boot_id TEXT NOT NULL DEFAULT '',
 	last_ms INTEGER NOT NULL DEFAULT 0,
 	queued INTEGER NOT NULL DEFAULT 0,     -- counted by each commit, so that opening
-	kept_bytes INTEGER NOT NULL DEFAULT 0  -- and sweeping need no scan
+	kept_bytes INTEGER NOT NULL DEFAULT 0, -- and sweeping need no scan
+	audit_seq INTEGER NOT NULL DEFAULT 0,  -- the last row of the audit that was deleted: what
+	audit_hash BLOB NOT NULL               -- stays can be checked from there
+		DEFAULT X'0000000000000000000000000000000000000000000000000000000000000000',
+	audit_bytes INTEGER NOT NULL DEFAULT 0 -- of the rows that are kept
 ) STRICT;
 
 INSERT INTO meta (one) VALUES (1);
@@ -169,6 +173,34 @@ CREATE TABLE outbox (
 ) STRICT;
 
 CREATE INDEX outbox_outlet ON outbox (outlet, number);
+
+-- Documents of other kinds; what they say is not the database's business.
+CREATE TABLE objects (
+	kind INTEGER NOT NULL,
+	id TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	text TEXT NOT NULL,
+	PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+
+-- Who tried what. Each row's hash covers the one before it.
+CREATE TABLE audit (
+	seq INTEGER PRIMARY KEY,
+	at INTEGER NOT NULL,
+	text TEXT NOT NULL,
+	hash BLOB NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+
+CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit
+BEGIN
+	SELECT raise(ROLLBACK, 'a row of the audit never changes');
+END;
+
+CREATE TRIGGER audit_oldest_first BEFORE DELETE ON audit
+WHEN OLD.seq > (SELECT audit_seq FROM meta)
+BEGIN
+	SELECT raise(ROLLBACK, 'rows of the audit go from the oldest on');
+END;
 
 -- A refusal ends the whole transaction, so that no statement needs a journal of its own. After the
 -- update rather than before it, which would have the row looked up and read twice.

@@ -34,6 +34,9 @@ static const char *const phases[] = {
 static const char *const outlets[] = {
 #include "core/outlet.def"
 };
+static const char *const objects[] = {
+#include "core/object.def"
+};
 #undef X
 
 const struct ql_sql_words ql_sql_words[] = {
@@ -45,6 +48,7 @@ const struct ql_sql_words ql_sql_words[] = {
 	{"evidence", QL_EVIDENCE_COUNT, evidences},
 	{"phase", QL_PHASE_COUNT, phases},
 	{"outlet", QL_OUTLET_COUNT, outlets},
+	{"object", QL_OBJECT_COUNT, objects},
 	{NULL, 0, NULL},
 };
 

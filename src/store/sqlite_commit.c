@@ -62,6 +62,7 @@ struct head {
 struct tally {
 	int64_t queued;
 	int64_t kept_bytes;
+	int64_t audit_bytes;
 };
 
 static int64_t
@@ -411,6 +412,13 @@ write_change(struct ql_db *db, struct ql_change *change, struct tally *tally, st
 		return write_report(db, change, e);
 	case QL_CHANGE_DELIVERED:
 		return run_with_seq(db, QL_SQL_DELIVERED, change->letter, e);
+	case QL_CHANGE_PUT_OBJECT:
+	case QL_CHANGE_DROP_OBJECT:
+		return ql_sqlite_object(db, change, e);
+	case QL_CHANGE_AUDIT:
+		return ql_sqlite_audit(db, change, &tally->audit_bytes, e);
+	case QL_CHANGE_AUDIT_TRIM:
+		return ql_sqlite_audit_trim(db, change->audit_seq, e);
 	}
 	return ql_fail(e, QL_E_INTERNAL, "there is no change of kind %d", (int)change->kind);
 }
@@ -434,13 +442,14 @@ write_last_ms(struct ql_db *db, const struct ql_change *changes, struct ql_err *
 static int
 write_tally(struct ql_db *db, const struct tally *tally, struct ql_err *e)
 {
-	if (!tally->queued && !tally->kept_bytes)
+	if (!tally->queued && !tally->kept_bytes && !tally->audit_bytes)
 		return 0;
 	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_TALLY, e);
 	if (!stmt)
 		return -1;
 	sqlite3_bind_int64(stmt, 1, tally->queued);
 	sqlite3_bind_int64(stmt, 2, tally->kept_bytes);
+	sqlite3_bind_int64(stmt, 3, tally->audit_bytes);
 	return ql_db_run(db, stmt, e);
 }
 
@@ -453,7 +462,8 @@ write_all(struct ql_db *db, struct ql_change *changes, struct ql_err *e)
 	for (struct ql_change *change = changes; change; change = change->next) {
 		if (write_change(db, change, &tally, e) == 0)
 			continue;
-		if (e->code == QL_E_INTERNAL) /* about this very change, not about the disk */
+		if (e->code == QL_E_INTERNAL &&
+			change->record.eval_id[0]) /* about this very change, not about the disk */
 			ql_err_prefix(e, "evaluation %s", change->record.eval_id);
 		return -1;
 	}

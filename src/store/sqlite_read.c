@@ -286,6 +286,12 @@ read_any(struct ql_db *db, struct ql_store_read *op)
 		return read_report(db, op);
 	case QL_READ_OUTBOX:
 		return read_outbox(db, op);
+	case QL_READ_OBJECTS:
+		return ql_sqlite_read_objects(db, op);
+	case QL_READ_AUDIT:
+		return ql_sqlite_read_audit(db, op);
+	case QL_READ_AUDIT_OLD:
+		return ql_sqlite_read_audit_old(db, op);
 	default:
 		return read_records(db, op);
 	}

@@ -27,6 +27,7 @@
 #include <uv.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/err.h"
 #include "core/record.h"
 #include "store/pool.h"
@@ -50,6 +51,13 @@ enum ql_change_kind {
 	QL_CHANGE_REPLAY, /* an Idempotency-Key: key, fingerprint, record.owner and eval_ids */
 	QL_CHANGE_REPORT, /* the storage service's view of it: record.eval_id and report */
 	QL_CHANGE_DELIVERED, /* delete a letter, by its number; one that is gone is no error */
+	QL_CHANGE_PUT_OBJECT, /* an object, in the place of the one of that kind and id: object,
+				      object_id, at, text */
+	QL_CHANGE_DROP_OBJECT, /* object, object_id; one that is gone is no error */
+	QL_CHANGE_AUDIT, /* the next row of the audit: at, text; its seq is filled in */
+	QL_CHANGE_AUDIT_TRIM, /* delete the audit's oldest rows, audit_seq included; what stays goes on
+				      from there. Rows that are gone are no error, one that is to
+				      come is QL_E_INTERNAL */
 };
 
 struct ql_change {
@@ -75,6 +83,10 @@ struct ql_change {
 	char *fingerprint; /* REPLAY: hex SHA-256 of method, path and body */
 	char *replay_ids; /* REPLAY: the eval_ids of the answer, one a line */
 	char *report; /* REPORT: JSON text: output, error, result, reported_status */
+	enum ql_object_kind object; /* PUT_OBJECT, DROP_OBJECT; so is object_id */
+	char *object_id;
+	char *text; /* PUT_OBJECT, AUDIT: JSON */
+	int64_t audit_seq; /* AUDIT: filled in; AUDIT_TRIM */
 };
 
 /* A zeroed change of that kind, or NULL when out of memory. */
@@ -123,6 +135,13 @@ enum ql_read_kind {
 	QL_READ_TAKEN, /* ids: which of these exist or have a tombstone -> taken */
 	QL_READ_REPORT, /* filter.eval_id: text */
 	QL_READ_OUTBOX, /* filter.outlet: its letters above filter.cursor, oldest first, up to limit */
+	QL_READ_OBJECTS, /* filter.object: the one with object_id, or those with ids above `after`,
+				      ascending, up to limit */
+	QL_READ_AUDIT, /* filter (since, actor, verb): rows above filter.cursor, oldest first, or
+			      with `newest` those below it, newest first; up to limit; next_cursor;
+			      anchor */
+	QL_READ_AUDIT_OLD, /* the newest row that may go: made before `until`, or among the oldest
+				      beyond keep_bytes of text, and of the `limit` oldest */
 };
 
 struct ql_filter {
@@ -141,8 +160,13 @@ struct ql_filter {
 	int64_t keep_bytes; /* SWEEPABLE: -1 = no bound */
 	int64_t cursor; /* go on below this place; 0 = from the newest. OUTBOX: above this letter */
 	enum ql_outlet_kind outlet; /* OUTBOX */
+	enum ql_object_kind object; /* OBJECTS, and these two */
+	const char *object_id; /* or NULL */
+	const char *after; /* or NULL */
+	const char *verb; /* AUDIT; NULL = any */
 	int32_t limit;
 	bool with_payload; /* GET, LIST */
+	bool newest; /* AUDIT */
 };
 
 struct ql_row {
@@ -166,6 +190,19 @@ struct ql_letter {
 
 void ql_letter_done(struct ql_letter *letter);
 
+/* A durable document. The strings are the read's. */
+struct ql_object {
+	char *id;
+	char *text;
+	int64_t at; /* when it was put there */
+};
+
+struct ql_audit_row {
+	int64_t at;
+	char *text; /* the read's */
+	struct ql_chain chain; /* as of this row: its seq and its hash */
+};
+
 struct ql_store_read {
 	enum ql_read_kind kind;
 	struct ql_filter filter; /* the strings stay the caller's until done */
@@ -183,6 +220,11 @@ struct ql_store_read {
 	struct ql_letter *letters;
 	size_t letter_count;
 	bool *taken; /* one for each of ids */
+	struct ql_object *objects;
+	size_t object_count;
+	struct ql_audit_row *audits;
+	size_t audit_count;
+	struct ql_chain anchor; /* AUDIT: what the oldest row that is kept follows */
 	int64_t next_cursor; /* 0 = the end */
 	int64_t next_at;
 	char *fingerprint;

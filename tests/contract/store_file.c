@@ -554,6 +554,10 @@ take_back_to(struct kit *kit, int version)
 		"CREATE INDEX evaluations_waiting ON evaluations"
 		" (priority DESC, seq, owner, place) WHERE place = 0;"
 		"ALTER TABLE evaluations DROP COLUMN task_id",
+		"DROP TABLE objects; DROP TABLE audit; DELETE FROM words WHERE kind = 'object';"
+		"ALTER TABLE meta DROP COLUMN audit_seq;"
+		"ALTER TABLE meta DROP COLUMN audit_hash;"
+		"ALTER TABLE meta DROP COLUMN audit_bytes",
 	};
 	assert_int_equal(newest() - 1, sizeof(undo) / sizeof(undo[0]));
 	for (int at = newest(); at > version; at--)
@@ -611,6 +615,45 @@ gives_an_older_one_the_columns_for_a_broker(void **state)
 	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), newest());
 	raw_refused(kit->path, "UPDATE evaluations SET status = 3 WHERE eval_id = 'done'",
 		"write-once");
+}
+
+static struct ql_change *
+audit_row(int64_t at)
+{
+	struct ql_change *change = kit_change(QL_CHANGE_AUDIT, "");
+	change->at = at;
+	change->text = strdup("{\"actor\":\"user:alice\"}");
+	return change;
+}
+
+static void
+gives_an_older_one_documents_and_an_audit(void **state)
+{
+	struct kit *kit = *state;
+	kit_shut(kit);
+	take_back_to(kit, 6);
+	if (kit_reopen(kit))
+		fail_msg("%s", kit->err.text);
+	struct ql_change *changes = kit_change(QL_CHANGE_PUT_OBJECT, "");
+	changes->object_id = strdup("one");
+	changes->text = strdup("{}");
+	for (int64_t at = 1000; at < 1003; at++)
+		kit_add(&changes, audit_row(at));
+	kit_ok(kit, changes);
+	kit_shut(kit);
+	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), newest());
+	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM objects"), 1);
+	assert_int_equal(kit_raw_number(kit, "SELECT audit_bytes FROM meta"), 3 * 22);
+	raw_refused(kit->path, "UPDATE audit SET text = '{}' WHERE seq = 1", "never changes");
+	raw_refused(kit->path, "DELETE FROM audit WHERE seq = 2", "from the oldest on");
+	assert_int_equal(kit_reopen(kit), 0);
+	changes = kit_change(QL_CHANGE_AUDIT_TRIM, "");
+	changes->audit_seq = 2;
+	kit_ok(kit, changes);
+	kit_shut(kit);
+	assert_int_equal(kit_raw_number(kit, "SELECT audit_bytes FROM meta"), 22);
+	assert_int_equal(kit_raw_number(kit, "SELECT audit_seq FROM meta"), 2);
+	assert_int_equal(kit_raw_number(kit, "SELECT min(seq) FROM audit"), 3);
 }
 
 static void
@@ -692,6 +735,7 @@ main(int argc, char **argv)
 		KIT_CASE(stays_what_it_was_when_a_step_fails),
 		KIT_CASE(gives_an_older_one_an_outbox),
 		KIT_CASE(gives_an_older_one_the_columns_for_a_broker),
+		KIT_CASE(gives_an_older_one_documents_and_an_audit),
 		KIT_CASE(counts_in_an_older_one_once),
 		KIT_CASE(indexes_the_cancellations_of_an_older_one),
 		KIT_CASE(lets_an_older_one_disown_what_was_never_seen),

@@ -110,13 +110,27 @@ draw_outlets(struct twins *twins, struct ql_change *change)
 		change->task_id = strdup(draw(twins, 2) ? "celery-one" : "celery-two");
 }
 
+static void
+draw_document(struct twins *twins, struct ql_change *change)
+{
+	char text[64];
+	snprintf(text, sizeof(text), "{\"actor\":\"actor%u\",\"verb\":\"verb%u\"}", draw(twins, 3),
+		draw(twins, 2));
+	change->object = (enum ql_object_kind)draw(twins, 2);
+	change->object_id = strdup(draw_id(twins));
+	change->text = strdup(text);
+	change->audit_seq = draw(twins, 10);
+}
+
 static struct ql_change *
 draw_change(struct twins *twins)
 {
 	static const enum ql_change_kind kinds[] = {QL_CHANGE_NEW, QL_CHANGE_NEW, QL_CHANGE_STATE,
 		QL_CHANGE_STATE, QL_CHANGE_STATE, QL_CHANGE_FORGET, QL_CHANGE_REFUSAL,
-		QL_CHANGE_REPLAY, QL_CHANGE_REPORT, QL_CHANGE_DELIVERED};
-	struct ql_change *change = kit_change(kinds[draw(twins, 10)], draw_id(twins));
+		QL_CHANGE_REPLAY, QL_CHANGE_REPORT, QL_CHANGE_DELIVERED, QL_CHANGE_PUT_OBJECT,
+		QL_CHANGE_DROP_OBJECT, QL_CHANGE_AUDIT, QL_CHANGE_AUDIT, QL_CHANGE_AUDIT_TRIM};
+	uint32_t kind = draw(twins, sizeof(kinds) / sizeof(*kinds));
+	struct ql_change *change = kit_change(kinds[kind], draw_id(twins));
 	struct ql_record *record = &change->record;
 	bool row = draw(twins, 4) || change->kind == QL_CHANGE_REFUSAL;
 	change->at = row ? twins->now : 0;
@@ -137,6 +151,7 @@ draw_change(struct twins *twins)
 	change->replay_ids = strdup("one\ntwo");
 	change->report = strdup(draw(twins, 2) ? "{}" : "{\"result\":1}");
 	change->mode = QL_MODE_KILL;
+	draw_document(twins, change);
 	return change;
 }
 
@@ -178,6 +193,8 @@ copy(const struct ql_change *change)
 	same->replay_ids = ql_str_dup(change->replay_ids);
 	same->report = ql_str_dup(change->report);
 	same->task_id = ql_str_dup(change->task_id);
+	same->object_id = ql_str_dup(change->object_id);
+	same->text = ql_str_dup(change->text);
 	return same;
 }
 
@@ -264,6 +281,20 @@ assert_same_answer(const struct ql_store_read *one, const struct ql_store_read *
 	assert_int_equal(one->letter_count, two->letter_count);
 	for (size_t i = 0; i < one->letter_count; i++)
 		assert_same_letter(&one->letters[i], &two->letters[i]);
+	assert_int_equal(one->object_count, two->object_count);
+	for (size_t i = 0; i < one->object_count; i++) {
+		assert_string_equal(one->objects[i].id, two->objects[i].id);
+		assert_string_equal(one->objects[i].text, two->objects[i].text);
+		assert_int_equal(one->objects[i].at, two->objects[i].at);
+	}
+	assert_int_equal(one->audit_count, two->audit_count);
+	for (size_t i = 0; i < one->audit_count; i++) {
+		assert_memory_equal(
+			&one->audits[i].chain, &two->audits[i].chain, sizeof(struct ql_chain));
+		assert_same_text(one->audits[i].text, two->audits[i].text);
+		assert_int_equal(one->audits[i].at, two->audits[i].at);
+	}
+	assert_memory_equal(&one->anchor, &two->anchor, sizeof(one->anchor));
 	assert_int_equal(!one->taken, !two->taken);
 	for (size_t i = 0; one->taken && i < one->id_count; i++)
 		assert_int_equal(one->taken[i], two->taken[i]);
@@ -319,7 +350,7 @@ read_all_from_both(struct twins *twins)
 {
 	static const char *const ids[IDS] = {
 		"e0", "e1", "e2", "e3", "e4", "e5", "e6", "e7", "e8", "e9", "e10", "e11"};
-	for (int kind = QL_READ_GET; kind <= QL_READ_OUTBOX; kind++) {
+	for (int kind = QL_READ_GET; kind <= QL_READ_AUDIT_OLD; kind++) {
 		struct ql_store_read op = {.kind = (enum ql_read_kind)kind};
 		draw_filter(twins, &op.filter);
 		if (kind == QL_READ_GET || kind == QL_READ_TIMELINE || kind == QL_READ_REPORT)
@@ -329,6 +360,11 @@ read_all_from_both(struct twins *twins)
 		if (kind == QL_READ_OUTBOX)
 			op.filter.cursor = draw(twins, 4);
 		op.filter.outlet = (enum ql_outlet_kind)draw(twins, QL_OUTLET_COUNT);
+		op.filter.object = (enum ql_object_kind)draw(twins, 2);
+		op.filter.object_id = draw(twins, 2) ? ids[draw(twins, IDS)] : NULL;
+		op.filter.after = draw(twins, 2) ? ids[draw(twins, IDS)] : NULL;
+		op.filter.verb = draw(twins, 3) ? NULL : "verb1";
+		op.filter.newest = draw(twins, 2);
 		op.filter.supersedes = "key1";
 		op.filter.replay_key = "k1";
 		if (kind == QL_READ_TAKEN || kind == QL_READ_NAMED) {

@@ -178,6 +178,11 @@ read_done(struct ql_store_read *op, int status)
 	outer->row_count = op->row_count;
 	outer->letters = op->letters;
 	outer->letter_count = op->letter_count;
+	outer->objects = op->objects;
+	outer->object_count = op->object_count;
+	outer->audits = op->audits;
+	outer->audit_count = op->audit_count;
+	outer->anchor = op->anchor;
 	outer->taken = op->taken;
 	outer->next_cursor = op->next_cursor;
 	outer->next_at = op->next_at;

@@ -1,0 +1,118 @@
+/* What is durable besides evaluations: documents, and the rows of the audit. */
+#include "engine/private.h"
+
+#include <stdlib.h>
+
+#include "base/str.h"
+
+struct writing {
+	struct later later;
+	struct ql_engine *engine;
+	struct ql_write *op;
+};
+
+static void
+finish(struct writing *writing, const struct ql_err *err)
+{
+	struct ql_engine *engine = writing->engine;
+	struct ql_write *op = writing->op;
+	free(writing);
+	op->done(op, err ? -1 : 0);
+	ql_engine_op_end(engine);
+}
+
+static void
+on_later(struct later *later)
+{
+	struct writing *writing =
+		(struct writing *)((char *)later - offsetof(struct writing, later));
+	finish(writing, &writing->op->err);
+}
+
+static void
+on_durable(struct decided *decided, const struct ql_err *err)
+{
+	struct writing *writing = decided->arg;
+	if (err)
+		writing->op->err = *err;
+	finish(writing, err);
+}
+
+static size_t
+prepare(struct ql_change *changes, int64_t now)
+{
+	size_t count = 0;
+	for (struct ql_change *change = changes; change; change = change->next, count++)
+		change->at = change->at ? change->at : now;
+	return count;
+}
+
+static int
+add(struct ql_engine *engine, struct writing *writing)
+{
+	struct ql_write *op = writing->op;
+	size_t count = prepare(op->changes, ql_engine_now(engine));
+	if (engine->shut)
+		return ql_fail(&op->err, QL_E_UNAVAILABLE, "the server is stopping");
+	if (ql_batch_full(engine, count))
+		return ql_fail(&op->err, QL_E_UNAVAILABLE,
+			"%d changes wait for the store already: try again", QL_ENGINE_GATHER_MAX);
+	struct decided *decided = ql_batch_add(engine, op->changes);
+	if (!decided)
+		return ql_fail(&op->err, QL_E_UNAVAILABLE, "out of memory: try again later");
+	op->changes = NULL; /* the batch's */
+	decided->done = on_durable;
+	decided->arg = writing;
+	return 0;
+}
+
+void
+ql_engine_write(struct ql_engine *engine, struct ql_write *op)
+{
+	struct writing *writing = calloc(1, sizeof(*writing));
+	if (!writing)
+		abort(); /* not even a refusal can be queued */
+	op->engine_private = writing;
+	writing->engine = engine;
+	writing->op = op;
+	ql_engine_op_begin(engine);
+	if (!add(engine, writing))
+		return;
+	ql_changes_free(op->changes);
+	op->changes = NULL;
+	writing->later.fn = on_later;
+	ql_later(engine, &writing->later);
+}
+
+static struct ql_change *
+change_of(enum ql_change_kind kind, enum ql_object_kind object, const char *id, const char *text)
+{
+	struct ql_change *change = ql_change_new(kind);
+	if (!change)
+		return NULL;
+	change->object = object;
+	change->object_id = ql_str_dup(id);
+	change->text = ql_str_dup(text);
+	if ((!id || change->object_id) && (!text || change->text))
+		return change;
+	ql_changes_free(change);
+	return NULL;
+}
+
+struct ql_change *
+ql_change_put(enum ql_object_kind kind, const char *id, const char *text)
+{
+	return change_of(QL_CHANGE_PUT_OBJECT, kind, id, text);
+}
+
+struct ql_change *
+ql_change_drop(enum ql_object_kind kind, const char *id)
+{
+	return change_of(QL_CHANGE_DROP_OBJECT, kind, id, NULL);
+}
+
+struct ql_change *
+ql_change_audit(const char *text)
+{
+	return change_of(QL_CHANGE_AUDIT, QL_OBJECT_KEY, NULL, text);
+}
