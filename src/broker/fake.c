@@ -256,6 +256,8 @@ enqueue(struct fake *fake, struct ql_farm_task *task, struct ql_runtime_op *op)
 	const char *bytes = op->message ? op->message : op->launch->code;
 	if (task->was_sent)
 		return 0;
+	if (op->epoch < task->removed_at)
+		return ql_fail(&op->err, QL_E_CONFLICT, "%s was taken out since", op->task_id);
 	if (ql_farm_put(fake->farm, task, bytes ? bytes : "", &op->err))
 		return -1;
 	task->was_sent = true;
@@ -268,6 +270,8 @@ static int
 remove_task(struct fake *fake, struct ql_farm_task *task, struct ql_runtime_op *op)
 {
 	bool found = ql_farm_remove(fake->farm, task) || task->removed;
+	if (task->removed_at < op->epoch)
+		task->removed_at = op->epoch;
 	struct ql_sighting sighting = {
 		.event = {.kind = found ? QL_EVENT_REMOVED : QL_EVENT_NOT_QUEUED,
 			.epoch = op->epoch,

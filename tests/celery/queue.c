@@ -53,7 +53,7 @@ put_done(struct ql_queue_put *put, int status)
 }
 
 static void
-put(struct hall *hall, struct put *of, const char *id, int step, const char *bytes)
+put_as(struct hall *hall, struct put *of, const char *id, int step, const char *bytes, bool back)
 {
 	*of = (struct put){.put = {
 				   .task_id = id,
@@ -61,12 +61,19 @@ put(struct hall *hall, struct put *of, const char *id, int step, const char *byt
 				   .bytes = bytes,
 				   .len = strlen(bytes),
 				   .step = step,
+				   .back = back,
 				   .timeout_ms = 5000,
 				   .done = put_done,
 			   }};
 	ql_queue_put(hall->queues, &of->put);
 	UNTIL(&hall->client, of->done, 6000);
 	assert_int_equal(of->status, 0);
+}
+
+static void
+put(struct hall *hall, struct put *of, const char *id, int step, const char *bytes)
+{
+	put_as(hall, of, id, step, bytes, false);
 }
 
 static void
@@ -105,7 +112,10 @@ what_was_removed_can_be_sent_again(void **state)
 	put(hall, &of, "one", 0, bytes);
 	take_out(hall, &look, "one");
 	assert_true(look.op.removed);
-	put(hall, &of, "one", 0, look.bytes);
+	put(hall, &of, "one", 0, bytes);
+	assert_true(of.put.again);
+	LISTED(hall, "evaluations", "");
+	put_as(hall, &of, "one", 0, look.bytes, true);
 	assert_false(of.put.again);
 	LISTED(hall, "evaluations", "one");
 	assert_int_equal(number(hall->context, "EXISTS quell:removed:one"), 0);

@@ -123,6 +123,7 @@ struct ql_queue_put {
 	const char *task_id, *queue, *bytes; /* the caller's until done */
 	size_t len;
 	int step; /* one of the steps, or between two: the lower one */
+	bool back; /* it was removed before, and is to be there again */
 	int64_t timeout_ms;
 	void (*done)(struct ql_queue_put *put, int status);
 	struct ql_err err;

@@ -29,8 +29,12 @@ refuse(struct ql_queues *queues, struct ql_redis_command *command)
 
 /* ---- put ---- */
 
-/* KEYS: the list, quell:sent:TASK, quell:removed:TASK, the binding. ARGV: message, member, seconds. */
+/*
+ * KEYS: the list, quell:sent:TASK, quell:removed:TASK, the binding. ARGV: message, member, seconds, back.
+ * What comes late, over a connection that was lost, must not undo a removal.
+ */
 static const char put_script[] = /* Lua */
+	"if ARGV[4] == '0' and redis.call('EXISTS', KEYS[3]) == 1 then return 0 end\n"
 	"if not redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[3]) then return 0 end\n"
 	"redis.call('LPUSH', KEYS[1], ARGV[1])\n"
 	"redis.call('DEL', KEYS[3])\n"
@@ -84,11 +88,11 @@ ql_queue_put(struct ql_queues *queues, struct ql_queue_put *put)
 	put->command.timeout_ms = put->timeout_ms;
 	(void)ql_queues_name(queues, put->queue, strlen(put->queue)); /* else it is found bound */
 	if (all) {
-		const char *const argv[] = {
-			texts[0], texts[1], texts[2], texts[3], put->bytes, texts[4], seconds};
+		const char *const argv[] = {texts[0], texts[1], texts[2], texts[3], put->bytes,
+			texts[4], seconds, put->back ? "1" : "0"};
 		const size_t lens[] = {strlen(texts[0]), strlen(texts[1]), strlen(texts[2]),
-			strlen(texts[3]), put->len, strlen(texts[4]), strlen(seconds)};
-		ql_redis_eval(queues->redis, &put->command, put_script, 4, 7, argv, lens);
+			strlen(texts[3]), put->len, strlen(texts[4]), strlen(seconds), 1};
+		ql_redis_eval(queues->redis, &put->command, put_script, 4, 8, argv, lens);
 	} else {
 		refuse(queues, &put->command);
 	}

@@ -28,13 +28,14 @@ step_of(int32_t priority)
 }
 
 static void
-put(struct job *job, const char *queue, int step, size_t len)
+put(struct job *job, const char *queue, int step, size_t len, bool back)
 {
 	job->put = (struct ql_queue_put){.task_id = job->task_id,
 		.queue = queue,
 		.bytes = job->bytes,
 		.len = len,
 		.step = step,
+		.back = back,
 		.timeout_ms = ql_job_left_ms(job),
 		.done = on_put};
 	ql_queue_put(job->celery->queues, &job->put);
@@ -53,7 +54,7 @@ put_back(struct job *job)
 	json_int_t priority = json_integer_value(json_object_get(properties, "priority"));
 	if (priority < 0 || priority > 9)
 		priority = 0;
-	put(job, queue ? queue : job->celery->config.queue, (int)priority, len);
+	put(job, queue ? queue : job->celery->config.queue, (int)priority, len, true);
 	json_decref(message);
 }
 
@@ -109,7 +110,7 @@ ql_celery_enqueue(struct job *job)
 		.priority = step_of(launch->priority)};
 	job->bytes = ql_message_make(&message, &len);
 	if (job->bytes) {
-		put(job, queue, message.priority, len);
+		put(job, queue, message.priority, len, false);
 		return;
 	}
 	ql_fail(&err, QL_E_UNAVAILABLE, "Out of memory for a message");

@@ -270,10 +270,12 @@ tell_nowhere(struct ql_celery *celery, const char *eval_id, const char *task_id,
 		if (counts(delivery) && delivery->told_exited)
 			ended = delivery;
 	}
-	if (!ql_quest_is_over(look))
-		ql_sight(celery, &sighting);
-	else if (ended)
+	if (ended && ql_quest_is_over(look))
 		ql_tell_exit(ended, &look->result, epoch);
+	else if (ql_quest_is_finished(look)) /* by a run that was never seen */
+		tell_result(celery, eval_id, task_id, attempt, look, epoch);
+	else
+		ql_sight(celery, &sighting);
 }
 
 void
