@@ -16,6 +16,7 @@
 #define QL_KEEP_OUTPUT "output"
 #define QL_KEEP_INDEX "index"
 #define QL_KEEP_CHECKPOINT "checkpoint.tar"
+#define QL_KEEP_OUTPUT_MAX (10 << 20) /* bytes of output kept of an attempt */
 
 /* Written in order; `output` is their concatenation. Consecutive ones may be of one stream. */
 struct ql_keep_span {

@@ -75,6 +75,19 @@ ql_acting_submit(struct acting *act)
 					   "this server has no runtime (--workers 0)"));
 }
 
+void
+ql_acting_go(struct acting *act)
+{
+	enum ql_act_kind kind = act->op.kind;
+	bool keeps = kind == QL_ACT_KILL || kind == QL_ACT_SALVAGE;
+	if (ql_prepare_behind(act))
+		return;
+	if (act->remote && keeps && act->op.incarnation)
+		ql_prepare_keep(act);
+	else
+		ql_acting_submit(act);
+}
+
 static int64_t
 notice_deadline(const struct ql_state *state)
 {
@@ -130,8 +143,8 @@ ql_act(struct ql_live *live, const struct ql_act *decided)
 	}
 	if (decided->kind == QL_ACT_START || decided->kind == QL_ACT_ENQUEUE)
 		ql_prepare(act, live, decided->slot);
-	else if (!ql_prepare_behind(act))
-		ql_acting_submit(act);
+	else
+		ql_acting_go(act);
 }
 
 static void

@@ -1,6 +1,7 @@
 /*
  * What a start needs before the runtime is asked for it: its payload, a folder for what is kept of it, the
- * checkpoint of the attempt before. What is sent to a broker needs its payload alone.
+ * checkpoint of the attempt before. What is sent to a broker needs its payload alone; a worker's run
+ * that is killed or salvaged a folder for what its containers wrote.
  */
 #include "engine/acting.h"
 
@@ -32,17 +33,27 @@ ql_prepared_free(struct prepared *prepared)
 	free(prepared);
 }
 
-/* Where what is kept of this attempt goes, and what the one before has kept. */
+/* Where what is kept of this attempt goes. */
+static int
+make_folder(struct prepared *prepared)
+{
+	const char *data_dir = prepared->act->engine->config.data_dir;
+	const char *eval_id = prepared->act->eval_id;
+	int32_t attempt = prepared->act->op.attempt;
+	if (ql_keep_path(data_dir, eval_id, attempt, NULL, prepared->keep_dir,
+		    sizeof(prepared->keep_dir)))
+		return ql_fail(&prepared->err, QL_E_INVALID, "the path of its outputs is too long");
+	return ql_keep_make(data_dir, eval_id, attempt, &prepared->err);
+}
+
+/* And what the one before has kept. */
 static int
 prepare_folder(struct prepared *prepared)
 {
 	const char *data_dir = prepared->act->engine->config.data_dir;
 	const char *eval_id = prepared->act->eval_id;
 	struct ql_launch *launch = &prepared->launch;
-	if (ql_keep_path(data_dir, eval_id, launch->attempt, NULL, prepared->keep_dir,
-		    sizeof(prepared->keep_dir)))
-		return ql_fail(&prepared->err, QL_E_INVALID, "the path of its outputs is too long");
-	if (ql_keep_make(data_dir, eval_id, launch->attempt, &prepared->err))
+	if (make_folder(prepared))
 		return -1;
 	if (!ql_keep_checkpoint(data_dir, eval_id, launch->attempt - 1, prepared->checkpoint,
 		    sizeof(prepared->checkpoint)))
@@ -79,6 +90,8 @@ prepare(struct prepared *prepared)
 	struct acting *act = prepared->act;
 	const struct ql_record *record = prepared->read.records;
 	bool send = act->op.kind == QL_ACT_ENQUEUE;
+	if (!send && act->op.kind != QL_ACT_START)
+		return make_folder(prepared);
 	if (!prepared->read.record_count || !record->payload)
 		return ql_fail(&prepared->err, QL_E_INTERNAL, "its submission is not in the store");
 	if (prepared->message) {
@@ -133,14 +146,17 @@ prepared_over(struct acting *act)
 	struct acting *behind = act->behind;
 	DL_DELETE(act->engine->preparing, act);
 	act->behind = NULL;
-	if (act->prepared->status)
+	bool keeps = act->op.kind == QL_ACT_KILL || act->op.kind == QL_ACT_SALVAGE;
+	if (keeps && !act->prepared->status)
+		act->op.keep_dir = act->prepared->keep_dir;
+	if (act->prepared->status && act->op.kind != QL_ACT_KILL)
 		refuse(act);
 	else
 		ql_acting_submit(act);
 	while (behind) {
 		struct acting *next = behind;
 		DL_DELETE(behind, next);
-		ql_acting_submit(next);
+		ql_acting_go(next);
 	}
 }
 
@@ -189,6 +205,22 @@ ql_prepare(struct acting *act, const struct ql_live *live, int32_t slot)
 		.filter = {.eval_id = act->eval_id, .with_payload = true},
 		.done = on_payload};
 	ql_engine_read(engine, &prepared->read);
+}
+
+void
+ql_prepare_keep(struct acting *act)
+{
+	struct ql_engine *engine = act->engine;
+	struct prepared *prepared = calloc(1, sizeof(*prepared));
+	if (!prepared) {
+		ql_acting_submit(act);
+		return;
+	}
+	act->prepared = prepared;
+	prepared->act = act;
+	ql_engine_op_begin(engine);
+	DL_APPEND(engine->preparing, act);
+	uv_queue_work(engine->config.loop, &prepared->work, on_pool, on_prepared);
 }
 
 bool

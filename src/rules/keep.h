@@ -11,8 +11,6 @@
 #include "base/err.h"
 #include "base/keep.h"
 
-#define QL_KEEP_OUTPUT_MAX (10 << 20) /* bytes of output kept of an attempt */
-
 /* The folder, or a file in it when name is not NULL. -1 when it doesn't fit. */
 int ql_keep_path(const char *data_dir, const char *eval_id, int32_t attempt, const char *name,
 	char *ret_path, size_t size);

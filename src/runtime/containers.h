@@ -35,12 +35,16 @@ struct ql_containers_op {
 	enum ql_containers_kind {
 		QL_CONTAINERS_FIND, /* all of one evaluation; eval_id NULL: all that have the label */
 		QL_CONTAINERS_KILL, /* ends each of the evaluation, proves it, and then says so; what shows up meanwhile too */
-		QL_CONTAINERS_SALVAGE, /* the logs of its stopped ones, kept in keep_dir as an evaluation's output */
+		/* the logs of its stopped ones, and of those whose kill kept them, in keep_dir as an evaluation's output */
+		QL_CONTAINERS_SALVAGE,
 		QL_CONTAINERS_REMOVE, /* and removes them */
 	} kind;
 	const char *eval_id; /* the caller's until done */
-	const char *
-		keep_dir; /* SALVAGE: made, in a folder that exists, when there is something to keep */
+	/*
+	 * SALVAGE; KILL, or NULL: their logs are read from before they are killed, as who waits for a
+	 * container may remove it as soon as it is dead. The kill does not wait for them: a SALVAGE does.
+	 */
+	const char *keep_dir; /* made, in a folder that exists, when there is something to keep */
 	int64_t output_max;
 	int64_t timeout_ms;
 	/* 0: found; or killed: proven that none runs; or removed. -1: err says what is not known or is left */

@@ -173,8 +173,10 @@ kill_all(const struct fake *fake, struct ql_containers_op *op)
 	struct ql_fake_container *container;
 	bool dead = true;
 	DL_FOREACH (fake->world->all, container) {
-		if (is_of(container, op->eval_id))
-			dead &= end(fake->world, container);
+		if (!is_of(container, op->eval_id))
+			continue;
+		container->followed |= op->keep_dir != NULL;
+		dead &= end(fake->world, container);
 	}
 	op->unasked = fake->world->unasked;
 	return dead ? find(fake, op) : 1;
@@ -201,7 +203,8 @@ salvage(const struct fake *fake, struct ql_containers_op *op)
 	if (ql_keep_start(&keep, op->keep_dir, op->output_max, &op->err))
 		return -1;
 	DL_FOREACH (fake->world->all, container) {
-		if (is_of(container, op->eval_id))
+		bool is_kept = container->followed && !strcmp(container->eval_id, op->eval_id);
+		if (is_kept || is_of(container, op->eval_id))
 			keep_words(&keep, container);
 	}
 	op->output_bytes = keep.bytes;

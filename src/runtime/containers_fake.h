@@ -21,6 +21,7 @@ struct ql_fake_container {
 	int exit_code; /* once it has exited; 137 when it was killed */
 	int kills; /* that it was sent */
 	bool news; /* of which no hint was given yet */
+	bool followed; /* what it wrote is kept though it was removed: its kill said so */
 
 	/* the test's, to be set any time */
 	bool immortal; /* a kill has no effect */

@@ -4,6 +4,7 @@
 #include "runtime/containers_op.h"
 #include "runtime/docker.h"
 #include "runtime/docker_containers.h"
+#include "runtime/docker_trail.h"
 
 #define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
@@ -98,6 +99,7 @@ close_driver(struct ql_containers *containers, void (*closed)(void *arg), void *
 	ql_docker_ban_stop(driver);
 	ql_desk_close(&driver->desk, desk_closed, driver);
 	ql_docker_hunt_stop_all(driver);
+	ql_docker_trails_stop_all(driver);
 }
 
 static const struct ql_containers_ops ops = {

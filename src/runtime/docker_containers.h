@@ -33,6 +33,7 @@ struct ql_docker_containers {
 	struct ql_docker_hunt *queue; /* those that wait for a place */
 	int hunting; /* that have one */
 	struct ql_docker_job *jobs;
+	struct ql_docker_trail *trails; /* by folder */
 	struct ql_docker_ban *bans; /* by evaluation */
 	size_t bans_refused;
 	struct ql_docker_listing sweep;
@@ -49,6 +50,8 @@ struct ql_docker_hunt {
 	struct ql_docker_containers *driver;
 	char eval_id[QL_DOCKER_EVAL_ID];
 	struct ql_containers_op *ops; /* linked by their `driver` */
+	char *keep_dir; /* owned: for their logs, or NULL */
+	int64_t output_max;
 	struct ql_docker_listing listing;
 	struct ql_docker_end *ends; /* of every container that was found */
 	int open; /* ends that are not over */

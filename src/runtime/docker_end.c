@@ -232,6 +232,8 @@ end_running(struct ql_docker_end *end)
 		come_back(end, look_again);
 		return;
 	}
+	if (end->found)
+		end->found(end);
 	if (end->state.armed)
 		disarm(end);
 	else

@@ -35,6 +35,7 @@ struct ql_docker_end {
 	bool hidden; /* it ran, but by its pid it can't be told whether that was here */
 	int32_t unasked; /* bits 1 << enum ql_check */
 	struct ql_err why; /* what stands in the way */
+	void (*found)(struct ql_docker_end *end); /* it runs, and is killed now; or NULL */
 	void (*ended)(struct ql_docker_end *end);
 	void *owner;
 	int *parts; /* of the owner: what is not closed yet; counts the process */

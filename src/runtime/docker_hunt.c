@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "runtime/docker_containers.h"
+#include "runtime/docker_trail.h"
 
 #define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
@@ -59,6 +60,7 @@ hunt_free(struct ql_docker_hunt *hunt)
 		driver->hunting--;
 	else
 		DL_DELETE(driver->queue, hunt);
+	free(hunt->keep_dir);
 	free(hunt);
 }
 
@@ -118,6 +120,19 @@ ended(struct ql_docker_end *end)
 	go_on(hunt);
 }
 
+/* Its logs are asked for before its signal goes out. Without them it is killed all the same. */
+static void
+found(struct ql_docker_end *end)
+{
+	struct ql_docker_hunt *hunt = end->owner;
+	struct ql_err e;
+	struct ql_docker_trail *trail =
+		hunt->keep_dir ? ql_docker_trail(hunt->driver, hunt->keep_dir, hunt->output_max, &e)
+			       : NULL;
+	if (trail)
+		(void)!ql_docker_trail_follow(trail, end->state.id, end->state.tty, &e);
+}
+
 static struct ql_docker_end *
 find_end(const struct ql_docker_hunt *hunt, const char *id)
 {
@@ -137,6 +152,7 @@ start_end(struct ql_docker_hunt *hunt, const struct ql_docker_item *item)
 		return ql_fail(
 			&hunt->listing.err, QL_E_UNAVAILABLE, "Out of memory to end a container");
 	end->docker = hunt->driver->docker;
+	end->found = found;
 	end->ended = ended;
 	end->owner = hunt;
 	end->parts = &hunt->driver->parts;
@@ -237,6 +253,9 @@ ql_docker_hunt(
 	if (op) {
 		op->driver = hunt->ops;
 		hunt->ops = op;
+		if (op->keep_dir && !hunt->keep_dir)
+			hunt->keep_dir = ql_str_dup(op->keep_dir);
+		hunt->output_max = op->output_max;
 		ql_docker_never(driver->docker, &hunt->limit);
 	} else if (is_new) {
 		ql_docker_later(driver->docker, &hunt->limit, QL_DOCKER_HUNT_MS);

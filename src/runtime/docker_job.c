@@ -5,7 +5,7 @@
 
 #include "base/str.h"
 #include "runtime/docker_containers.h"
-#include "runtime/docker_logs.h"
+#include "runtime/docker_trail.h"
 
 #define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define AGAIN_MS 20 /* Docker learns of a death after us: before it is asked again */
@@ -18,8 +18,6 @@ struct ql_docker_job {
 	size_t at; /* the container that it is about */
 	struct ql_docker_call call;
 	struct ql_docker_later later;
-	struct ql_docker_logs logs;
-	struct ql_keep keep;
 	struct ql_err why; /* what it waits for */
 };
 
@@ -31,9 +29,7 @@ job_free(struct ql_docker_job *job)
 	DL_DELETE(job->driver->jobs, job);
 	ql_docker_listing_done(&job->listing);
 	ql_docker_stop(&job->call);
-	ql_docker_stop(&job->logs.call);
 	ql_docker_never(job->driver->docker, &job->later);
-	ql_keep_close(&job->keep);
 	free(job);
 }
 
@@ -43,8 +39,6 @@ finish(struct ql_docker_job *job, int status, const struct ql_err *why)
 	struct ql_containers_op *op = job->op;
 	if (status)
 		op->err = *why;
-	op->output_bytes = job->keep.bytes;
-	op->output_truncated = job->keep.truncated;
 	ql_docker_answer(job->driver, op, status);
 	job_free(job);
 }
@@ -103,39 +97,43 @@ add_found(struct ql_docker_job *job, const struct ql_docker_state *state)
 /* ---- salvage ---- */
 
 static void
-logs_done(struct ql_docker_logs *logs, int status)
-{
-	struct ql_docker_job *job = logs->owner;
-	if (status && logs->err.code != QL_E_NOT_FOUND)
-		finish(job, -1, &logs->err);
-	else
-		go_on(job);
-}
-
-static int
-open_keep(struct ql_docker_job *job, struct ql_err *e)
-{
-	const struct ql_containers_op *op = job->op;
-	return job->keep.path ? 0 : ql_keep_start(&job->keep, op->keep_dir, op->output_max, e);
-}
-
-static void
 salvage(struct ql_docker_job *job, const struct ql_docker_state *state)
 {
+	const struct ql_containers_op *op = job->op;
 	struct ql_err e;
+	struct ql_docker_trail *trail;
+	if (state->created) {
+		go_on(job);
+		return;
+	}
 	if (state->running) {
 		ql_fail(&e, QL_E_CONFLICT, "The container %.12s runs yet", state->id);
 		wait_a_bit(job, &e);
 		return;
 	}
-	job->logs.docker = job->driver->docker;
-	job->logs.keep = &job->keep;
-	job->logs.done = logs_done;
-	job->logs.owner = job;
-	if (open_keep(job, &e))
+	trail = ql_docker_trail(job->driver, op->keep_dir, op->output_max, &e);
+	if (!trail || ql_docker_trail_follow(trail, state->id, state->tty, &e))
 		finish(job, -1, &e);
-	else if (ql_docker_logs_start(&job->logs, state->id, state->tty, false))
-		finish(job, -1, &job->logs.err);
+	else
+		go_on(job);
+}
+
+/* Those that are on their way are waited for. */
+static void
+gather(struct ql_docker_job *job)
+{
+	struct ql_containers_op *op = job->op;
+	struct ql_err e;
+	struct ql_docker_trail *trail = ql_docker_trail_find(job->driver, op->keep_dir);
+	int state = trail ? ql_docker_trail_state(trail, &e) : 0;
+	if (trail) {
+		op->output_bytes = ql_docker_trail_keep(trail)->bytes;
+		op->output_truncated = ql_docker_trail_keep(trail)->truncated;
+	}
+	if (state > 0)
+		wait_a_bit(job, &e);
+	else
+		finish(job, state, &e);
 }
 
 /* ---- of one container ---- */
@@ -197,6 +195,8 @@ next(struct ql_docker_job *job)
 {
 	if (job->at < job->listing.count)
 		ask(job);
+	else if (job->op->kind == QL_CONTAINERS_SALVAGE)
+		gather(job);
 	else
 		finish(job, 0, NULL);
 }
@@ -231,7 +231,6 @@ ql_docker_job(struct ql_docker_containers *driver, struct ql_containers_op *op)
 	op->driver = job;
 	job->driver = driver;
 	job->op = op;
-	job->keep.output = job->keep.index = -1;
 	job->listing.docker = driver->docker;
 	job->listing.match = &driver->match;
 	job->listing.eval_id = op->eval_id;

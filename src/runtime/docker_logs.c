@@ -25,6 +25,7 @@ keep_bytes(struct ql_docker_logs *logs, uint32_t stream, const char *data, size_
 {
 	size_t known = logs->skip < (int64_t)len ? (size_t)logs->skip : len;
 	logs->skip -= (int64_t)known;
+	logs->kept += (int64_t)(len - known);
 	ql_keep_add(logs->keep, stream, data + known, len - known);
 }
 

@@ -14,6 +14,7 @@ struct ql_docker_logs {
 	struct ql_docker *docker;
 	struct ql_keep *keep;
 	int64_t skip; /* bytes at its beginning that are kept already */
+	int64_t kept; /* bytes of it that are kept */
 	void (*done)(struct ql_docker_logs *logs, int status);
 	void *owner;
 

@@ -79,6 +79,8 @@ struct ql_runtime_op {
 	int32_t attempt;
 	const char *message; /* ENQUEUE: the bytes that a REMOVE took out, or NULL */
 	int64_t grace_ms; /* KILL: the task's own, once its container is ended */
+	/* KILL, SALVAGE: for what its containers wrote, as in ql_launch; NULL = it isn't kept */
+	const char *keep_dir;
 	bool once; /* REMOVE: no other producer sent it */
 
 	/* 0: taken over. -1: refused or no answer in time, err says which; nothing is known. */

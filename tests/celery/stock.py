@@ -119,23 +119,25 @@ class Docker(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.connect(os.environ["STOCK_DOCKER"].removeprefix("unix://"))
 
-    def post(self, path, body=None):
-        self.request("POST", path, json.dumps(body or {}), {"Content-Type": "application/json"})
+    def ask(self, method, path, body=None):
+        self.request(method, path, json.dumps(body or {}), {"Content-Type": "application/json"})
         answer = self.getresponse().read()
         return json.loads(answer) if answer.strip() else None
 
 
 @app.task
 def boxed(key, eval_id):
-    """Its container ignores SIGTERM, as the first process of one does, and is waited for."""
+    """Its container ignores SIGTERM, as the first process of one does; it is waited for, and removed."""
     docker = Docker()
-    made = docker.post("/containers/create", {
-        "Image": "quell-test:1", "Cmd": ["sleep", str(LIMIT)], "NetworkDisabled": True,
+    program = f"echo {eval_id} is boxed; echo boxed >&2; exec sleep {LIMIT}"
+    made = docker.ask("POST", "/containers/create", {
+        "Image": "quell-test:1", "Cmd": ["sh", "-c", program], "NetworkDisabled": True,
         "Labels": {"quell.eval_id": eval_id}, "HostConfig": {"NetworkMode": "none"}})
-    docker.post(f"/containers/{made['Id']}/start")
+    docker.ask("POST", f"/containers/{made['Id']}/start")
     say(key, f"began {os.getpid()}")
     say(key, f"container {made['Id']}")
-    code = docker.post(f"/containers/{made['Id']}/wait")["StatusCode"]
+    code = docker.ask("POST", f"/containers/{made['Id']}/wait")["StatusCode"]
+    docker.ask("DELETE", f"/containers/{made['Id']}?force=1")
     say(key, "ended")
     if code:
         raise RuntimeError(f"its container exited with {code}")

@@ -32,10 +32,25 @@ def pid_of(docker, sent):
     return Engine(docker).ask("GET", f"/containers/{container}/json").json["State"]["Pid"]
 
 
+def spoke(docker, container):
+    logs = Engine(docker).ask("GET", f"/containers/{container}/logs", stdout=1, stderr=1).body
+    return logs.count(b"boxed\n") == 2
+
+
 def boxed(deployed, docker, eval_id):
+    """Runs, and its container has said what it has to say."""
     task_id = None if eval_id == "plain" else f"celery-{eval_id}"  # none that Quell looks after
     sent = deployed.send("boxed", eval_id, task_id=task_id)
-    return sent, pid_of(docker, sent)
+    pid = pid_of(docker, sent)
+    system.eventually(lambda: spoke(docker, sent.until("container")), what="its container's words")
+    return sent, pid
+
+
+def output(deployed, eval_id):
+    path = f"/api/eval/{eval_id}/output"
+    text = deployed.quell.get(path).expect(200).text
+    assert sorted(text.splitlines()) == sorted([f"{eval_id} is boxed", "boxed"]), text
+    assert deployed.quell.get(f"{path}?stream=stderr").expect(200).text == "boxed\n"
 
 
 def test_container_outlives_its_task(deployed, docker, worker):
@@ -49,11 +64,15 @@ def test_container_outlives_its_task(deployed, docker, worker):
     assert told["cancelled"] and told["outcome"] == "killed", told
     assert not alive(pid) and killed.place["place"] == "finished"
     assert deployed.quell.show("killed")["status"] == "cancelled"
+    killed.until("ended")  # and its container is removed
+    system.eventually(lambda: deployed.quell.show("killed")["output_bytes"], what="its salvage")
+    output(deployed, "killed")
 
     terminated, pid = boxed(deployed, docker, "terminated")
     told = terminated.cancel(terminate="true", grace=1, wait=30).expect(200).json
     assert told["cancelled"], told
     assert not alive(pid)
+    output(deployed, "terminated")  # kept before that was said
 
 
 @contextlib.contextmanager

@@ -402,6 +402,23 @@ output_is_salvaged(void **state)
 	assert_int_equal(cue.op.output_bytes, 8);
 }
 
+/* Who waits for a container may remove it as soon as it is dead. */
+static void
+what_was_killed_may_be_removed(void **state)
+{
+	struct stage *stage = *state;
+	char id[QL_CONTAINER_ID];
+	char text[32] = "";
+	struct cue cue;
+	run(stage, "e-1", CONTAINER_TALKS, id);
+	assert_int_equal(act(stage, &cue, QL_CONTAINERS_KILL, "e-1"), 0);
+	assert_int_equal(act(stage, &cue, QL_CONTAINERS_REMOVE, "e-1"), 0);
+	assert_false(stage->place->there(stage->place, id));
+	assert_int_equal(act(stage, &cue, QL_CONTAINERS_SALVAGE, "e-1"), 0);
+	assert_int_equal(cue.op.output_bytes, 8);
+	read_kept(stage, QL_KEEP_OUTPUT, text, sizeof(text), 8);
+}
+
 static void
 salvage_has_a_bound(void **state)
 {
@@ -410,9 +427,6 @@ salvage_has_a_bound(void **state)
 	char text[32] = "";
 	struct cue cue;
 	run(stage, "e-1", CONTAINER_EXITS, id);
-	submit(stage, &cue, QL_CONTAINERS_SALVAGE, "e-1", CONTAINERS_PATIENCE_MS);
-	cue.op.output_max = 1000;
-	assert_int_equal(finish(stage, &cue), 0);
 	cue = (struct cue){.stage = stage,
 		.op = {.kind = QL_CONTAINERS_SALVAGE,
 			.eval_id = "e-1",
@@ -530,6 +544,7 @@ containers_suite_run(struct containers_place *place)
 		PLAY(banned_ones_die_on_sight),
 		PLAY(lifted_ones_live),
 		PLAY(output_is_salvaged),
+		PLAY(what_was_killed_may_be_removed),
 		PLAY(salvage_has_a_bound),
 		PLAY(removed_ones_are_gone),
 		PLAY(running_ones_are_not_removed),

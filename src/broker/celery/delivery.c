@@ -90,6 +90,7 @@ delivery_free(struct delivery *delivery)
 	json_decref(delivery->nodes);
 	leave_task(delivery);
 	free(delivery->eval_id);
+	free(delivery->keep_dir);
 	free(delivery);
 }
 

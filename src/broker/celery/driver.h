@@ -89,7 +89,7 @@ struct job {
 	int64_t grace_ms;
 	int64_t ends_at; /* loop time of its deadline */
 	char *eval_id, *task_id; /* owned */
-	char *keep_dir; /* SALVAGE, or NULL */
+	char *keep_dir; /* owned: KILL, SALVAGE; or NULL */
 	struct ql_queue_op look;
 	struct ql_queue_put put;
 	struct ql_queue_forget forget;
@@ -244,6 +244,7 @@ struct delivery {
 	bool in_pool; /* as stats said last: its process is still there */
 	bool pool_answered;
 	struct ql_containers_op containers;
+	char *keep_dir; /* owned: for their logs; NULL = its kill did not say */
 	bool containing;
 	bool contained; /* its containers are proven gone */
 	bool forgotten; /* freed when nothing of it is under way */

@@ -26,8 +26,10 @@ ql_job_new(struct ql_celery *celery, struct ql_runtime_op *op)
 	if (job) {
 		job->eval_id = ql_str_dup(op->eval_id);
 		job->task_id = ql_str_dup(op->task_id);
+		job->keep_dir = op->keep_dir ? ql_str_dup(op->keep_dir) : NULL;
 	}
-	if (!job || !job->eval_id || !job->task_id) {
+	bool whole = job && job->eval_id && job->task_id && (job->keep_dir || !op->keep_dir);
+	if (!whole) {
 		if (job)
 			job_free(job);
 		ql_desk_answer(&celery->desk, op,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/keep.h"
 #include "broker/celery/driver.h"
 
 static int64_t
@@ -334,6 +335,8 @@ kill_containers(struct delivery *delivery)
 	delivery->containing = true;
 	delivery->containers = (struct ql_containers_op){.kind = QL_CONTAINERS_KILL,
 		.eval_id = delivery->eval_id,
+		.keep_dir = delivery->keep_dir,
+		.output_max = QL_KEEP_OUTPUT_MAX,
 		.timeout_ms = QL_CELERY_CONTAINERS_MS,
 		.done = on_containers_killed};
 	containers->ops->act(containers, &delivery->containers);
@@ -374,6 +377,10 @@ kill_now(struct delivery *delivery)
 {
 	delivery->kill = true;
 	delivery->grace_ms = delivery->job->grace_ms;
+	if (!delivery->keep_dir) {
+		delivery->keep_dir = delivery->job->keep_dir;
+		delivery->job->keep_dir = NULL;
+	}
 	if (delivery->held) {
 		ask_node(delivery, "revoked", NULL, on_told);
 	} else if (delivery->stage == STAGE_GRACE || delivery->stage == STAGE_KILLED) {
@@ -676,7 +683,7 @@ ql_celery_salvage(struct job *job)
 	job->containers = (struct ql_containers_op){.kind = QL_CONTAINERS_SALVAGE,
 		.eval_id = job->eval_id,
 		.keep_dir = job->keep_dir,
-		.output_max = 10 << 20,
+		.output_max = QL_KEEP_OUTPUT_MAX,
 		.timeout_ms = ql_job_left_ms(job),
 		.done = on_salvaged};
 	containers->ops->act(containers, &job->containers);
