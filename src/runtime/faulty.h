@@ -26,6 +26,14 @@ struct ql_runtime_faults {
 	int64_t hurt; /* counted by the driver: how many faults really happened */
 };
 
+/* Only what a caller need not notice: acts and sightings doubled, answers late. */
+#define QL_RUNTIME_DOUBLED_AND_LATE \
+	((struct ql_runtime_faults){.seed = 7, \
+		.double_act = 300, \
+		.delay_answer = 300, \
+		.double_sighting = 300, \
+		.delay_ms = 3})
+
 /* Wraps inner, which it owns from then on. faults stays the caller's and may change any time. */
 int ql_runtime_faulty_open(struct ql_runtime *inner, struct ql_runtime_faults *faults,
 	struct ql_runtime **ret_runtime, struct ql_err *e);

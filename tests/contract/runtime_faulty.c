@@ -35,11 +35,7 @@ main(int argc, char **argv)
 		.teardown = fake_place_teardown,
 	};
 	if (hurts)
-		faults = (struct ql_runtime_faults){.seed = 7,
-			.double_act = 300,
-			.delay_answer = 300,
-			.double_sighting = 300,
-			.delay_ms = 3};
+		faults = QL_RUNTIME_DOUBLED_AND_LATE;
 	int failed = runtime_suite_run(&place);
 	return failed + (hurts != (faults.hurt > 0));
 }

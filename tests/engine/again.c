@@ -8,24 +8,6 @@
 
 #include "rules/keep.h"
 
-static void
-open_world(struct kit *kit)
-{
-	struct kit_options options = {.log = getenv("KIT_LOG") != NULL};
-	kit_open(kit, &options);
-	kit_start(kit);
-	ask_as("alice");
-}
-
-static void
-run(struct kit *kit, const char *eval_id, const char *program)
-{
-	kit_check(kit, !ask_submit(kit, "{\"eval_id\":\"%s\",\"command\":[%s]}", eval_id, program));
-	kit_until_status(kit, eval_id, QL_STATUS_RUNNING);
-	while (kit_run(kit, eval_id)->phase != QL_FAKE_RUNNING)
-		kit_turn(kit);
-}
-
 static const struct ask_stop by_cancel = {0};
 static const struct ask_stop by_kill = {.mode = QL_MODE_KILL, .wait_ms = 20000};
 static const struct ask_stop by_terminate = {.mode = QL_MODE_TERMINATE, .wait_ms = 20000};
@@ -35,9 +17,9 @@ restore_queues_again(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
-	run(&kit, "hog1", "\"after=never\"");
-	run(&kit, "hog2", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "hog1", "\"after=never\"");
+	ask_run(&kit, "hog2", "\"after=never\"");
 	ask_submit(&kit, "{\"eval_id\":\"a\",\"command\":[\"after=1\"]}");
 	assert_int_equal(ask_revise(&kit, "a", QL_REVISE_RESTORE), QL_E_CONFLICT);
 	ask_stop(&kit, "a", &by_cancel, NULL, NULL);
@@ -64,8 +46,8 @@ resume_goes_on_from_the_checkpoint(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
-	run(&kit, "a", "\"after=never\",\"checkpoint=100\",\"output=part\"");
+	ask_world(&kit);
+	ask_run(&kit, "a", "\"after=never\",\"checkpoint=100\",\"output=part\"");
 	assert_int_equal(ask_revise(&kit, "a", QL_REVISE_RESUME), QL_E_CONFLICT);
 	ask_stop(&kit, "a", &by_terminate, NULL, NULL);
 	assert_int_equal(kit_state(&kit, "a")->status, QL_STATUS_CANCELLED);
@@ -96,8 +78,8 @@ delete_leaves_nothing_but_the_id(void **state)
 	(void)state;
 	struct kit kit = {0};
 	struct ql_record record;
-	open_world(&kit);
-	run(&kit, "a", "\"after=never\",\"output=text\"");
+	ask_world(&kit);
+	ask_run(&kit, "a", "\"after=never\",\"output=text\"");
 	assert_int_equal(ask_revise(&kit, "a", QL_REVISE_DELETE), QL_E_CONFLICT);
 	ask_stop(&kit, "a", &by_kill, NULL, NULL);
 	kit_until_quiet(&kit);
@@ -120,15 +102,15 @@ what_nobody_waits_for_begins_no_commit(void **state)
 	(void)state;
 	struct kit kit = {0};
 	int few = 0;
-	open_world(&kit);
-	run(&kit, "stays", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "stays", "\"after=never\"");
 	while (kit_state(&kit, "stays")->runs[0].phase != QL_PHASE_RUNNING)
 		kit_turn(&kit);
 	for (int i = 0; i < 20; i++) {
 		char eval_id[16];
 		int before = kit.book.commits;
 		snprintf(eval_id, sizeof(eval_id), "e%d", i);
-		run(&kit, eval_id, "\"after=3\"");
+		ask_run(&kit, eval_id, "\"after=3\"");
 		kit_until_status(&kit, eval_id, QL_STATUS_SUCCEEDED);
 		while (kit_health(&kit).live > 1)
 			kit_turn(&kit);
@@ -174,8 +156,8 @@ right_after_the_settlement(void **state)
 	(void)state;
 	struct kit kit = {0};
 	struct revising resume, second, gone;
-	open_world(&kit);
-	run(&kit, "a", "\"after=never\",\"checkpoint=9\"");
+	ask_world(&kit);
+	ask_run(&kit, "a", "\"after=never\",\"checkpoint=9\"");
 	ask_stop(&kit, "a", &by_kill, NULL, NULL);
 	revise_soon(&kit, &resume, "a", QL_REVISE_RESUME);
 	revise_soon(&kit, &second, "a", QL_REVISE_RESUME);
@@ -203,7 +185,7 @@ delete_and_stop_at_once(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
+	ask_world(&kit);
 	ask_submit(&kit, "{\"eval_id\":\"a\",\"command\":[\"after=1\"]}");
 	kit_until_status(&kit, "a", QL_STATUS_SUCCEEDED);
 	kit_until_quiet(&kit);
@@ -228,8 +210,8 @@ report_is_a_hint(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
-	run(&kit, "a", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "a", "\"after=never\"");
 	assert_int_equal(ask_report(&kit, "a", "{\"reported_status\":\"completed\"}"), 0);
 	assert_int_equal(kit_state(&kit, "a")->status, QL_STATUS_RUNNING);
 	assert_int_equal(ask_rows(&kit, "a", "reported"), 1);
@@ -247,7 +229,7 @@ the_same_key_is_answered_once(void **state)
 	char *ids;
 	const char *body = "[{\"eval_id\":\"a\",\"command\":[\"after=1\"]},"
 			   "{\"eval_id\":\"b\",\"command\":[\"after=1\"]}]";
-	open_world(&kit);
+	ask_world(&kit);
 	assert_int_equal(ask_submit_keyed(&kit, "k", "f00d", &ids, body), 0);
 	assert_null(ids);
 	assert_int_equal(ask_submit_keyed(&kit, "k", "f00d", &ids, body), 0);
@@ -306,7 +288,7 @@ the_same_key_twice_at_once(void **state)
 	(void)state;
 	struct kit kit = {0};
 	struct submitting one = {0}, two = {0}, three = {0};
-	open_world(&kit);
+	ask_world(&kit);
 	submit_soon(&kit, &one, "a", "k");
 	submit_soon(&kit, &two, "b", "k");
 	submit_soon(&kit, &three, "a", "k2");
@@ -332,8 +314,8 @@ newer_replaces_older(void **state)
 	(void)state;
 	struct kit kit = {0};
 	struct ql_record record;
-	open_world(&kit);
-	run(&kit, "hog1", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "hog1", "\"after=never\"");
 	kit_check(&kit, !ask_submit(&kit, "{\"eval_id\":\"runs\",\"supersedes\":\"K\","
 					  "\"command\":[\"after=never\",\"notice=stop\"]}"));
 	kit_until_status(&kit, "runs", QL_STATUS_RUNNING);
@@ -373,9 +355,9 @@ each_replaces_the_one_before(void **state)
 	struct kit kit = {0};
 	struct submitting all[IN_A_ROW] = {0};
 	char eval_id[16];
-	open_world(&kit);
-	run(&kit, "hog1", "\"after=never\"");
-	run(&kit, "hog2", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "hog1", "\"after=never\"");
+	ask_run(&kit, "hog2", "\"after=never\"");
 	for (int i = 0; i < IN_A_ROW; i++) {
 		snprintf(eval_id, sizeof(eval_id), "s%d", i);
 		all[i].record.supersedes = strdup("K");

@@ -324,3 +324,22 @@ ask_rows(struct kit *kit, const char *eval_id, const char *text)
 	ql_store_read_done(&asking.op);
 	return found;
 }
+
+void
+ask_world(struct kit *kit)
+{
+	struct kit_options options = {.log = getenv("KIT_LOG") != NULL};
+	kit_open(kit, &options);
+	kit_start(kit);
+	ask_as("alice");
+}
+
+void
+ask_run(struct kit *kit, const char *eval_id, const char *program)
+{
+	kit_check(kit, !ask_submit(kit, "{\"eval_id\":\"%s\",\"grace_s\":1,\"command\":[%s]}",
+			       eval_id, program));
+	kit_until_status(kit, eval_id, QL_STATUS_RUNNING);
+	while (kit_run(kit, eval_id)->phase != QL_FAKE_RUNNING)
+		kit_turn(kit);
+}

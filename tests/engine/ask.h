@@ -10,6 +10,12 @@
 /* On whose behalf the next requests are: "alice" at first. NULL: an admin. */
 void ask_as(const char *owner);
 
+/* A world with an engine that is ready, and alice. */
+void ask_world(struct kit *kit);
+
+/* Submits that command, as JSON, with a grace of a second, and waits until it really runs. */
+void ask_run(struct kit *kit, const char *eval_id, const char *program);
+
 /* One submission, or an array of them, as JSON; %s in it are filled in. */
 enum ql_code
 ask_submit(struct kit *kit, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

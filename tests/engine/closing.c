@@ -8,25 +8,6 @@
 #include "engine/ask.h"
 #include "runtime/alarm.h"
 
-static void
-open_world(struct kit *kit)
-{
-	struct kit_options options = {.log = getenv("KIT_LOG") != NULL};
-	kit_open(kit, &options);
-	kit_start(kit);
-	ask_as("alice");
-}
-
-static void
-run(struct kit *kit, const char *eval_id, const char *program)
-{
-	kit_check(kit, !ask_submit(kit, "{\"eval_id\":\"%s\",\"grace_s\":1,\"command\":[%s]}",
-			       eval_id, program));
-	kit_until_status(kit, eval_id, QL_STATUS_RUNNING);
-	while (kit_run(kit, eval_id)->phase != QL_FAKE_RUNNING)
-		kit_turn(kit);
-}
-
 static const struct ask_stop by_kill = {.mode = QL_MODE_KILL, .wait_ms = 20000};
 
 /* ---- waits ---- */
@@ -59,8 +40,8 @@ waits_end_with_what_they_wait_for(void **state)
 	(void)state;
 	struct kit kit = {0};
 	struct waiting first, second, late, unknown, brief;
-	open_world(&kit);
-	run(&kit, "a", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "a", "\"after=never\"");
 	wait_soon(&kit, &first, "a", 60000);
 	wait_soon(&kit, &second, "a", 60000);
 	wait_soon(&kit, &brief, "a", 30);
@@ -84,8 +65,8 @@ a_wait_taken_back_is_not_answered(void **state)
 	(void)state;
 	struct kit kit = {0};
 	struct waiting at_once, later, other;
-	open_world(&kit);
-	run(&kit, "a", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "a", "\"after=never\"");
 	wait_soon(&kit, &at_once, "a", 60000);
 	ql_engine_wait_stop(kit.engine, &at_once.op); /* its read is still open */
 	wait_soon(&kit, &later, "a", 60000);
@@ -106,8 +87,8 @@ closes_with_waits_open(void **state)
 	(void)state;
 	struct kit kit = {0};
 	struct waiting waiting;
-	open_world(&kit);
-	run(&kit, "a", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "a", "\"after=never\"");
 	wait_soon(&kit, &waiting, "a", 60000);
 	struct asking_stop *asking = ask_stop_soon(&kit, "a", &(struct ask_stop){.wait_ms = 60000});
 	for (int i = 0; i < 20; i++)
@@ -131,8 +112,8 @@ closes_at_once_after_a_request(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
-	run(&kit, "a", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "a", "\"after=never\"");
 	struct asking_stop *asking = ask_stop_soon(&kit, "a", &(struct ask_stop){0});
 	kit_stop(&kit, false);
 	assert_true(asking->answered);
@@ -147,7 +128,7 @@ nothing_is_accepted_any_more(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
+	ask_world(&kit);
 	ql_engine_stop_accepting(kit.engine);
 	assert_int_equal(
 		ask_submit(&kit, "{\"eval_id\":\"a\",\"command\":[\"x\"]}"), QL_E_UNAVAILABLE);
@@ -163,8 +144,8 @@ closes_before_it_is_ready(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
-	run(&kit, "a", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "a", "\"after=never\"");
 	kit_stop(&kit, false);
 	kit_start_engine(&kit);
 	kit_stop(&kit, false);
@@ -184,9 +165,9 @@ stops_runs_when_told_to(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
-	run(&kit, "plain", "\"after=never\"");
-	run(&kit, "deaf", "\"after=never\",\"term=ignore\"");
+	ask_world(&kit);
+	ask_run(&kit, "plain", "\"after=never\"");
+	ask_run(&kit, "deaf", "\"after=never\",\"term=ignore\"");
 	ask_stop(&kit, "deaf", &(struct ask_stop){0}, NULL, NULL);
 	ask_submit(&kit, "{\"eval_id\":\"queued\",\"command\":[\"after=1\"]}");
 	kit_stop(&kit, true);
@@ -206,7 +187,7 @@ stops_what_is_just_being_started(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
+	ask_world(&kit);
 	ask_submit(&kit, "{\"eval_id\":\"a\",\"command\":[\"after=never\",\"start_after=50\"]}");
 	while (!ql_state_slots(kit_state(&kit, "a")))
 		kit_turn(&kit);
@@ -222,9 +203,9 @@ stops_runs_though_commits_fail_meanwhile(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
-	run(&kit, "a", "\"after=never\"");
-	run(&kit, "b", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "a", "\"after=never\"");
+	ask_run(&kit, "b", "\"after=never\"");
 	kit.faults.fail_before = kit.book.asked + 1;
 	kit.faults.fail_count = 1;
 	kit_stop(&kit, true);
@@ -239,8 +220,8 @@ gives_up_when_the_store_is_dead(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
-	run(&kit, "a", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "a", "\"after=never\"");
 	kit.faults.fail_before = kit.book.asked + 1;
 	kit.faults.fail_count = 1000000;
 	kit_stop(&kit, true);
@@ -265,7 +246,7 @@ ready_again_without_being_asked(void **state)
 	(void)state;
 	struct kit kit = {0};
 	bool yes = true;
-	open_world(&kit);
+	ask_world(&kit);
 	kit.faults.fail_before = kit.book.asked + 1;
 	kit.faults.fail_count = 2;
 	assert_int_equal(
@@ -282,8 +263,8 @@ reads_that_fail(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
-	run(&kit, "a", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "a", "\"after=never\"");
 	ask_submit(&kit, "{\"eval_id\":\"b\",\"command\":[\"after=1\"]}");
 	kit_until_status(&kit, "b", QL_STATUS_SUCCEEDED);
 	kit_until(&kit, is_ready, &(bool){true}, "ready");
@@ -307,9 +288,9 @@ reads_that_fail_when_slots_come_free(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
-	run(&kit, "a", "\"after=never\"");
-	run(&kit, "b", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "a", "\"after=never\"");
+	ask_run(&kit, "b", "\"after=never\"");
 	ask_submit(&kit, "{\"eval_id\":\"c\",\"command\":[\"after=1\"]}");
 	kit.faults.fail_reads = true;
 	ql_fake_world_end(kit.world, kit_run(&kit, "a")->incarnation, 0, 0);
@@ -330,8 +311,8 @@ reads_that_fail_at_the_start(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
-	run(&kit, "a", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "a", "\"after=never\"");
 	kit_stop(&kit, false);
 	kit.faults.fail_reads = true;
 	kit_start_engine(&kit);
@@ -352,7 +333,7 @@ no_folder_for_its_output(void **state)
 	(void)state;
 	struct kit kit = {0};
 	char path[128];
-	open_world(&kit);
+	ask_world(&kit);
 	snprintf(path, sizeof(path), "%s/kept", kit.dir);
 	FILE *in_the_way = fopen(path, "w");
 	assert_non_null(in_the_way);
@@ -377,9 +358,9 @@ what_is_old_is_forgotten(void **state)
 	struct kit kit = {0};
 	struct stat st;
 	char path[128];
-	open_world(&kit);
-	run(&kit, "a", "\"after=10\",\"output=x\"");
-	run(&kit, "stays", "\"after=never\"");
+	ask_world(&kit);
+	ask_run(&kit, "a", "\"after=10\",\"output=x\"");
+	ask_run(&kit, "stays", "\"after=never\"");
 	ask_submit(&kit, "{\"eval_id\":\"q1\",\"command\":[\"after=never\"]}");
 	kit_until_status(&kit, "a", QL_STATUS_SUCCEEDED);
 	while (kit_health(&kit).live > 2)
@@ -419,9 +400,9 @@ changes_are_told_in_order(void **state)
 	(void)state;
 	struct kit kit = {0};
 	struct follower follower = {.sub = {.changed = on_changed}};
-	open_world(&kit);
+	ask_world(&kit);
 	ql_engine_subscribe(kit.engine, &follower.sub);
-	run(&kit, "a", "\"after=never\"");
+	ask_run(&kit, "a", "\"after=never\"");
 	ask_stop(&kit, "a", &(struct ask_stop){0}, NULL, NULL);
 	ask_stop(&kit, "a", &by_kill, NULL, NULL);
 	kit_until_quiet(&kit);

@@ -20,21 +20,12 @@ start(struct kit *kit, const char *eval_id, const char *program)
 			       eval_id, program));
 }
 
-static void
-run(struct kit *kit, const char *eval_id, const char *program)
-{
-	start(kit, eval_id, program);
-	kit_until_status(kit, eval_id, QL_STATUS_RUNNING);
-	while (kit_run(kit, eval_id)->phase != QL_FAKE_RUNNING)
-		kit_turn(kit);
-}
-
 /* Both slots are taken by programs that end by nothing but a stop. */
 static void
 fill_slots(struct kit *kit)
 {
-	run(kit, "hog1", "\"after=never\"");
-	run(kit, "hog2", "\"after=never\"");
+	ask_run(kit, "hog1", "\"after=never\"");
+	ask_run(kit, "hog2", "\"after=never\"");
 }
 
 static void
@@ -146,22 +137,22 @@ each_mode_stops_what_runs(void **state)
 	(void)state;
 	struct kit kit = {0};
 	open_world(&kit);
-	run(&kit, "polite", "\"after=never\",\"notice=stop\"");
+	ask_run(&kit, "polite", "\"after=never\",\"notice=stop\"");
 	ask_stop(&kit, "polite", &(struct ask_stop){0}, NULL, NULL);
 	ends(&kit, "polite", QL_STATUS_CANCELLED, QL_OUTCOME_STOPPED);
-	run(&kit, "plain", "\"after=never\"");
+	ask_run(&kit, "plain", "\"after=never\"");
 	ask_stop(&kit, "plain", &(struct ask_stop){.mode = QL_MODE_TERMINATE}, NULL, NULL);
 	ends(&kit, "plain", QL_STATUS_CANCELLED, QL_OUTCOME_TERMINATED);
 	assert_int_equal(kit_state(&kit, "plain")->exit_signal, 15);
-	run(&kit, "deaf", "\"after=never\",\"term=ignore\"");
+	ask_run(&kit, "deaf", "\"after=never\",\"term=ignore\"");
 	ask_stop(&kit, "deaf", &(struct ask_stop){.mode = QL_MODE_TERMINATE, .grace_ms = 60}, NULL,
 		NULL);
 	ends(&kit, "deaf", QL_STATUS_CANCELLED, QL_OUTCOME_KILLED);
-	run(&kit, "any", "\"after=never\",\"term=ignore\"");
+	ask_run(&kit, "any", "\"after=never\",\"term=ignore\"");
 	ask_stop(&kit, "any", &(struct ask_stop){.mode = QL_MODE_KILL}, NULL, NULL);
 	ends(&kit, "any", QL_STATUS_CANCELLED, QL_OUTCOME_KILLED);
 	assert_int_equal(kit_run(&kit, "any")->acts[QL_ACT_TERMINATE], 0);
-	run(&kit, "slow", "\"after=never\",\"term=ignore\"");
+	ask_run(&kit, "slow", "\"after=never\",\"term=ignore\"");
 	ask_stop(&kit, "slow", &(struct ask_stop){.top = QL_RUNG_KILL, .grace_ms = 60}, NULL, NULL);
 	ends(&kit, "slow", QL_STATUS_CANCELLED, QL_OUTCOME_KILLED);
 	assert_true(kit_run(&kit, "slow")->acts[QL_ACT_TERMINATE]);
@@ -177,7 +168,7 @@ joined_then_raised(void **state)
 	struct ql_state shown;
 	enum ql_verdict verdict;
 	open_world(&kit);
-	run(&kit, "a", "\"after=never\"");
+	ask_run(&kit, "a", "\"after=never\"");
 	assert_int_equal(ask_stop(&kit, "a", &(struct ask_stop){0}, &shown, &verdict), 0);
 	assert_int_equal(verdict, QL_VERDICT_DONE);
 	assert_int_equal(shown.status, QL_STATUS_CANCELLING);
@@ -212,7 +203,7 @@ finished_first_keeps_its_end(void **state)
 	(void)state;
 	struct kit kit = {0};
 	open_world(&kit);
-	run(&kit, "a", "\"after=120\"");
+	ask_run(&kit, "a", "\"after=120\"");
 	assert_int_equal(ask_stop(&kit, "a", &(struct ask_stop){0}, NULL, NULL), 0);
 	ends(&kit, "a", QL_STATUS_SUCCEEDED, QL_OUTCOME_FINISHED_FIRST);
 	kit_close(&kit);
@@ -240,7 +231,7 @@ unknown_to_others(void **state)
 	(void)state;
 	struct kit kit = {0};
 	open_world(&kit);
-	run(&kit, "a", "\"after=never\"");
+	ask_run(&kit, "a", "\"after=never\"");
 	ask_as("bob");
 	struct ask_stop kill = {.mode = QL_MODE_KILL};
 	struct ql_state shown;
@@ -264,7 +255,7 @@ wait_ends_by_itself(void **state)
 	struct kit kit = {0};
 	struct ql_state shown;
 	open_world(&kit);
-	run(&kit, "a", "\"after=never\"");
+	ask_run(&kit, "a", "\"after=never\"");
 	struct ask_stop how = {.wait_ms = 100};
 	int64_t before = ql_engine_now(kit.engine);
 	assert_int_equal(ask_stop(&kit, "a", &how, &shown, NULL), 0);
@@ -285,7 +276,7 @@ stuck_keeps_its_slot(void **state)
 	struct ql_state shown;
 	struct ql_record record;
 	open_world(&kit);
-	run(&kit, "a", "\"after=never\",\"stuck=never\"");
+	ask_run(&kit, "a", "\"after=never\",\"stuck=never\"");
 	struct ask_stop kill = {.mode = QL_MODE_KILL, .wait_ms = 20000};
 	assert_int_equal(ask_stop(&kit, "a", &kill, &shown, NULL), 0);
 	assert_int_equal(shown.status, QL_STATUS_UNCONFIRMED);
@@ -352,7 +343,7 @@ lost_is_failed(void **state)
 	(void)state;
 	struct kit kit = {0};
 	open_world(&kit);
-	run(&kit, "a", "\"after=never\"");
+	ask_run(&kit, "a", "\"after=never\"");
 	ql_fake_world_lose(kit.world, kit_run(&kit, "a")->incarnation);
 	kit_until_status(&kit, "a", QL_STATUS_FAILED);
 	assert_int_equal(kit_state(&kit, "a")->cause, QL_CAUSE_LOST);

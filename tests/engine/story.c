@@ -235,3 +235,32 @@ story_tell(struct kit *kit)
 	kit_check(kit, kit_state(kit, "held")->status == QL_STATUS_CANCELLED);
 	story_check_truth(kit);
 }
+
+/* ---- worlds of it ---- */
+
+void
+story_begin(struct kit *kit, const char *store)
+{
+	struct kit_options options = {.store = store, .log = getenv("KIT_LOG") != NULL};
+	kit_open(kit, &options);
+	kit_start(kit);
+}
+
+static int
+count_commits(void *arg)
+{
+	struct kit kit = {.forked = true};
+	story_begin(&kit, arg);
+	story_tell(&kit);
+	int commits = kit.book.asked;
+	kit_close(&kit);
+	return commits;
+}
+
+int
+story_commits(const char *store)
+{
+	int commits = kit_ask_case(count_commits, (void *)(uintptr_t)store);
+	assert_true(commits > 40);
+	return commits;
+}

@@ -9,6 +9,12 @@
 
 #include "engine/ask.h"
 
+/* A world with an engine that is ready, on a store of that kind. */
+void story_begin(struct kit *kit, const char *store);
+
+/* How many commits the story takes where nothing goes wrong. */
+int story_commits(const char *store);
+
 /* From an engine that is ready to one at rest; checks the end. */
 void story_tell(struct kit *kit);
 

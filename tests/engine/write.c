@@ -5,15 +5,6 @@
 
 #include "engine/ask.h"
 
-static void
-open_world(struct kit *kit)
-{
-	struct kit_options options = {.log = getenv("KIT_LOG") != NULL};
-	kit_open(kit, &options);
-	kit_start(kit);
-	ask_as("alice");
-}
-
 struct writing {
 	struct ql_write op; /* first */
 	bool answered;
@@ -86,7 +77,7 @@ writes_documents_and_the_audit_together(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
+	ask_world(&kit);
 	struct ql_change *changes = ql_change_put(QL_OBJECT_KEY, "a", "one");
 	changes->next = ql_change_put(QL_OBJECT_KEY, "b", "two");
 	changes->next->next = ql_change_audit("{\"n\":1}");
@@ -103,7 +94,7 @@ they_share_a_commit(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
+	ask_world(&kit);
 	struct writing writing[20];
 	int before = kit.book.commits;
 	for (int i = 0; i < 20; i++)
@@ -119,7 +110,7 @@ none_of_them_when_the_commit_fails(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
+	ask_world(&kit);
 	kit.faults.fail_before = kit.book.asked + 1;
 	struct ql_change *changes = ql_change_put(QL_OBJECT_KEY, "a", "one");
 	changes->next = ql_change_audit("{\"n\":1}");
@@ -136,7 +127,7 @@ works_while_the_server_stops(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit);
+	ask_world(&kit);
 	ql_engine_stop_accepting(kit.engine);
 	kit_check(&kit, !write_all(&kit, ql_change_audit("{}")));
 	kit_close(&kit);
