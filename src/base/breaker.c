@@ -62,6 +62,17 @@ ql_breaker_next(const struct ql_breaker *breaker)
 	return breaker->state == QL_BREAKER_OPEN ? breaker->probe_at : 0;
 }
 
+const char *
+ql_breaker_word(enum ql_breaker_state state)
+{
+	static const char *const words[QL_BREAKER_STATES] = {
+		[QL_BREAKER_CLOSED] = "ok",
+		[QL_BREAKER_OPEN] = "away",
+		[QL_BREAKER_HALF_OPEN] = "probing",
+	};
+	return words[state];
+}
+
 void
 ql_breaker_show(const struct ql_breaker *breaker, struct ql_dependency *ret)
 {

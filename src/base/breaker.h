@@ -46,6 +46,10 @@ struct ql_dependency {
 	char detail[QL_ERR_TEXT]; /* why it is away, or "" */
 };
 
+/* "ok" "away" "probing" */
+const char *ql_breaker_word(enum ql_breaker_state state);
+#define QL_BREAKER_STATES 3
+
 void ql_breaker_show(const struct ql_breaker *breaker, struct ql_dependency *ret);
 
 #endif

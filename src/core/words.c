@@ -44,8 +44,9 @@ static const struct {
 static const struct {
 	const char *word;
 	const char *sentence;
+	enum ql_rung rung;
 } outcomes[] = {
-#define X(outcome, word, sentence) {word, sentence},
+#define X(outcome, word, sentence, rung) {word, sentence, QL_RUNG_##rung},
 #include "core/outcome.def"
 #undef X
 };
@@ -174,6 +175,12 @@ const char *
 ql_outcome_sentence(enum ql_outcome outcome)
 {
 	return outcomes[outcome].sentence;
+}
+
+enum ql_rung
+ql_outcome_rung(enum ql_outcome outcome)
+{
+	return outcomes[outcome].rung;
 }
 
 const char *

@@ -39,7 +39,7 @@ enum ql_mode {
 };
 
 enum ql_outcome {
-#define X(outcome, word, sentence) QL_OUTCOME_##outcome,
+#define X(outcome, word, sentence, rung) QL_OUTCOME_##outcome,
 #include "core/outcome.def"
 #undef X
 	QL_OUTCOME_COUNT
@@ -107,6 +107,8 @@ enum ql_rung ql_mode_first(enum ql_mode mode);
 enum ql_rung ql_mode_top(enum ql_mode mode);
 const char *ql_outcome_word(enum ql_outcome outcome);
 const char *ql_outcome_sentence(enum ql_outcome outcome);
+/* The means that had the effect; NONE where nothing was stopped. */
+enum ql_rung ql_outcome_rung(enum ql_outcome outcome);
 const char *ql_evidence_word(enum ql_evidence evidence);
 const char *ql_phase_word(enum ql_phase phase);
 bool ql_phase_takes_slot(enum ql_phase phase);

@@ -14,6 +14,7 @@
 #include "daemon/config.h"
 #include "daemon/data.h"
 #include "daemon/drivers.h"
+#include "daemon/lag.h"
 #include "daemon/log.h"
 #include "daemon/observe.h"
 #include "daemon/rundir.h"
@@ -31,6 +32,8 @@ struct daemon {
 	struct ql_broker *broker;
 	struct ql_outlet *storage;
 	struct ql_observer *observer;
+	struct ql_meter meter;
+	struct ql_lag lag;
 	struct ql_engine *engine;
 	struct ql_auth auth;
 	struct ql_server *server;
@@ -76,6 +79,7 @@ open_engine(struct daemon *daemon, struct ql_err *e)
 		.keep_ms = daemon->config.keep_ms,
 		.keep_bytes = daemon->config.keep_bytes,
 		.policy = ql_policy_default,
+		.meter = &daemon->meter,
 		.log = ql_log,
 	};
 	config.policy.remote_broker = daemon->broker != NULL;
@@ -119,6 +123,7 @@ open_server(struct daemon *daemon, struct ql_err *e)
 		.place = {.images = !strcmp(daemon->config.runtime, "docker"),
 			.elsewhere = daemon->broker != NULL},
 		.observes = daemon->config.observe,
+		.meter = &daemon->meter,
 		.limits = ql_server_limits_default,
 	};
 	return ql_server_start(&config, &daemon->server, e);
@@ -154,6 +159,7 @@ static void
 on_engine_closed(void *arg)
 {
 	struct daemon *daemon = arg;
+	ql_lag_stop(&daemon->lag);
 	for (int i = 0; i < 2; i++)
 		uv_close((uv_handle_t *)&daemon->signals[i], NULL);
 }
@@ -275,6 +281,7 @@ free_all(struct daemon *daemon)
 	ql_engine_free(daemon->engine);
 	if (daemon->store)
 		daemon->store->ops->close(daemon->store);
+	ql_meter_done(&daemon->meter);
 	ql_auth_done(&daemon->auth);
 	if (daemon->data.lock_fd >= 0)
 		ql_rundir_close(&daemon->data);
@@ -288,6 +295,7 @@ run(struct daemon *daemon, struct ql_err *e)
 	if (open_all(daemon, e))
 		return -1;
 	watch_signals(daemon);
+	ql_lag_start(&daemon->lag, &daemon->loop, &daemon->meter);
 	ql_engine_start(daemon->engine, announce, daemon);
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	return QL_EXIT_DONE;
@@ -305,6 +313,7 @@ serve(struct ql_cmd *cmd, struct ql_err *e)
 	setenv("UV_THREADPOOL_SIZE", "8", 0); /* store, files, starts: none waits for another */
 	raise_limits();
 	uv_loop_init(&daemon.loop);
+	ql_meter_init(&daemon.meter);
 	int status = run(&daemon, e);
 	free_all(&daemon);
 	return status;

@@ -52,6 +52,8 @@ on_acted(struct ql_runtime_op *op, int status)
 	else if (status)
 		ql_engine_log(
 			engine, "%s of %s: %s", ql_act_word(op->kind), act->task_id, op->err.text);
+	if (status)
+		ql_tally_act(engine, op);
 	feed_answer(act, status);
 	bool prepared = act->prepared != NULL;
 	ql_acting_free(act);
@@ -154,6 +156,7 @@ on_purged(struct ql_runtime_op *op, int status)
 	ql_engine_log(act->engine, "run %016llx has no record: %s",
 		(unsigned long long)op->incarnation,
 		status ? op->err.text : "nothing of it is left");
+	ql_tally_orphan(act->engine, status ? QL_METRIC_ORPHANS_STUCK : QL_METRIC_ORPHANS_REAPED);
 	ql_acting_free(act);
 }
 
@@ -170,5 +173,6 @@ ql_purge(struct ql_engine *engine, uint64_t incarnation)
 	act->op.incarnation = incarnation;
 	act->op.timeout_ms = QL_ENGINE_ACT_MS;
 	act->op.done = on_purged;
+	ql_tally_orphan(engine, QL_METRIC_ORPHANS_FOUND);
 	runtime->ops->purge(runtime, &act->op);
 }

@@ -168,6 +168,7 @@ ql_batch_changed(struct ql_engine *engine, const struct ql_state *was,
 {
 	struct ql_subscriber *sub, *next;
 	count_queue(engine, was, &record->state);
+	ql_tally_changed(engine, was, record);
 	if (ql_settles(was, &record->state))
 		ql_outbox_settled(engine, record);
 	if (was && looks_the_same(was, &record->state))
@@ -390,6 +391,7 @@ on_commit(struct ql_store_commit *op, int status)
 	struct ql_engine *engine = batch->engine;
 	assert(engine->in_flight == batch);
 	engine->in_flight = NULL;
+	ql_tally_commit(engine, batch, status);
 	if (status) {
 		struct ql_err err = op->err;
 		commit_failed(engine, batch, &err);
@@ -432,6 +434,7 @@ ql_batch_flush(struct ql_engine *engine)
 	}
 	engine->in_flight = batch;
 	batch->op.done = on_commit;
+	batch->begun_ns = uv_hrtime();
 	ql_engine_op_begin(engine);
 	engine->config.store->ops->commit(engine->config.store, &batch->op);
 }

@@ -77,6 +77,7 @@ ql_engine_start(struct ql_engine *engine, void (*ready)(void *arg), void *arg)
 {
 	engine->ready = ready;
 	engine->ready_arg = arg;
+	ql_tally_start(engine);
 	ql_overdue_at(engine, engine->config.store->facts.next_queue_until);
 	ql_recover(engine);
 }

@@ -23,6 +23,7 @@
 #include "core/record.h"
 #include "core/step.h"
 #include "outlet/outlet.h"
+#include "rules/meter.h"
 #include "runtime/runtime.h"
 #include "store/store.h"
 
@@ -44,6 +45,7 @@ struct ql_engine_config {
 	int64_t keep_ms; /* settled ones older than this are swept */
 	int64_t keep_bytes; /* and the oldest ones beyond this many bytes */
 	struct ql_policy policy;
+	struct ql_meter *meter; /* borrowed; NULL = nothing is counted */
 	void (*log)(const char *line); /* library code does not log by itself; may be NULL */
 };
 
@@ -212,5 +214,12 @@ struct ql_health {
 	size_t dependency_count;
 };
 void ql_engine_health(const struct ql_engine *engine, struct ql_health *ret_health);
+
+/* How many in memory have each durable status, and since when the oldest is being stopped. */
+struct ql_census {
+	int64_t statuses[QL_STATUS_COUNT];
+	int64_t oldest_stop_at; /* of those cancelling; 0 = there is none */
+};
+void ql_engine_census(const struct ql_engine *engine, struct ql_census *ret_census);
 
 #endif

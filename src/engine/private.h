@@ -12,6 +12,7 @@
  *	recover.c  takes up after a start;  sweep.c  forgets old ones
  *	outbox.c  tells the outlets how attempts were settled
  *	write.c	 documents and rows of the audit
+ *	tally.c	 counts what became durable
  *	submit.c supersede.c stop.c revise.c wait.c  the operations
  */
 #ifndef QL_ENGINE_PRIVATE_H
@@ -147,6 +148,7 @@ struct batch {
 	struct ql_change *last_change;
 	size_t count;
 	bool soon; /* somebody waits for it */
+	uint64_t begun_ns; /* uv_hrtime when the store got it */
 	bool probe; /* submitted although it is empty, to see whether the store works again */
 };
 
@@ -355,6 +357,17 @@ int ql_forget(struct ql_live *live, void (*done)(struct decided *decided, const 
 	void *arg, struct ql_err *e);
 /* Its files, once that is durable. */
 void ql_forget_kept(struct ql_engine *engine, const char *eval_id, int32_t attempts);
+
+/* tally.c */
+void ql_tally_start(struct ql_engine *engine);
+/* What is durable has changed, as of ql_batch_changed. */
+void ql_tally_changed(
+	struct ql_engine *engine, const struct ql_state *was, const struct ql_record *record);
+void ql_tally_commit(struct ql_engine *engine, const struct batch *batch, bool failed);
+void ql_tally_refusal(struct ql_engine *engine, const struct ql_err *err);
+/* It was refused, or not answered. */
+void ql_tally_act(struct ql_engine *engine, const struct ql_runtime_op *op);
+void ql_tally_orphan(struct ql_engine *engine, enum ql_metric metric);
 
 /* engine.c */
 void

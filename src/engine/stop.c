@@ -27,8 +27,10 @@ finish(struct stopping *stopping, const struct ql_err *err)
 {
 	struct ql_engine *engine = stopping->engine;
 	struct ql_stop *op = stopping->op;
-	if (err)
+	if (err) {
 		op->err = *err;
+		ql_tally_refusal(engine, err);
+	}
 	free(stopping);
 	op->done(op, err ? -1 : 0);
 	ql_engine_op_end(engine);

@@ -26,13 +26,8 @@ put_part(struct ql_json *json, const char *name, const char *what, const char *a
 static void
 put_dependency(struct ql_json *json, const struct ql_dependency *dependency)
 {
-	static const char *const states[] = {
-		[QL_BREAKER_CLOSED] = "ok",
-		[QL_BREAKER_OPEN] = "away",
-		[QL_BREAKER_HALF_OPEN] = "probing",
-	};
 	ql_json_open(json, dependency->name, '{');
-	ql_json_text(json, "state", states[dependency->state]);
+	ql_json_text(json, "state", ql_breaker_word(dependency->state));
 	ql_json_text(json, "detail", dependency->detail[0] ? dependency->detail : NULL);
 	ql_json_time(json, "since", dependency->since);
 	if (dependency->backlog < 0)

@@ -34,8 +34,8 @@ reply_nothing(struct ql_request *req)
 	ql_reply_header(req, "Content-Type", "application/problem+json");
 }
 
-static void
-reply_buffer(struct ql_request *req, unsigned status, const char *type, struct ql_buf *buf)
+void
+ql_reply_text(struct ql_request *req, unsigned status, const char *type, struct ql_buf *buf)
 {
 	struct MHD_Response *response = NULL;
 	size_t len = buf->len;
@@ -55,13 +55,13 @@ reply_buffer(struct ql_request *req, unsigned status, const char *type, struct q
 void
 ql_reply_json(struct ql_request *req, unsigned status, struct ql_json *json)
 {
-	reply_buffer(req, status, "application/json", &json->buf);
+	ql_reply_text(req, status, "application/json", &json->buf);
 }
 
 void
 ql_reply_problem_json(struct ql_request *req, enum ql_code code, struct ql_json *json)
 {
-	reply_buffer(req, (unsigned)ql_code_http(code), "application/problem+json", &json->buf);
+	ql_reply_text(req, (unsigned)ql_code_http(code), "application/problem+json", &json->buf);
 	if (ql_code_retry(code))
 		ql_reply_header(req, "Retry-After", "1");
 	if (code == QL_E_UNAUTHORIZED)

@@ -85,6 +85,9 @@ void ql_reply_json(struct ql_request *req, unsigned status, struct ql_json *json
 /* The same as application/problem+json, with Retry-After where a retry may help. */
 void ql_reply_problem_json(struct ql_request *req, enum ql_code code, struct ql_json *json);
 
+/* A text of that type, which takes the buffer. */
+void ql_reply_text(struct ql_request *req, unsigned status, const char *type, struct ql_buf *text);
+
 void ql_reply_problem(struct ql_request *req, const struct ql_problem *problem);
 void ql_reply_err(struct ql_request *req, const struct ql_err *e);
 void ql_reply_empty(struct ql_request *req, unsigned status);

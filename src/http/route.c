@@ -28,6 +28,7 @@ const struct ql_route ql_routes[] = {
 	{"GET", "/healthz", ql_serve_healthz, QL_ROUTE_OPEN},
 	{"GET", "/readyz", ql_serve_readyz, QL_ROUTE_OPEN},
 	{"GET", "/openapi.json", ql_serve_openapi},
+	{"GET", "/metrics", ql_serve_metrics},
 	{"POST", "/api/eval", ql_serve_submit, NEEDED},
 	{"POST", "/api/eval-batch", ql_serve_batch, NEEDED, NULL, batch_members},
 	{"GET", "/api/eval/{id}", ql_serve_evaluation, 0, wait_names},

@@ -56,5 +56,6 @@ void ql_serve_healthz(struct ql_request *req); /* meta.c */
 void ql_serve_readyz(struct ql_request *req);
 void ql_serve_openapi(struct ql_request *req);
 void ql_serve_web(struct ql_request *req); /* web.c */
+void ql_serve_metrics(struct ql_request *req); /* metrics.c */
 
 #endif

@@ -45,6 +45,7 @@ struct ql_server_config {
 	const char *task_id; /* the template of task ids, or NULL for the usual one */
 	struct ql_submission_place place; /* who runs what is submitted */
 	bool observes; /* only looks: all but reads is refused */
+	struct ql_meter *meter; /* borrowed: what /metrics tells; NULL = nothing was counted */
 	struct ql_server_limits limits;
 };
 

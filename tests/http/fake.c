@@ -174,6 +174,18 @@ ql_engine_health(const struct ql_engine *engine, struct ql_health *ret_health)
 	*ret_health = engine->health;
 }
 
+void
+ql_engine_census(const struct ql_engine *engine, struct ql_census *ret_census)
+{
+	*ret_census = (struct ql_census){0};
+	for (size_t i = 0; i < engine->record_count; i++) {
+		const struct ql_state *shown = &engine->records[i].state;
+		ret_census->statuses[shown->status]++;
+		if (shown->status == QL_STATUS_CANCELLING)
+			ret_census->oldest_stop_at = shown->cancel.requested_at;
+	}
+}
+
 static void
 located(struct ql_engine *engine, void *arg)
 {

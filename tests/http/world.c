@@ -67,6 +67,7 @@ world_new(void)
 	struct world *world = calloc(1, sizeof(*world));
 	struct ql_err e;
 	uv_loop_init(&world->loop);
+	ql_meter_init(&world->meter);
 	uv_mutex_init(&world->lock);
 	uv_cond_init(&world->called);
 	uv_async_init(&world->loop, &world->call, on_call);
@@ -83,6 +84,7 @@ world_new(void)
 		.auth = &world->auth,
 		.listen = "127.0.0.1:0",
 		.data_dir = world->data_dir,
+		.meter = &world->meter,
 		.limits = ql_server_limits_default};
 	world->config.limits.sweep_ms = 20;
 	return world;
@@ -142,6 +144,7 @@ world_free(struct world *world)
 	ql_server_free(world->server);
 	fake_free(world->engine);
 	ql_auth_done(&world->auth);
+	ql_meter_done(&world->meter);
 	uv_loop_close(&world->loop);
 	uv_mutex_destroy(&world->lock);
 	uv_cond_destroy(&world->called);

@@ -27,6 +27,7 @@ struct world {
 	struct ql_engine *engine;
 	struct ql_server *server;
 	struct ql_auth auth;
+	struct ql_meter meter;
 	struct ql_server_config config;
 	char data_dir[64];
 	char host[64]; /* "127.0.0.1:PORT" */

@@ -27,7 +27,7 @@ ROUTES = """POST /api/eval, POST /api/eval-batch, GET /api/eval/{id}, GET /api/e
     POST /api/eval/{id}/cancel, POST /api/eval/{id}/kill, POST /api/eval/{id}/restore,
     POST /api/eval/{id}/resume, DELETE /api/eval/{id}, GET /api/cancellations/{cid},
     GET /api/cancellations, GET /api/events, GET /evaluations/{id}, PUT /evaluations/{id},
-    GET /healthz, GET /readyz, GET /openapi.json"""
+    GET /healthz, GET /readyz, GET /metrics, GET /openapi.json"""
 
 
 @pytest.mark.parametrize("route", [route.strip() for route in ROUTES.split(",")])

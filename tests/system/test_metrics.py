@@ -1,0 +1,108 @@
+"""/metrics of a real server: what really happened is what it says, and promtool takes it."""
+import re
+import subprocess
+
+import pytest
+from programs import SLEEPS
+
+
+def parse(text):
+    """A sample with its labels, as they stand -> value"""
+    found = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            found[name] = float(value)
+    return found
+
+
+def scrape(server, accept=None):
+    headers = {"Accept": accept} if accept else {}
+    return server.ask("GET", "/metrics", headers=headers).expect(200)
+
+
+def rise(server, act):
+    """What rose while act ran."""
+    before = parse(scrape(server).text)
+    act()
+    after = parse(scrape(server).text)
+    return {name: value - before.get(name, 0) for name, value in after.items()
+            if value != before.get(name, 0)}
+
+
+def test_a_kill_is_counted_when_it_is_proven(server):
+    eval_id = server.start(SLEEPS)
+    rose = rise(server, lambda: server.kill(eval_id).expect(200))
+    assert rose['quell_cancellations_total{mode="kill",outcome="killed",actor="user",'
+                'policy="none"}'] == 1
+    assert rose['quell_stop_seconds_count{rung="kill",runtime="sandbox"}'] == 1
+    assert rose['quell_attempts_total{status="cancelled",cause="user"}'] == 1
+    assert rose["quell_commit_changes_total"] > 0
+
+
+def test_a_notice_counts_only_once_the_program_has_stopped(server):
+    eval_id = server.start(SLEEPS)
+    rose = rise(server, lambda: server.cancel(eval_id).expect(202))
+    assert not [name for name in rose if name.startswith(("quell_cancellations", "quell_stop_sec"))]
+    assert rose['quell_live_evaluations{status="cancelling"}'] == 1
+    rose = rise(server, lambda: server.kill(eval_id).expect(200))
+    assert rose['quell_live_evaluations{status="cancelling"}'] == -1
+    assert rose['quell_stop_seconds_count{rung="kill",runtime="sandbox"}'] == 1
+
+
+def test_what_never_started_and_what_was_refused(idle):
+    eval_id = idle.submit(SLEEPS)["eval_id"]
+    rose = rise(idle, lambda: idle.cancel(eval_id).expect(200))
+    assert rose["quell_queue_depth"] == -1
+    assert rose['quell_stop_seconds_count{rung="remove",runtime="none"}'] == 1
+    rose = rise(idle, lambda: idle.cancel("never-seen").expect(404))
+    assert rose['quell_stop_refusals_total{reason="not-found"}'] == 1
+
+
+def test_the_servers_own_rules_are_named(server):
+    def run():
+        made = server.submit(SLEEPS, timeout_s=1)["eval_id"]
+        server.wait(made)
+    rose = rise(server, run)
+    name = next(name for name in rose if name.startswith("quell_cancellations_total"))
+    assert 'actor="quell",policy="timeout"' in name
+
+
+@pytest.mark.parametrize("accept", ["text/plain;version=0.0.4"])
+def test_promtool_takes_a_scrape(server, accept):
+    server.kill(server.start(SLEEPS)).expect(200)
+    ran = subprocess.run(["promtool", "check", "metrics"], input=scrape(server, accept).body,
+                         capture_output=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_openmetrics_is_whole(server):
+    """By the specification's own rules: order, types, units, the end."""
+    reply = scrape(server)
+    assert reply.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    lines = reply.text.split("\n")
+    assert lines[-2:] == ["# EOF", ""] and lines.count("# EOF") == 1
+    family, kind, seen, samples = None, None, set(), set()
+    for line in lines[:-2]:
+        meta = re.fullmatch(r"# (TYPE|UNIT|HELP) (\w+) (.+)", line)
+        if meta and meta.group(1) == "TYPE":
+            family, kind = meta.group(2), meta.group(3)
+            assert family not in seen
+            seen.add(family)
+        elif meta:
+            assert meta.group(2) == family
+            assert meta.group(1) == "HELP" or family.endswith("_" + meta.group(3))
+        else:
+            sample = re.fullmatch(r'(\w+)(\{(?:\w+="(?:[^"\\]|\\.)*",?)+\})? (\S+)', line)
+            assert sample and float(sample.group(3)) is not None
+            suffixes = {"counter": ["_total"], "gauge": [""],
+                        "histogram": ["_bucket", "_count", "_sum"]}[kind]
+            assert sample.group(1) in [family + suffix for suffix in suffixes]
+            assert (sample.group(1), sample.group(2)) not in samples
+            samples.add((sample.group(1), sample.group(2)))
+
+
+def test_the_loop_is_measured(server):
+    """Twice a second, whatever else happens."""
+    from quell import eventually
+    eventually(lambda: parse(scrape(server).text)["quell_loop_lag_seconds_count"] >= 2)
