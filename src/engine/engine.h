@@ -109,8 +109,8 @@ struct ql_stop {
 	const char *reason; /* or NULL */
 	void (*done)(struct ql_stop *op, int status);
 	enum ql_verdict verdict; /* DONE JOINED ALREADY, or with -1: FINISHED FENCED REFUSED */
-	char what
-		[QL_WHY]; /* DONE: the sentence of its row in the timeline, so that nobody reads it back */
+	char what[QL_WHY]; /* DONE: the sentence of its row in the timeline */
+	bool only_step; /* nothing but that was done for its cancellation yet: nobody reads it back */
 	struct ql_record record; /* as of now; ql_stop_done frees it */
 	struct ql_err err; /* NOT_FOUND FENCED FINISHED UNAVAILABLE … */
 	void *engine_private;

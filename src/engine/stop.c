@@ -19,6 +19,7 @@ struct stopping {
 	char eval_id[QL_EVAL_ID];
 	struct ql_store_read read;
 	bool adopting;
+	bool begins; /* the decision made the cancellation */
 	struct ql_err err;
 };
 
@@ -150,10 +151,12 @@ on_durable(struct decided *decided, const struct ql_err *err)
 		return;
 	}
 	show(stopping, decided->live);
+	stopping->op->only_step = stopping->begins;
 	if (!stopping->op->wait_ms || ql_wait_is_over(&decided->live->durable)) {
 		finish(stopping, NULL);
 		return;
 	}
+	stopping->op->only_step = false;
 	stopping->wait = (struct ql_wait){
 		.eval_id = stopping->eval_id, .wait_ms = stopping->op->wait_ms, .done = on_waited};
 	ql_engine_wait(stopping->engine, &stopping->wait);
@@ -220,7 +223,9 @@ decide(struct stopping *stopping, struct ql_live *live)
 		.done = on_durable,
 		.arg = stopping,
 	};
+	bool first = !live->record.state.cancel.requested_at;
 	op->verdict = ql_feed(live, &feeding, &decision);
+	stopping->begins = first && op->verdict == QL_VERDICT_DONE;
 	ql_str_copy(op->what, sizeof(op->what), decision.why);
 	if (op->verdict == QL_VERDICT_JOINED || op->verdict == QL_VERDICT_ALREADY) {
 		if (ql_feed_after(live, on_durable, stopping, &stopping->err))
@@ -260,6 +265,7 @@ ql_engine_stop(struct ql_engine *engine, struct ql_stop *op)
 	if (!stopping)
 		abort(); /* not even a refusal can be queued */
 	op->record = (struct ql_record){0};
+	op->only_step = false;
 	stopping->engine = engine;
 	stopping->op = op;
 	stopping->want.ready = on_wanted;

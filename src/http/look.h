@@ -26,7 +26,7 @@ void ql_look(struct ql_look *look, struct ql_request *req, ql_look_fn *found);
 /* Reads its cancellation's steps, then calls found; at once when it has no cancellation. */
 void ql_look_steps(struct ql_look *look, ql_look_fn *found);
 
-/* The same where they are known to be this one alone: a cancellation that was settled as it began. */
+/* The same where they are known to be this one alone: the cancellation began with it just now. */
 void ql_look_step(struct ql_look *look, const char *what, ql_look_fn *found);
 
 void ql_look_done(struct ql_look *look);

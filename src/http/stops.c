@@ -170,15 +170,6 @@ show_finished(struct stopping *stopping)
 	record->reason = ql_str_dup(op->reason);
 }
 
-/* Taken out of the queue by this very request: its one step is known without a read. */
-static bool
-is_settled_at_once(const struct ql_stop *op, const struct ql_state *state)
-{
-	const struct ql_cancel *cancel = &state->cancel;
-	return op->verdict == QL_VERDICT_DONE && cancel->outcome == QL_OUTCOME_REMOVED &&
-	       cancel->settled_at == cancel->requested_at;
-}
-
 static void
 on_stopped(struct ql_stop *op, int status)
 {
@@ -199,7 +190,7 @@ on_stopped(struct ql_stop *op, int status)
 		ql_fail(&stopping->err, QL_E_FINISHED, "%s: %s", op->eval_id,
 			ql_outcome_sentence(QL_OUTCOME_FINISHED_FIRST));
 	}
-	if (is_settled_at_once(op, &look->record.state))
+	if (!status && op->only_step)
 		ql_look_step(look, op->what, reply_stopped);
 	else
 		ql_look_steps(look, reply_stopped);

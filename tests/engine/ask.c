@@ -10,11 +10,18 @@
 
 static const char *owner = "alice";
 static struct ql_err last;
+static bool last_had_one_step;
 
 void
 ask_as(const char *name)
 {
 	owner = name;
+}
+
+bool
+ask_had_one_step(void)
+{
+	return last_had_one_step;
 }
 
 const char *
@@ -199,6 +206,7 @@ ask_stop(struct kit *kit, const char *eval_id, const struct ask_stop *how,
 	kit_check(kit, !asking->status == !code);
 	if (!code)
 		kit_check(kit, kit_state(kit, eval_id)->cancel.requested_at);
+	last_had_one_step = asking->op.only_step;
 	if (ret_state)
 		*ret_state = asking->op.record.state;
 	if (ret_verdict)

@@ -37,6 +37,9 @@ struct ask_stop {
 enum ql_code ask_stop(struct kit *kit, const char *eval_id, const struct ask_stop *how,
 	struct ql_state *ret_state, enum ql_verdict *ret_verdict);
 
+/* Was the answer to the last one said to hold all that was done for its cancellation? */
+bool ask_had_one_step(void);
+
 enum ql_code ask_revise(struct kit *kit, const char *eval_id, enum ql_revise_kind kind);
 enum ql_code ask_report(struct kit *kit, const char *eval_id, const char *json);
 

@@ -172,13 +172,16 @@ joined_then_raised(void **state)
 	assert_int_equal(ask_stop(&kit, "a", &(struct ask_stop){0}, &shown, &verdict), 0);
 	assert_int_equal(verdict, QL_VERDICT_DONE);
 	assert_int_equal(shown.status, QL_STATUS_CANCELLING);
+	assert_true(ask_had_one_step());
 	assert_int_equal(ask_stop(&kit, "a", &(struct ask_stop){0}, &shown, &verdict), 0);
 	assert_int_equal(verdict, QL_VERDICT_JOINED);
+	assert_false(ask_had_one_step());
 	struct ask_stop harder = {.mode = QL_MODE_TERMINATE, .wait_ms = 10000};
 	assert_int_equal(ask_stop(&kit, "a", &harder, &shown, &verdict), 0);
 	assert_int_equal(verdict, QL_VERDICT_DONE);
 	assert_int_equal(shown.status, QL_STATUS_CANCELLED);
 	assert_int_equal(shown.cancel.mode, QL_MODE_TERMINATE);
+	assert_false(ask_had_one_step());
 	kit_close(&kit);
 }
 

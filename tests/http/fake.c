@@ -306,6 +306,7 @@ stop_default(struct ql_engine *engine, struct ql_stop *op, struct ql_record *rec
 	}
 	record->state.status = QL_STATUS_CANCELLED;
 	ql_str_copy(op->what, sizeof(op->what), "asked by a user -> cancelled");
+	op->only_step = true;
 	cancel->rung = QL_RUNG_REMOVE;
 	cancel->outcome = QL_OUTCOME_REMOVED;
 	cancel->evidence = QL_EVIDENCE_VERIFIED;
