@@ -290,6 +290,28 @@ a_member_of_a_group_is_marked_in_its_place(void **state)
 	look_done(&look);
 }
 
+/* In one command: what goes out of the list moves what stays in it, and each keeps its place. */
+static void
+members_are_marked_while_plain_ones_go(void **state)
+{
+	struct hall *hall = *state;
+	static const char *const ids[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+	struct look looks[8] = {{.done = 0}};
+	for (int i = 0; i < 8; i++) {
+		char rest[] = {'s', (char)('0' + i), 0};
+		push_new(hall, "celery", ids[i], i % 2 ? NULL : "group");
+		push_new(hall, "celery", rest, NULL);
+	}
+	for (int i = 0; i < 8; i++)
+		ask(hall, &looks[i], QL_QUEUE_REMOVE, ids[i]);
+	for (int i = 0; i < 8; i++) {
+		UNTIL(&hall->client, looks[i].done, 20000);
+		assert_true(looks[i].op.removed && looks[i].op.marked == !(i % 2));
+		look_done(&looks[i]);
+	}
+	LISTED(hall, "celery", "a!,s0,s1,c!,s2,s3,e!,s4,s5,g!,s6,s7");
+}
+
 static void
 hold(struct hall *hall, const char *tag, const char *id)
 {
@@ -458,6 +480,7 @@ main(void)
 		TEST(asked_again_it_says_the_same),
 		TEST(forgetting_drops_what_was_kept),
 		TEST(a_member_of_a_group_is_marked_in_its_place),
+		TEST(members_are_marked_while_plain_ones_go),
 		TEST(what_a_worker_holds_is_marked),
 		TEST(all_copies_are_removed),
 		TEST(bound_queues_are_looked_through),

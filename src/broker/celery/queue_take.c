@@ -38,7 +38,8 @@ ql_queues_is_mark(const char *bytes, size_t len)
  * ARGV: from, to (where the messages stood, with some room for what others took since), the mark
  * or "" (out of the list at once), the sign for LREM, seconds; then of each the bytes that were
  * read, and "" or what stands for them from now on.
- * Of each 1, or 0: it is not there any more, or too far from where it was.
+ * Of each 1, or 0: it is not there any more, or too far from where it was. What is replaced goes
+ * first: each LREM moves the messages behind it to other indexes.
  */
 static const char take_script[] = /* Lua */
 	"local key, from, to, mark = KEYS[1], ARGV[1], ARGV[2], ARGV[3]\n"
@@ -56,16 +57,21 @@ static const char take_script[] = /* Lua */
 	"  return 1\n"
 	"end\n"
 	"local out, sent = {}, {}\n"
-	"for n = 1, (#KEYS - 1) / 2 do\n"
-	"  local bytes, new, done = ARGV[4 + 2 * n], ARGV[5 + 2 * n]\n"
-	"  if new ~= '' then done = set(bytes, new)\n"
-	"  elseif mark ~= '' then done = set(bytes, mark)\n"
-	"  else done = redis.call('LREM', key, ARGV[4], bytes) end\n"
+	"local function note(n, done)\n"
 	"  if done > 0 then\n"
-	"    redis.call('SET', KEYS[2 * n], bytes, 'EX', ARGV[5])\n"
+	"    redis.call('SET', KEYS[2 * n], ARGV[4 + 2 * n], 'EX', ARGV[5])\n"
 	"    sent[#sent + 1] = KEYS[2 * n + 1]\n"
 	"  end\n"
 	"  out[n] = done\n"
+	"end\n"
+	"local count = (#KEYS - 1) / 2\n"
+	"for n = 1, count do\n"
+	"  local new = ARGV[5 + 2 * n]\n"
+	"  if new == '' then new = mark end\n"
+	"  if new ~= '' then note(n, set(ARGV[4 + 2 * n], new)) end\n"
+	"end\n"
+	"for n = 1, count do\n"
+	"  if not out[n] then note(n, redis.call('LREM', key, ARGV[4], ARGV[4 + 2 * n])) end\n"
 	"end\n"
 	"if #sent > 0 then redis.call('DEL', unpack(sent)) end\n"
 	"return out\n";
