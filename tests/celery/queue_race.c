@@ -124,8 +124,11 @@ removes(int wanted, int every)
 		id_of(i * every, ids[i]);
 		ask(&crowd->hall, &looks[i], QL_QUEUE_REMOVE, ids[i]);
 	}
-	for (int i = 0; i < wanted; i++)
+	for (int i = 0; i < wanted; i++) {
 		UNTIL(&crowd->hall.client, looks[i].done, 40000);
+		if (looks[i].status) /* a look that fails may leave marks */
+			fail_msg("%s: %s", ids[i], looks[i].op.err.text);
+	}
 	crowd->over = true;
 	pthread_join(crowd->worker, NULL);
 	pthread_join(crowd->producer, NULL);
@@ -135,8 +138,6 @@ removes(int wanted, int every)
 	count(crowd->taken, seen, crowd->pushed);
 	count(left, seen, crowd->pushed);
 	for (int i = 0; i < wanted; i++) {
-		if (looks[i].status)
-			fail_msg("%s: %s", ids[i], looks[i].op.err.text);
 		removed += looks[i].op.removed;
 		seen[i * every] += looks[i].op.removed;
 	}

@@ -42,7 +42,7 @@
 	(256 << 20) /* bytes of found messages in one look; more wait for the next */
 #define QL_QUEUE_MANY 200 /* removals in one look from which on they are marked and swept, */
 #define QL_QUEUE_MANY_PASSED 100000 /* or as many messages that they would pass one by one */
-#define QL_QUEUE_RESTARTS_MAX 64 /* a list that moves faster than it can be read */
+#define QL_QUEUE_RESTARTS_MAX 64 /* in a row: a list that moves faster than it can be read */
 #define QL_QUEUE_TRIES 3 /* looks for a message that was taken away under our hands */
 #define QL_QUEUE_KEPT_S 604800 /* quell:removed:TASK */
 #define QL_QUEUE_SENT_S 86400 /* quell:sent:TASK */
@@ -118,7 +118,10 @@ struct ql_queue_survey {
 
 void ql_queue_look(struct ql_queues *queues, struct ql_queue_op *op);
 
-/* Puts a message into a queue. Asked again it sends none twice, until it was removed or forgotten. */
+/*
+ * Puts a message into a queue, which is looked through from then on. Asked again it sends none twice, until it was
+ * removed or forgotten.
+ */
 struct ql_queue_put {
 	const char *task_id, *queue, *bytes; /* the caller's until done */
 	size_t len;

@@ -41,6 +41,15 @@ is(const struct ql_buf *buf, const redisReply *message)
 	       !memcmp(buf->data, message->str, message->len);
 }
 
+static bool
+is_awaited(const struct ql_queues *queues)
+{
+	const struct ql_queue_want *want = queues->wants;
+	while (want && !want->ops)
+		want = want->hh.next;
+	return want || queues->surveys;
+}
+
 /* Nothing that was read before is found again: others take faster, or took the edge itself. */
 static void
 lost_the_way(struct ql_queues *queues)
@@ -52,11 +61,11 @@ lost_the_way(struct ql_queues *queues)
 		read_chunk(queues);
 		return;
 	}
-	if (++reading->restarts > QL_QUEUE_RESTARTS_MAX) {
+	if (++reading->restarts > QL_QUEUE_RESTARTS_MAX || !is_awaited(queues)) {
 		ql_fail(&err, QL_E_UNAVAILABLE,
-			"The list of queue %s moved %d times faster than it could be read: ask "
-			"again",
-			list_of(queues)->queue, QL_QUEUE_RESTARTS_MAX);
+			"The list of queue %s moved %d times in a row faster than it could be "
+			"read: ask again",
+			list_of(queues)->queue, reading->restarts);
 		ql_queues_fail(queues, &err);
 		return;
 	}
@@ -171,6 +180,8 @@ chunk_read(struct ql_redis_command *command, int status, const redisReply *chunk
 	reading->window_from = to - count + 1;
 	reading->window_to = to;
 	reading->at_head = count < reading->wanted;
+	if (reading->edge.len) /* and the way was found */
+		reading->restarts = 0;
 	reading->seen = count - 1 - to;
 	reading->overlap = QL_QUEUE_OVERLAP + reading->taken;
 	reading->taken = 0;
