@@ -179,7 +179,7 @@ ql_batch_changed(struct ql_engine *engine, const struct ql_state *was,
 }
 
 static void
-apply_state(struct ql_live *live, struct ql_change *change, bool stopping)
+apply_state(struct ql_live *live, struct ql_change *change, const struct decided *decided)
 {
 	struct ql_record *record = &change->record;
 	struct ql_state was = live->durable;
@@ -195,7 +195,8 @@ apply_state(struct ql_live *live, struct ql_change *change, bool stopping)
 	ql_tomb_follow(live);
 	struct ql_record shown = live->record;
 	shown.state = live->durable;
-	ql_batch_changed(live->engine, &was, &shown, stopping);
+	ql_batch_changed(live->engine, &was, &shown, decided->stopping);
+	ql_tally_gone(live->engine, &was, &shown, decided->sighting);
 }
 
 static void
@@ -207,7 +208,7 @@ apply(struct ql_engine *engine, const struct decided *decided, struct ql_change 
 		ql_batch_changed(engine, NULL, &change->record, false);
 		break;
 	case QL_CHANGE_STATE:
-		apply_state(live, change, decided->stopping);
+		apply_state(live, change, decided);
 		break;
 	case QL_CHANGE_FORGET:
 		live->gone = true;

@@ -23,6 +23,7 @@
 
 #include "base/heap.h"
 #include "engine/engine.h"
+#include "rules/waste.h"
 
 /* Bounds of the engine. */
 #define QL_ENGINE_GATHER_MAX 200000 /* changes that wait for the next commit */
@@ -204,6 +205,8 @@ struct ql_engine {
 	size_t submitting; /* evaluations of submissions that are not yet durable */
 	struct submission *superseding; /* the one that holds the door, and those behind it */
 
+	struct ql_waste waste;
+
 	int open_ops; /* reads, starts and requests under way: the runtime can't be closed before */
 	bool accepting;
 	bool stopping; /* it never accepts again */
@@ -359,6 +362,9 @@ int ql_forget(struct ql_live *live, void (*done)(struct decided *decided, const 
 void ql_forget_kept(struct ql_engine *engine, const char *eval_id, int32_t attempts);
 
 /* tally.c */
+/* A run of it may be over by that sighting (or NULL): what it used, burnt and saved. */
+void ql_tally_gone(struct ql_engine *engine, const struct ql_state *was,
+	const struct ql_record *record, const struct ql_sighting *sighting);
 void ql_tally_start(struct ql_engine *engine);
 /* What is durable has changed, as of ql_batch_changed. */
 void ql_tally_changed(

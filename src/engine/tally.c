@@ -33,9 +33,50 @@ policy_name(const struct ql_record *record)
 	return NULL;
 }
 
+/* used_us: by the whole run; -1 = not known, and then nothing is estimated. */
 static void
-count_outcome(struct ql_meter *meter, const struct ql_record *record)
+count_waste(
+	struct ql_engine *engine, const struct ql_record *record, int64_t used_us, int64_t burnt_us)
 {
+	struct ql_meter *meter = engine->config.meter;
+	const char *runtime = record->runtime;
+	int64_t saved_us = -1;
+	if (used_us >= 0 && record->state.cancel.cause != QL_CAUSE_TIMEOUT)
+		saved_us = ql_waste_saved(&engine->waste, record->language, used_us);
+	if (used_us >= 0)
+		ql_meter_add(
+			meter, QL_METRIC_CPU_BURNT, QL_LABELS(runtime), (double)burnt_us / 1e6);
+	if (saved_us >= 0)
+		ql_meter_add(
+			meter, QL_METRIC_CPU_SAVED, QL_LABELS(runtime), (double)saved_us / 1e6);
+	ql_meter_add(meter, QL_METRIC_STOPS_METERED,
+		QL_LABELS(used_us >= 0 ? "known" : "unknown", saved_us >= 0 ? "known" : "unknown"),
+		1);
+}
+
+void
+ql_tally_gone(struct ql_engine *engine, const struct ql_state *was, const struct ql_record *record,
+	const struct ql_sighting *sighting)
+{
+	const struct ql_state *is = &record->state;
+	uint64_t incarnation = sighting ? sighting->event.incarnation : 0;
+	const struct ql_run *before = ql_state_run(was, incarnation);
+	const struct ql_run *run = ql_state_run(is, incarnation);
+	if (!incarnation || !before || !run || before->phase == QL_PHASE_GONE ||
+		run->phase != QL_PHASE_GONE)
+		return;
+	bool finished = !is->cancel.requested_at || is->cancel.outcome == QL_OUTCOME_FINISHED_FIRST;
+	if (!finished)
+		count_waste(engine, record, sighting->cpu_us ? sighting->cpu_us : -1,
+			sighting->cpu_burnt_us);
+	else if (sighting->cpu_us && !(run->flags & QL_RUN_UNSTARTED))
+		ql_waste_finished(&engine->waste, record->language, sighting->cpu_us);
+}
+
+static void
+count_outcome(struct ql_engine *engine, const struct ql_record *record)
+{
+	struct ql_meter *meter = engine->config.meter;
 	const struct ql_cancel *cancel = &record->state.cancel;
 	enum ql_outcome outcome = (enum ql_outcome)cancel->outcome;
 	enum ql_rung rung = ql_outcome_rung(outcome);
@@ -48,6 +89,8 @@ count_outcome(struct ql_meter *meter, const struct ql_record *record)
 		ql_meter_observe(meter, QL_METRIC_STOP,
 			QL_LABELS(ql_rung_word(rung), record->runtime),
 			(double)(stopped_at - cancel->requested_at) / 1000);
+	if (outcome == QL_OUTCOME_REMOVED)
+		count_waste(engine, record, 0, 0);
 }
 
 void
@@ -59,7 +102,7 @@ ql_tally_changed(
 	bool same = was && was->attempt == is->attempt;
 	int32_t outcome = same ? was->cancel.outcome : QL_OUTCOME_NONE;
 	if (is->cancel.outcome != QL_OUTCOME_NONE && is->cancel.outcome != outcome)
-		count_outcome(meter, record);
+		count_outcome(engine, record);
 	if (ql_settles(was, is))
 		ql_meter_add(meter, QL_METRIC_ATTEMPTS,
 			QL_LABELS(ql_status_word((enum ql_status)is->status),

@@ -32,6 +32,16 @@ refuse_ended(const struct ql_supervisor *sup, const char *what, struct ql_err *e
 	return ql_fail(e, QL_E_CONFLICT, "%s: the run has ended", what);
 }
 
+/* Before the first means: what is used from here on, nobody wants. */
+static void
+note_asked(struct ql_supervisor *sup)
+{
+	if (sup->asked)
+		return;
+	sup->asked = true;
+	sup->asked_cpu_us = ql_cgroup_cpu_us(&sup->group);
+}
+
 static void
 note_sent(struct ql_supervisor *sup, enum ql_runner_sent sent)
 {
@@ -64,6 +74,7 @@ notice(struct ql_supervisor *sup, const struct ql_runner_ask *ask, struct ql_err
 {
 	if (ql_end_look(sup) || !is_alive(sup))
 		return refuse_ended(sup, "notice", e);
+	note_asked(sup);
 	if (ask->text_len > sizeof(ask->text))
 		return ql_fail(
 			e, QL_E_TOO_LARGE, "a notice has at most %d bytes", QL_RUNNER_NOTICE);
@@ -83,6 +94,7 @@ terminate(struct ql_supervisor *sup, const struct ql_runner_ask *ask, struct ql_
 	uint64_t caught;
 	if (ql_end_look(sup) || !is_alive(sup))
 		return refuse_ended(sup, "terminate", e);
+	note_asked(sup);
 	truth->flags &= ~QL_RUNNER_CATCHES_TERM;
 	if (ql_process_signals(truth->pid, &pending, &caught) == 0 &&
 		caught & 1ULL << (SIGTERM - 1))
@@ -101,6 +113,7 @@ kill_all(struct ql_supervisor *sup, const struct ql_runner_ask *ask, struct ql_e
 	(void)e;
 	if (ql_end_is_final(sup))
 		return 0;
+	note_asked(sup);
 	if (!ql_end_look(sup))
 		note_sent(sup, QL_SENT_KILL);
 	if (sup->status.truth.phase == QL_RUNNER_STARTING)

@@ -237,16 +237,23 @@ ql_cgroup_kill(const struct ql_cgroup *group)
 		kill_v1(group->paths[i]);
 }
 
-static bool
-counts_oom(const char *folder, const char *file)
+/* The number after `key` in a file of the leaf; -1 when there is none. */
+static int64_t
+read_count(const char *folder, const char *file, const char *key)
 {
 	char path[QL_RUNNER_CGROUP_PATH + 32];
 	char text[1024];
 	snprintf(path, sizeof(path), "%s/%s", folder, file);
 	if (ql_process_file(path, text, sizeof(text)) <= 0)
-		return false;
-	const char *line = strstr(text, "oom_kill ");
-	return line && strtoull(line + strlen("oom_kill "), NULL, 10) > 0;
+		return -1;
+	const char *at = strstr(text, key);
+	return at ? strtoll(at + strlen(key), NULL, 10) : -1;
+}
+
+static bool
+counts_oom(const char *folder, const char *file)
+{
+	return read_count(folder, file, "oom_kill ") > 0;
 }
 
 bool
@@ -257,6 +264,20 @@ ql_cgroup_had_oom(const struct ql_cgroup *group)
 		had |= counts_oom(
 			group->paths[i], group->v2[i] ? "memory.events" : "memory.oom_control");
 	return had;
+}
+
+/* v2 counts it in every cgroup, with or without its cpu controller. */
+int64_t
+ql_cgroup_cpu_us(const struct ql_cgroup *group)
+{
+	int64_t most = 0;
+	for (int i = 0; i < group->count; i++) {
+		const char *path = group->paths[i];
+		int64_t us = group->v2[i] ? read_count(path, "cpu.stat", "usage_usec ")
+					  : read_count(path, "cpuacct.usage", "") / 1000;
+		most = us > most ? us : most;
+	}
+	return most;
 }
 
 int

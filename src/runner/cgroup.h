@@ -79,6 +79,9 @@ void ql_cgroup_kill(const struct ql_cgroup *group);
 /* The kernel's OOM killer has chosen one of its processes. Ask before the removal. */
 bool ql_cgroup_had_oom(const struct ql_cgroup *group);
 
+/* Processor time of all that ever ran in it, in microseconds; 0 = no hierarchy counts it. */
+int64_t ql_cgroup_cpu_us(const struct ql_cgroup *group);
+
 /* Removes the leaves. -1 while one isn't empty. */
 int ql_cgroup_remove(struct ql_cgroup *group, struct ql_err *e);
 

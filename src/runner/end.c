@@ -193,6 +193,18 @@ tell_exited(struct ql_supervisor *sup)
 	sup->told_exited = true;
 }
 
+/* A lost run's first supervisor took with it when the stop was asked for. */
+static void
+count_cpu(struct ql_supervisor *sup)
+{
+	struct ql_runner_truth *truth = &sup->status.truth;
+	if (truth->flags & QL_RUNNER_LOST)
+		return;
+	truth->cpu_us = ql_cgroup_cpu_us(&sup->group);
+	if (sup->asked && truth->cpu_us > sup->asked_cpu_us)
+		truth->cpu_burnt_us = truth->cpu_us - sup->asked_cpu_us;
+}
+
 static void
 finish(struct ql_supervisor *sup, const struct ql_proof *proof)
 {
@@ -205,6 +217,7 @@ finish(struct ql_supervisor *sup, const struct ql_proof *proof)
 	truth->unasked = proof->unasked;
 	if (ql_cgroup_had_oom(&sup->group))
 		truth->flags |= QL_RUNNER_OOM;
+	count_cpu(sup);
 	if (!sup->failing)
 		sup->status.text[0] = 0;
 	truth->phase = sup->failing ? QL_RUNNER_FAILED : QL_RUNNER_GONE;

@@ -62,7 +62,7 @@
 #include <stdint.h>
 
 #define QL_RUNNER_MAGIC 0x31525151u /* "QQR1" */
-#define QL_RUNNER_VERSION 1
+#define QL_RUNNER_VERSION 2
 
 #define QL_RUNNER_LOCK "lock"
 #define QL_RUNNER_SPEC "spec"
@@ -187,6 +187,8 @@ struct ql_runner_truth {
 	uint64_t pidns; /* inode of the run's PID namespace */
 	int64_t output_bytes;
 	int64_t checkpoint_bytes; /* from SALVAGED on; -1 = the program left none */
+	int64_t cpu_us; /* from GONE on: processor time of all of it; 0 = not known */
+	int64_t cpu_burnt_us; /* and of it, after the first notice, SIGTERM or SIGKILL was asked for */
 };
 
 struct ql_runner_tell {

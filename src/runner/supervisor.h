@@ -68,6 +68,8 @@ struct ql_supervisor {
 	bool told_exited;
 	bool leaving; /* the loop's last turn */
 	int32_t sent; /* enum ql_runner_sent so far */
+	bool asked; /* to stop, by whatever means */
+	int64_t asked_cpu_us; /* what it had used by then */
 	int64_t taken[QL_ASK_COUNT]; /* highest epoch taken over, by kind */
 	int64_t stuck_at; /* deadlines; 0 = none */
 	int64_t hint_at;

@@ -205,6 +205,8 @@ sighting_of(const struct ql_news *news, enum ql_event_kind kind, struct ql_sight
 		.event = event,
 		.text = says && news->text[0] ? news->text : NULL,
 		.container = news->container[0] ? news->container : NULL,
+		.cpu_us = kind == QL_EVENT_GONE ? news->cpu_us : 0,
+		.cpu_burnt_us = kind == QL_EVENT_GONE ? news->cpu_burnt_us : 0,
 	};
 }
 

@@ -29,6 +29,8 @@ struct ql_news {
 	struct ql_news *prev, *next;
 	uint32_t bits; /* 1 << enum ql_event_kind; not yet told */
 	struct ql_event facts; /* all that is known; each sighting carries its own part of it */
+	int64_t cpu_us; /* of GONE, as in struct ql_sighting */
+	int64_t cpu_burnt_us;
 	char text[QL_NEWS_TEXT]; /* of STUCK, LOST, FAILED_START, ABSENT; "" = none */
 	char container[40]; /* "" = none */
 };

@@ -99,6 +99,8 @@ struct ql_sighting {
 	struct ql_event event;
 	const char *text; /* a sentence where there is something to say, or NULL */
 	const char *container; /* the runtime's id of it, or NULL */
+	int64_t cpu_us; /* GONE: processor time of all of it; 0 = not known */
+	int64_t cpu_burnt_us; /* and of it, after the first means of a stop reached it */
 
 	/* a broker's: whose run it is; NULL where the incarnation says it */
 	const char *eval_id;

@@ -354,6 +354,8 @@ take_truth(struct ql_sandbox_run *run, const struct ql_runner_tell *tell, enum q
 	run->truth = tell->truth;
 	run->is_known = true;
 	ql_wire_facts(run->incarnation, &run->truth, &run->news.facts);
+	run->news.cpu_us = run->truth.cpu_us;
+	run->news.cpu_burnt_us = run->truth.cpu_burnt_us;
 	ql_str_copy(run->news.text, sizeof(run->news.text), tell->text);
 	if (!run->is_purging)
 		sight(run, kind);

@@ -171,7 +171,8 @@ is_truth(const struct ql_runner_truth *truth)
 	       is_within(truth->sent, QL_SENT_NONE, QL_SENT_KILL) &&
 	       is_within(truth->exit_code, -1, 255) && is_within(truth->exit_signal, 0, 64) &&
 	       is_within(truth->unasked, 0, checks) && is_within(truth->passed, 0, checks) &&
-	       truth->pid >= 0 && truth->output_bytes >= 0 && truth->checkpoint_bytes >= -1;
+	       truth->pid >= 0 && truth->output_bytes >= 0 && truth->checkpoint_bytes >= -1 &&
+	       truth->cpu_us >= 0 && is_within(truth->cpu_burnt_us, 0, truth->cpu_us);
 }
 
 int

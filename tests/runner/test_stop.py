@@ -3,7 +3,7 @@ import signal
 import time
 
 import pytest
-from wire import (ACK, CATCHES_TERM, EXITED, KILL, REFUSED, RELEASE, SAID_STOPPED, SENT_KILL,
+from wire import (ACK, CATCHES_TERM, EXITED, KILL, NOTICE, REFUSED, RELEASE, SAID_STOPPED, SENT_KILL,
                   SENT_NONE, SENT_NOTICE, SENT_TERMINATE, TERMINATE, UNSTARTED)
 
 CATCHES = """
@@ -120,3 +120,36 @@ def test_kill_is_told_within_its_exit(place):
     run.ask(KILL)
     assert run.until(EXITED).truth.sent == SENT_KILL
     run.end()
+
+
+SPENDS = """
+import os, time
+def spend(seconds):
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+spend(0.1)
+print('first', flush=True)
+while not os.path.exists(os.environ['QUELL_CANCEL']):
+    time.sleep(0.005)
+spend(0.2)
+print('second', flush=True)
+time.sleep(100)
+"""
+
+
+def test_processor_time_before_and_after_the_stop(place):
+    run = place.python(SPENDS).run()
+    wait_output(run, b"first")
+    run.do(NOTICE, text=b"{}")
+    wait_output(run, b"second", timeout=30)
+    run.do(KILL)
+    truth = run.end().truth
+    assert truth.cpu_burnt_us >= 200_000
+    assert truth.cpu_us >= truth.cpu_burnt_us + 100_000
+
+
+def test_processor_time_of_one_that_nobody_stopped(place):
+    loop = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"
+    truth = place.make("sh", "-c", loop).run().end().truth
+    assert truth.cpu_us > 0 and truth.cpu_burnt_us == 0

@@ -13,7 +13,7 @@ BUILD = os.environ.get("QUELL_BUILD", os.path.join(TOP, "build"))
 RUNNER = os.path.join(BUILD, "quell-runner")
 
 MAGIC = 0x31525151
-VERSION = 1
+VERSION = 2
 RELEASE, NOTICE, TERMINATE, KILL, INSPECT, SALVAGE, FORGET = range(1, 8)
 (ACK, REFUSED, HELD, FAILED_START, RUNNING, EXITED, STUCK, GONE, SALVAGED, OUTPUT) = range(1, 11)
 TELLS = ("", "ACK", "REFUSED", "HELD", "FAILED_START", "RUNNING", "EXITED", "STUCK", "GONE",
@@ -35,7 +35,8 @@ class Truth(ctypes.Structure):
                 ("phase", "flags", "sent", "exit_code", "exit_signal", "unasked", "passed",
                  "pid")] + [
         ("pid_start", ctypes.c_uint64), ("pidns", ctypes.c_uint64),
-        ("output_bytes", ctypes.c_int64), ("checkpoint_bytes", ctypes.c_int64)]
+        ("output_bytes", ctypes.c_int64), ("checkpoint_bytes", ctypes.c_int64),
+        ("cpu_us", ctypes.c_int64), ("cpu_burnt_us", ctypes.c_int64)]
 
 
 class Tell(ctypes.Structure):

@@ -68,6 +68,44 @@ def test_the_servers_own_rules_are_named(server):
     assert 'actor="quell",policy="timeout"' in name
 
 
+BURNS = """import os, time
+print("ready", flush=True)
+while not os.path.exists(os.environ["QUELL_CANCEL"]):
+    time.sleep(0.005)
+until = time.process_time() + 0.3
+while time.process_time() < until:
+    pass
+print("burnt", flush=True)
+time.sleep(600)
+"""
+
+
+def test_what_is_burnt_after_the_request_is_measured(server):
+    eval_id = server.start(BURNS)
+    server.cancel(eval_id).expect(202)
+    server.until_output(eval_id, "burnt")
+    rose = rise(server, lambda: server.kill(eval_id).expect(200))
+    assert 0.3 <= rose['quell_cpu_burnt_seconds_total{runtime="sandbox"}'] < 10
+
+
+def test_what_is_saved_is_told_by_its_likes(make_server):
+    spends = "import time\nwhile time.process_time() < {}:\n    pass\n"
+    with_one = make_server("--workers", "1")
+    rose = rise(with_one, lambda: with_one.kill(with_one.start(SLEEPS)).expect(200))
+    assert rose['quell_stops_metered_total{burnt="known",saved="unknown"}'] == 1
+    for _ in range(5):
+        with_one.run(spends.format(0.4))
+    rose = rise(with_one, lambda: with_one.kill(with_one.start(SLEEPS)).expect(200))
+    assert rose['quell_stops_metered_total{burnt="known",saved="known"}'] == 1
+    assert 0.1 < rose['quell_cpu_saved_seconds_total{runtime="sandbox"}'] < 10
+    running = with_one.start(SLEEPS)
+    waiting = with_one.submit(SLEEPS)["eval_id"]
+    rose = rise(with_one, lambda: with_one.cancel(waiting).expect(200))
+    assert 0.3 < rose['quell_cpu_saved_seconds_total{runtime="none"}'] < 10
+    assert rose.get('quell_cpu_burnt_seconds_total{runtime="none"}', 0) == 0
+    with_one.kill(running).expect(200)
+
+
 @pytest.mark.parametrize("accept", ["text/plain;version=0.0.4"])
 def test_promtool_takes_a_scrape(server, accept):
     server.kill(server.start(SLEEPS)).expect(200)
