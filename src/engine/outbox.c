@@ -22,7 +22,10 @@ enum stage {
 struct parcel {
 	struct parcel *prev, *next;
 	struct outbox *outbox;
-	struct parcel *after; /* an earlier one of the same evaluation that is not delivered */
+	struct parcel
+		*after; /* the one before of the same evaluation, if it is not delivered yet */
+	struct parcel *then; /* the one whose `after` this is */
+	UT_hash_handle hh; /* while it is not delivered, and the last one of its evaluation */
 	struct ql_letter letter; /* owned */
 	struct ql_delivery op;
 	enum stage stage;
@@ -37,6 +40,7 @@ struct outbox {
 	struct ql_breaker breaker;
 	struct wake wake;
 	struct parcel *parcels; /* in the order of their letters */
+	struct parcel *lasts; /* by eval_id: the last one that is not delivered */
 	size_t count;
 	size_t under_way;
 	size_t delivered; /* in that stage */
@@ -65,21 +69,31 @@ parcel_free(struct parcel *parcel)
 
 /* ---- from the store ---- */
 
+static void
+queue_up(struct outbox *outbox, struct parcel *parcel)
+{
+	struct parcel *last;
+	HASH_FIND_STR(outbox->lasts, parcel->letter.eval_id, last);
+	if (last) {
+		HASH_DEL(outbox->lasts, last);
+		last->then = parcel;
+		parcel->after = last;
+	}
+	HASH_ADD_KEYPTR(
+		hh, outbox->lasts, parcel->letter.eval_id, strlen(parcel->letter.eval_id), parcel);
+}
+
 /* Takes the letter. */
 static int
 add_parcel(struct outbox *outbox, struct ql_letter *letter)
 {
-	struct parcel *parcel = calloc(1, sizeof(*parcel)), *other;
+	struct parcel *parcel = calloc(1, sizeof(*parcel));
 	if (!parcel)
 		return -1;
 	parcel->outbox = outbox;
 	parcel->letter = *letter;
 	*letter = (struct ql_letter){0};
-	DL_FOREACH (outbox->parcels, other) {
-		if (other->stage <= STAGE_UNDER_WAY &&
-			!strcmp(other->letter.eval_id, parcel->letter.eval_id))
-			parcel->after = other;
-	}
+	queue_up(outbox, parcel);
 	DL_APPEND(outbox->parcels, parcel);
 	outbox->count++;
 	outbox->cursor = parcel->letter.number;
@@ -177,14 +191,13 @@ failed(struct outbox *outbox, struct parcel *parcel, int64_t now)
 static void
 arrived(struct outbox *outbox, struct parcel *parcel, int64_t now)
 {
-	struct parcel *other;
 	parcel->stage = STAGE_DELIVERED;
 	if (!outbox->delivered++ && outbox->remove_at < now)
 		outbox->remove_at = now + QL_ENGINE_REMOVE_MS;
-	DL_FOREACH (parcel, other) {
-		if (other->after == parcel)
-			other->after = NULL;
-	}
+	if (parcel->then)
+		parcel->then->after = NULL;
+	else
+		HASH_DEL(outbox->lasts, parcel);
 	if (!ql_breaker_success(&outbox->breaker, now))
 		return;
 	drop_pauses(outbox);
@@ -235,7 +248,7 @@ deliver(struct outbox *outbox, struct parcel *parcel)
 
 /*
  * The least tried one, so that a letter which the outlet never takes can't keep the others, or the
- * breaker, from it. ret_at: when there may be another one.
+ * breaker, from it. NULL: there is none; ret_at: when there may be one.
  */
 static struct parcel *
 next_due(struct outbox *outbox, int64_t now, int64_t *ret_at)
@@ -246,6 +259,8 @@ next_due(struct outbox *outbox, int64_t now, int64_t *ret_at)
 		if (parcel->stage != STAGE_WAITING || parcel->after)
 			continue;
 		bool due = parcel->again_at <= now;
+		if (due && !parcel->tries)
+			return parcel;
 		if (due && (!best || parcel->tries < best->tries))
 			best = parcel;
 		else if (!due && (!*ret_at || parcel->again_at < *ret_at))
@@ -501,6 +516,8 @@ ql_outbox_free(struct ql_engine *engine)
 {
 	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
 		struct outbox *outbox = engine->outboxes[kind];
+		if (outbox)
+			HASH_CLEAR(hh, outbox->lasts);
 		while (outbox && outbox->parcels)
 			parcel_free(outbox->parcels);
 		free(outbox);
