@@ -9,6 +9,7 @@
 #include "core/state.h"
 
 #define QL_EVAL_ID 129 /* 128 characters and a NUL */
+#define QL_PRIORITY_MAX 9
 #define QL_TASK_HOLE "{eval_id}" /* in a template of task ids */
 #define QL_TASK_ID 256 /* 255 bytes, as Celery's own tables bound it, and a NUL */
 

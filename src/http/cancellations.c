@@ -6,6 +6,7 @@
 #include "http/look.h"
 #include "http/page.h"
 #include "http/route.h"
+#include "http/select.h"
 
 /* ---- one ---- */
 
@@ -107,10 +108,13 @@ ql_serve_cancellations(struct ql_request *req)
 	if (!page)
 		return;
 	struct ql_filter *filter = &page->read.filter;
-	if (parse_mode(req, &filter->mode) ||
+	if (ql_param_statuses(req, &page->selector) || parse_mode(req, &filter->mode) ||
 		ql_param_text(req, "actor", QL_TEXT_MAX, &filter->actor) ||
-		ql_param_time(req, "since", &filter->since))
+		ql_param_time(req, "since", &filter->since)) {
 		ql_reply_problem(req, &req->problem);
-	else
-		ql_page_read(page);
+		return;
+	}
+	if (page->selector.count)
+		filter->statuses = ql_selector_statuses(&page->selector);
+	ql_page_read(page);
 }

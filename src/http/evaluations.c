@@ -1,13 +1,11 @@
-/* GET /api/eval/{id}, its timeline, and the list. */
+/* GET /api/eval/{id}, its timeline, the list, and how many there are. */
 #include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/str.h"
 #include "http/inside.h"
 #include "http/look.h"
 #include "http/page.h"
 #include "http/route.h"
+#include "http/select.h"
 
 /* ---- one ---- */
 
@@ -147,24 +145,6 @@ ql_serve_timeline(struct ql_request *req)
 
 /* ---- the list ---- */
 
-static int
-parse_label(struct ql_page *page)
-{
-	const char *label = NULL;
-	if (ql_param_text(page->req, "label", 2 * QL_TEXT_MAX + 1, &label))
-		return -1;
-	if (!label)
-		return 0;
-	const char *equals = strchr(label, '=');
-	if (!equals || equals == label || ql_str_copy(page->label, sizeof(page->label), label))
-		return ql_problem_field(
-			&page->req->problem, "label", "'label' must be a key, '=' and a value");
-	page->label[equals - label] = 0;
-	page->read.filter.label_key = page->label;
-	page->read.filter.label_value = page->label + (equals - label) + 1;
-	return 0;
-}
-
 static void
 put_evaluations(struct ql_json *json, const struct ql_page *page)
 {
@@ -180,13 +160,69 @@ ql_serve_evaluations(struct ql_request *req)
 	struct ql_page *page = ql_page_new(req, QL_READ_LIST, put_evaluations);
 	if (!page)
 		return;
-	const char *owner = NULL;
-	if (parse_label(page) || ql_param_text(req, "owner", QL_TEXT_MAX, &owner)) {
+	if (ql_param_selector(req, &page->selector)) {
 		ql_reply_problem(req, &req->problem);
 		return;
 	}
-	if (owner && req->caller.admin)
-		page->read.filter.owner = owner;
-	page->nothing = owner && !req->caller.admin && strcmp(owner, req->caller.owner) != 0;
+	page->read.filter.selector = &page->selector;
+	page->read.filter.now = ql_engine_now(req->server->config.engine);
 	ql_page_read(page);
+}
+
+/* ---- how many ---- */
+
+struct counting {
+	struct ql_request *req;
+	struct ql_store_read read;
+	struct ql_selector selector;
+};
+
+static void
+drop_counting(void *state)
+{
+	struct counting *counting = state;
+	ql_store_read_done(&counting->read);
+	ql_selector_done(&counting->selector);
+}
+
+static void
+reply_count(struct ql_store_read *read, int status)
+{
+	struct counting *counting =
+		(struct counting *)((char *)read - offsetof(struct counting, read));
+	struct ql_json json = {0};
+	int64_t count = 0;
+	if (status) {
+		ql_reply_err(counting->req, &read->err);
+		return;
+	}
+	for (int i = 0; i < QL_STATUS_COUNT; i++)
+		count += read->counts[i];
+	ql_json_open(&json, NULL, '{');
+	ql_json_int(&json, "count", count);
+	ql_json_open(&json, "statuses", '{');
+	for (int i = 0; i < QL_STATUS_COUNT; i++)
+		ql_json_int(&json, ql_status_word((enum ql_status)i), read->counts[i]);
+	ql_json_close(&json, '}');
+	ql_json_close(&json, '}');
+	ql_reply_json(counting->req, MHD_HTTP_OK, &json);
+}
+
+void
+ql_serve_count(struct ql_request *req)
+{
+	struct counting *counting = ql_request_state(req, sizeof(*counting), drop_counting);
+	if (!counting)
+		return;
+	counting->req = req;
+	if (ql_param_selector(req, &counting->selector)) {
+		ql_reply_problem(req, &req->problem);
+		return;
+	}
+	counting->read = (struct ql_store_read){.kind = QL_READ_COUNT, .done = reply_count};
+	counting->read.filter.selector = &counting->selector;
+	counting->read.filter.now = ql_engine_now(req->server->config.engine);
+	if (!req->caller.admin)
+		counting->read.filter.owner = req->caller.owner;
+	ql_engine_read(req->server->config.engine, &counting->read);
 }

@@ -3,9 +3,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/str.h"
 #include "http/inside.h"
 #include "http/bounds.h"
 
@@ -15,33 +13,7 @@ drop_page(void *state)
 	struct ql_page *page = state;
 	ql_looks_done(&page->looks);
 	ql_store_read_done(&page->read);
-}
-
-static const char status_words[] =
-#define X(status, word, celery, settled) " " word
-#include "core/status.def"
-#undef X
-	;
-
-/* "queued,running" to bits. */
-static int
-parse_statuses(struct ql_request *req, uint32_t *ret_statuses)
-{
-	const char *text = NULL;
-	char words[128];
-	if (ql_param_text(req, "status", sizeof(words) - 1, &text))
-		return -1;
-	if (!text)
-		return 0;
-	ql_str_copy(words, sizeof(words), text);
-	for (char *rest = words, *word; (word = strsep(&rest, ","));) {
-		int status = ql_status_parse(word);
-		if (status < 0)
-			return ql_problem_field(&req->problem, "status",
-				"'%.64s' is no status; they are%s", word, status_words);
-		*ret_statuses |= 1u << status;
-	}
-	return 0;
+	ql_selector_done(&page->selector);
 }
 
 static int
@@ -50,8 +22,7 @@ parse_page(struct ql_page *page)
 	struct ql_request *req = page->req;
 	struct ql_filter *filter = &page->read.filter;
 	int64_t limit = QL_HTTP_LIST_SIZE;
-	if (parse_statuses(req, &filter->statuses) ||
-		ql_param_int(req, "limit", 1, QL_HTTP_LIST_MAX, &limit) ||
+	if (ql_param_int(req, "limit", 1, QL_HTTP_LIST_MAX, &limit) ||
 		ql_param_int(req, "cursor", 1, INT64_MAX, &filter->cursor))
 		return -1;
 	filter->limit = (int32_t)limit;
@@ -105,8 +76,5 @@ void
 ql_page_read(struct ql_page *page)
 {
 	page->read.done = on_read;
-	if (page->nothing)
-		ql_looks_steps(&page->looks, page->req, NULL, 0, reply_page);
-	else
-		ql_engine_read(page->req->server->config.engine, &page->read);
+	ql_engine_read(page->req->server->config.engine, &page->read);
 }

@@ -1,12 +1,12 @@
 /*
- * One page of a list: the parameters that lists share (status, limit, cursor), whose rows the
+ * One page of a list: the parameters that lists share (limit, cursor), whose rows the
  * caller may see, and the cursor of the next page.
  */
 #ifndef QL_HTTP_PAGE_H
 #define QL_HTTP_PAGE_H
 
 #include "http/look.h"
-#include "rules/submission.h"
+#include "rules/selector.h"
 
 struct ql_page;
 typedef void(ql_page_fn)(struct ql_json *json, const struct ql_page *page);
@@ -16,8 +16,7 @@ struct ql_page {
 	struct ql_store_read read;
 	struct ql_looks looks;
 	ql_page_fn *put; /* writes the list's member */
-	bool nothing; /* known to be empty without a read */
-	char label[2 * QL_TEXT_MAX + 2]; /* "key\0value" */
+	struct ql_selector selector; /* what the page's own read points to; owned */
 };
 
 /* NULL when it is answered already (a wrong parameter). The caller may add to read.filter. */

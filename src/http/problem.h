@@ -18,6 +18,7 @@ struct ql_problem {
 	int64_t limit; /* the bound that was passed; 0 = none */
 	int64_t index; /* 1 + which of a batch; 0 = none */
 	int line, column, position; /* where the JSON breaks off; line 0 = nowhere */
+	size_t at; /* 1 + where a selector is wrong, in bytes; 0 = none is */
 	char allow[QL_PROBLEM_ALLOW]; /* the methods of that path; "" = does not matter */
 };
 

@@ -7,7 +7,9 @@
 
 /* What the queries, and the bodies of stops, may name. */
 static const char *const wait_names[] = {"wait", NULL};
-static const char *const list_names[] = {"status", "owner", "label", "limit", "cursor", NULL};
+static const char *const list_names[] = {
+	"selector", "status", "owner", "label", "limit", "cursor", NULL};
+static const char *const select_names[] = {"selector", "status", "owner", "label", NULL};
 static const char *const output_names[] = {"attempt", "stream", "offset", "follow", NULL};
 static const char *const stop_names[] = {"terminate", "grace", "escalate", "reason", "wait", NULL};
 static const char *const task_stop_names[] = {
@@ -34,6 +36,7 @@ const struct ql_route ql_routes[] = {
 	{"GET", "/api/eval/{id}", ql_serve_evaluation, 0, wait_names},
 	{"DELETE", "/api/eval/{id}", ql_serve_delete},
 	{"GET", "/api/evaluations", ql_serve_evaluations, 0, list_names},
+	{"GET", "/api/evaluations/count", ql_serve_count, 0, select_names},
 	{"GET", "/api/eval/{id}/output", ql_serve_output, 0, output_names},
 	{"GET", "/api/eval/{id}/timeline", ql_serve_timeline},
 	{"GET", "/api/eval/{id}/checkpoint", ql_serve_checkpoint},

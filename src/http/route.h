@@ -36,6 +36,7 @@ void ql_serve_submit(struct ql_request *req); /* submit.c */
 void ql_serve_batch(struct ql_request *req);
 void ql_serve_evaluation(struct ql_request *req); /* evaluations.c */
 void ql_serve_evaluations(struct ql_request *req);
+void ql_serve_count(struct ql_request *req);
 void ql_serve_timeline(struct ql_request *req);
 void ql_serve_cancel(struct ql_request *req); /* stops.c */
 void ql_serve_kill(struct ql_request *req);

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "store/store.h"
 
@@ -58,6 +59,7 @@ ql_store_read_done(struct ql_store_read *op)
 	free(op->records);
 	free(op->rows);
 	free(op->letters);
+	free(op->matches);
 	free(op->taken);
 	free(op->fingerprint);
 	free(op->text);
@@ -72,6 +74,10 @@ ql_store_read_done(struct ql_store_read *op)
 	op->audits = NULL;
 	op->audit_count = 0;
 	op->anchor = (struct ql_chain){0};
+	op->matches = NULL;
+	op->match_count = 0;
+	memset(op->counts, 0, sizeof(op->counts));
+	op->newest = 0;
 	op->taken = NULL;
 	op->next_cursor = 0;
 	op->next_at = 0;

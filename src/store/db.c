@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "store/limits.h"
 #include "store/sql.h"
+#include "store/sqlite_select.h"
 
 static const char *const texts[] = {
 #define X(name, text) [QL_SQL_##name] = text,
@@ -23,6 +24,11 @@ ql_db_open(struct ql_db *db, const char *path, int flags, struct ql_err *e)
 		path, &db->sql, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
 	if (rc != SQLITE_OK) {
 		ql_db_fail(db, e, "couldn't open it");
+		ql_db_close(db);
+		return -1;
+	}
+	if (ql_label_register(db->sql) != SQLITE_OK) {
+		ql_db_fail(db, e, "couldn't make its functions");
 		ql_db_close(db);
 		return -1;
 	}

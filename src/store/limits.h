@@ -5,7 +5,11 @@
 #define QL_STORE_READERS 3 /* reads that run at once; the others wait in order */
 #define QL_STORE_SCAN_MAX 10000 /* records of one read, but for LIVE; also where limit is 0 */
 
-#define QL_STORE_PRIORITY_MAX 9 /* lists look through all of them */
+/*
+ * What selects no more than so many rows by an index of its own is looked up row by row; for more, all
+ * rows are read through, which is faster from about a tenth of them on.
+ */
+#define QL_STORE_LOOKUPS_MAX 20000
 
 #define QL_STORE_REPLAY_MS (24 * 3600 * 1000LL) /* an Idempotency-Key is kept for so long */
 #define QL_STORE_REFUSALS_MAX 100000 /* refused stops kept; the oldest go first */

@@ -90,16 +90,31 @@ same(const char *wanted, const char *text)
 	return !wanted || (text && !strcmp(wanted, text));
 }
 
-static bool
-has_label(const struct ql_record *record, const struct ql_filter *filter)
+/* Most selectors ask of no label: the text is parsed at the first that does. */
+struct labels {
+	const char *text;
+	json_t *json;
+};
+
+static const char *
+find_label(void *arg, const char *key)
 {
-	if (!filter->label_key)
-		return true;
-	json_t *labels = record->labels ? json_loads(record->labels, 0, NULL) : NULL;
-	const char *value = json_string_value(json_object_get(labels, filter->label_key));
-	bool has = value && same(filter->label_value, value);
-	json_decref(labels);
-	return has;
+	struct labels *labels = arg;
+	if (!labels->json && labels->text)
+		labels->json = json_loads(labels->text, 0, NULL);
+	return json_string_value(json_object_get(labels->json, key));
+}
+
+static bool
+is_selected(const struct ql_record *record, const struct ql_filter *filter)
+{
+	struct labels labels = {.text = record->labels};
+	if (filter->upto && record->seq > filter->upto)
+		return false;
+	bool selected = !filter->selector || ql_selector_matches(filter->selector, record,
+						     filter->now, find_label, &labels);
+	json_decref(labels.json);
+	return selected;
 }
 
 static bool
@@ -122,7 +137,12 @@ wanted(const struct ql_memory_entry *entry, const struct ql_store_read *op)
 		return same(filter->eval_id, record->eval_id);
 	case QL_READ_LIST:
 		return (!filter->cursor || record->seq < filter->cursor) &&
-		       matches(entry, filter) && has_label(record, filter);
+		       matches(entry, filter) && is_selected(record, filter);
+	case QL_READ_MATCHES:
+		return record->seq > filter->cursor && matches(entry, filter) &&
+		       is_selected(record, filter);
+	case QL_READ_COUNT:
+		return matches(entry, filter) && is_selected(record, filter);
 	case QL_READ_CLAIMABLE:
 		return place == QL_PLACE_WAITING && !record->state.enqueued_at;
 	case QL_READ_OVERDUE:
@@ -241,9 +261,9 @@ arrange(struct picks *picks, struct ql_store_read *op)
 		cut_overdue(picks, op);
 	else if (op->kind == QL_READ_SWEEPABLE)
 		cut_sweepable(picks, &op->filter);
-	else if (compare == by_newest)
+	else if (compare == by_newest || op->kind == QL_READ_MATCHES)
 		cut_page(picks, op);
-	if (op->kind != QL_READ_LIVE)
+	if (op->kind != QL_READ_LIVE && op->kind != QL_READ_COUNT)
 		cut(picks, ql_row_limit(&op->filter));
 }
 
@@ -295,6 +315,37 @@ read_records(struct ql_memory *memory, struct ql_store_read *op)
 		picks.failed = show(&op->records[i], &picks.items[i], with_payload);
 		op->record_count = i + 1;
 	}
+	free(picks.items);
+	return picks.failed ? no_memory(&op->err) : 0;
+}
+
+/* The entries stand in the order of their submission. */
+static int
+read_matches(struct ql_memory *memory, struct ql_store_read *op)
+{
+	struct picks picks = {0};
+	pick_all(&picks, memory, op);
+	op->matches = calloc(picks.count + 1, sizeof(*op->matches));
+	picks.failed |= !op->matches;
+	for (size_t i = 0; !picks.failed && i < picks.count; i++) {
+		const struct ql_record *record = &picks.items[i].entry->record;
+		struct ql_match *match = &op->matches[op->match_count++];
+		*match = (struct ql_match){.seq = record->seq, .status = record->state.status};
+		memcpy(match->eval_id, record->eval_id, sizeof(match->eval_id));
+	}
+	free(picks.items);
+	return picks.failed ? no_memory(&op->err) : 0;
+}
+
+static int
+read_count(struct ql_memory *memory, struct ql_store_read *op)
+{
+	struct picks picks = {0};
+	pick_all(&picks, memory, op);
+	for (size_t i = 0; i < picks.count; i++)
+		op->counts[picks.items[i].entry->record.state.status]++;
+	for (const struct ql_memory_entry *at = memory->entries; at; at = at->hh.next)
+		op->newest = at->record.seq;
 	free(picks.items);
 	return picks.failed ? no_memory(&op->err) : 0;
 }
@@ -424,6 +475,10 @@ ql_memory_read(struct ql_memory *memory, struct ql_store_read *op)
 		return ql_memory_read_audit(memory, op);
 	case QL_READ_AUDIT_OLD:
 		return ql_memory_read_audit_old(memory, op);
+	case QL_READ_MATCHES:
+		return read_matches(memory, op);
+	case QL_READ_COUNT:
+		return read_count(memory, op);
 	default:
 		return read_records(memory, op);
 	}

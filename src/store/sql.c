@@ -102,7 +102,7 @@ fill_last(struct ql_buf *buf, const char *kind, size_t len)
 	if (after(kind, "id}"))
 		return ql_buf_addf(buf, "%d", QL_EVAL_ID - 1);
 	if (after(kind, "priority}"))
-		return ql_buf_addf(buf, "%d", QL_STORE_PRIORITY_MAX);
+		return ql_buf_addf(buf, "%d", QL_PRIORITY_MAX);
 	for (const struct ql_sql_words *words = ql_sql_words; words->kind; words++) {
 		if (strlen(words->kind) == len && !strncmp(words->kind, kind, len))
 			return ql_buf_addf(buf, "%d", words->count - 1);

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "store/field.h"
 #include "store/row.h"
+#include "store/sqlite_select.h"
 
 static int
 no_memory(struct ql_err *e)
@@ -12,8 +13,8 @@ no_memory(struct ql_err *e)
 	return ql_fail(e, QL_E_SYSTEM, "out of memory");
 }
 
-static int
-find(struct ql_finds *finds, struct ql_found found, struct ql_err *e)
+int
+ql_finds_add(struct ql_finds *finds, struct ql_found found, struct ql_err *e)
 {
 	if (finds->count == finds->cap) {
 		size_t cap = finds->cap ? finds->cap * 2 : 64;
@@ -34,7 +35,7 @@ find_rows(struct ql_db *db, sqlite3_stmt *stmt, struct ql_finds *finds, struct q
 	int rc;
 	while ((rc = ql_db_step(db, stmt, e)) == 1) {
 		int64_t seq = sqlite3_column_int64(stmt, 0);
-		if (find(finds, (struct ql_found){.seq = seq}, e))
+		if (ql_finds_add(finds, (struct ql_found){.seq = seq}, e))
 			return -1;
 	}
 	return rc;
@@ -115,68 +116,11 @@ find_sweepable(struct ql_db *db, struct ql_store_read *op, struct ql_finds *find
 		if (sqlite3_column_int64(stmt, 1) >= op->filter.until && !over)
 			return 0;
 		kept -= sqlite3_column_int64(stmt, 2);
-		if (find(finds, (struct ql_found){.seq = sqlite3_column_int64(stmt, 0)}, &op->err))
+		if (ql_finds_add(finds, (struct ql_found){.seq = sqlite3_column_int64(stmt, 0)},
+			    &op->err))
 			return -1;
 	}
 	return rc;
-}
-
-static int
-newest_first(const void *a, const void *b)
-{
-	int64_t one = ((const struct ql_found *)a)->seq;
-	int64_t two = ((const struct ql_found *)b)->seq;
-	return (one < two) - (one > two);
-}
-
-/* One part of a list; number is a status or a priority. */
-static int
-find_part(struct ql_db *db, enum ql_sql id, int64_t number, struct ql_store_read *op,
-	struct ql_finds *finds)
-{
-	const struct ql_filter *filter = &op->filter;
-	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, id, &op->err);
-	if (!stmt)
-		return -1;
-	/* one more than asked for says whether there is another page */
-	sqlite3_bind_int64(stmt, 1, (int64_t)ql_row_limit(filter) + 1);
-	sqlite3_bind_int64(stmt, 2, filter->cursor ? filter->cursor : INT64_MAX);
-	ql_field_bind_text(stmt, 3, filter->owner);
-	sqlite3_bind_int64(stmt, 4, number);
-	if (id == QL_SQL_LIST_LABEL) {
-		ql_field_bind_text(stmt, 5, filter->label_key);
-		ql_field_bind_text(stmt, 6, filter->label_value);
-	}
-	return find_rows(db, stmt, finds, &op->err);
-}
-
-static int
-find_by_status(struct ql_db *db, struct ql_store_read *op, struct ql_finds *finds)
-{
-	uint32_t statuses = op->filter.statuses;
-	int rc = find_part(db, QL_SQL_LIST_LIVE, statuses, op, finds);
-	for (int priority = 0; rc == 0 && priority <= QL_STORE_PRIORITY_MAX; priority++) {
-		if (statuses >> QL_STATUS_QUEUED & 1)
-			rc = find_part(db, QL_SQL_LIST_WAITING, priority, op, finds);
-	}
-	for (int status = 0; rc == 0 && status < QL_STATUS_COUNT; status++) {
-		if (statuses >> status & 1 && ql_status_settled((enum ql_status)status))
-			rc = find_part(db, QL_SQL_LIST_DONE, status, op, finds);
-	}
-	if (finds->count)
-		qsort(finds->items, finds->count, sizeof(*finds->items), newest_first);
-	return rc;
-}
-
-static int
-find_list(struct ql_db *db, struct ql_store_read *op, struct ql_finds *finds)
-{
-	const struct ql_filter *filter = &op->filter;
-	if (filter->label_key)
-		return find_part(db, QL_SQL_LIST_LABEL, filter->statuses, op, finds);
-	if (filter->statuses)
-		return find_by_status(db, op, finds);
-	return find_part(db, filter->owner ? QL_SQL_LIST_OWNER : QL_SQL_LIST_ALL, 0, op, finds);
 }
 
 /* Of the one more that was looked for, only the cursor is left: it says where to go on. */
@@ -276,7 +220,7 @@ find_cancellations(struct ql_db *db, struct ql_store_read *op, struct ql_finds *
 			.seq = sqlite3_column_int64(stmt, 0),
 			.cancel = sqlite3_column_int64(stmt, 1),
 		};
-		if (find(finds, found, &op->err)) {
+		if (ql_finds_add(finds, found, &op->err)) {
 			rc = -1;
 			break;
 		}
@@ -308,7 +252,7 @@ ql_sqlite_find(struct ql_db *db, struct ql_store_read *op, struct ql_finds *find
 		rc = find_cancellations(db, op, finds);
 		break;
 	default:
-		rc = find_list(db, op, finds);
+		rc = ql_sqlite_select(db, op, finds);
 		break;
 	}
 	cut_page(op, finds);

@@ -5,6 +5,7 @@
 #include "store/field.h"
 #include "store/sqlite.h"
 #include "store/sqlite_find.h"
+#include "store/sqlite_select.h"
 
 static int
 no_memory(struct ql_err *e)
@@ -123,6 +124,47 @@ read_records(struct ql_db *db, struct ql_store_read *op)
 		rc = read_found(db, op, &finds);
 	free(finds.items);
 	return rc;
+}
+
+/* ---- what a selector means ---- */
+
+static int
+read_match(struct ql_db *db, const struct ql_found *found, struct ql_match *ret_match,
+	struct ql_err *e)
+{
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_EVAL_ID, e);
+	if (!stmt)
+		return -1;
+	sqlite3_bind_int64(stmt, 1, found->seq);
+	if (ql_db_step(db, stmt, e) != 1)
+		return -1;
+	*ret_match = (struct ql_match){.seq = found->seq, .status = found->status};
+	const char *eval_id = (const char *)sqlite3_column_text(stmt, 0);
+	return eval_id ? ql_str_copy(ret_match->eval_id, QL_EVAL_ID, eval_id) : no_memory(e);
+}
+
+static int
+read_matches(struct ql_db *db, struct ql_store_read *op)
+{
+	struct ql_finds finds = {0};
+	int rc = ql_sqlite_find(db, op, &finds);
+	op->matches = rc ? NULL : calloc(finds.count + 1, sizeof(*op->matches));
+	if (rc == 0 && !op->matches)
+		rc = no_memory(&op->err);
+	for (size_t i = 0; rc == 0 && i < finds.count; i++)
+		rc = read_match(db, &finds.items[i], &op->matches[op->match_count++], &op->err);
+	free(finds.items);
+	return rc;
+}
+
+static int
+read_count(struct ql_db *db, struct ql_store_read *op)
+{
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_NEWEST, &op->err);
+	if (!stmt || ql_db_step(db, stmt, &op->err) != 1)
+		return -1;
+	op->newest = sqlite3_column_int64(stmt, 0);
+	return ql_sqlite_count(db, op);
 }
 
 /* ---- the rest ---- */
@@ -292,6 +334,10 @@ read_any(struct ql_db *db, struct ql_store_read *op)
 		return ql_sqlite_read_audit(db, op);
 	case QL_READ_AUDIT_OLD:
 		return ql_sqlite_read_audit_old(db, op);
+	case QL_READ_MATCHES:
+		return read_matches(db, op);
+	case QL_READ_COUNT:
+		return read_count(db, op);
 	default:
 		return read_records(db, op);
 	}

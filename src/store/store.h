@@ -30,6 +30,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "core/record.h"
+#include "core/selector.h"
 #include "store/pool.h"
 
 struct ql_store;
@@ -117,7 +118,9 @@ struct ql_store_commit {
 enum ql_read_kind {
 	QL_READ_GET, /* filter.eval_id: 0 or 1 records, with payload if asked for */
 	QL_READ_NAMED, /* ids: those of them that exist, in that order */
-	QL_READ_LIST, /* filter; newest first; next_cursor */
+	QL_READ_LIST, /* what the filter selects, newest first; next_cursor */
+	QL_READ_MATCHES, /* the same, oldest first, as matches alone: thousands a page */
+	QL_READ_COUNT, /* the same: how many of each status -> counts; the newest seq of all */
 	QL_READ_CLAIMABLE, /* waiting ones that are no message elsewhere, priority then age, up to limit,
 				  with payload */
 	QL_READ_OVERDUE, /* waiting ones whose queue_until <= until, up to limit; `next_at` is
@@ -148,8 +151,7 @@ struct ql_filter {
 	const char *eval_id;
 	const char *owner; /* NULL = any */
 	const char *supersedes;
-	const char *label_key; /* with label_value, or NULL */
-	const char *label_value;
+	const struct ql_selector *selector; /* LIST, MATCHES, COUNT: the caller's; NULL = all */
 	const char *actor;
 	const char *replay_key;
 	uint32_t statuses; /* bits 1 << enum ql_status; 0 = any */
@@ -158,7 +160,10 @@ struct ql_filter {
 	int64_t since; /* requested at or after; 0 = any */
 	int64_t until;
 	int64_t keep_bytes; /* SWEEPABLE: -1 = no bound */
-	int64_t cursor; /* go on below this place; 0 = from the newest. OUTBOX: above this letter */
+	/* go on below this place, MATCHES and OUTBOX: above it; 0 = from the start */
+	int64_t cursor;
+	int64_t upto; /* LIST, MATCHES, COUNT: none above this seq, so that a set stays; 0 = any */
+	int64_t now; /* what the spans of the selector are reckoned from */
 	enum ql_outlet_kind outlet; /* OUTBOX */
 	enum ql_object_kind object; /* OBJECTS, and these two */
 	const char *object_id; /* or NULL */
@@ -175,6 +180,12 @@ struct ql_row {
 	int32_t status; /* after the decision */
 	int32_t rung;
 	char *what; /* owned by the read */
+};
+
+struct ql_match {
+	int64_t seq;
+	int32_t status;
+	char eval_id[QL_EVAL_ID];
 };
 
 /* What one outlet has still to be told of one settled attempt. The strings are the read's. */
@@ -219,6 +230,10 @@ struct ql_store_read {
 	size_t row_count;
 	struct ql_letter *letters;
 	size_t letter_count;
+	struct ql_match *matches;
+	size_t match_count;
+	int64_t counts[QL_STATUS_COUNT];
+	int64_t newest; /* COUNT: the highest seq in the store, selected or not; 0 = it is empty */
 	bool *taken; /* one for each of ids */
 	struct ql_object *objects;
 	size_t object_count;

@@ -330,7 +330,7 @@ forgets_all_but_the_tombstone(void **state)
 	struct ql_store_read op = {.kind = QL_READ_CANCELLATIONS};
 	assert_string_equal(kit_ids(kit, &op), "");
 	op = (struct ql_store_read){
-		.kind = QL_READ_LIST, .filter = {.label_key = "team", .label_value = "blue"}};
+		.kind = QL_READ_LIST, .filter = {.selector = kit_selector(kit, "label.team=blue")}};
 	assert_string_equal(kit_ids(kit, &op), "");
 	op = (struct ql_store_read){.kind = QL_READ_TIMELINE, .filter = {.eval_id = "one"}};
 	assert_int_equal(kit_read(kit, &op), 0);

@@ -93,9 +93,20 @@ remove_dir(const char *dir)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+const struct ql_selector *
+kit_selector(struct kit *kit, const char *text)
+{
+	size_t at;
+	ql_selector_done(&kit->selector);
+	if (ql_selector_parse(text, &kit->selector, &at, &kit->err))
+		fail_msg("%s: %s", text, kit->err.text);
+	return &kit->selector;
+}
+
 void
 kit_close(struct kit *kit)
 {
+	ql_selector_done(&kit->selector);
 	kit_shut(kit);
 	assert_int_equal(uv_loop_close(&kit->loop), 0);
 	remove_dir(kit->dir);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "rules/selector.h"
 #include "store/store.h"
 
 struct kit {
@@ -21,6 +22,7 @@ struct kit {
 	char path[96];
 	struct ql_store *store;
 	struct ql_store_faults faults;
+	struct ql_selector selector; /* of kit_selector */
 	struct ql_err err; /* of the last operation that failed */
 };
 
@@ -49,6 +51,9 @@ int kit_commit(struct kit *kit, struct ql_change *changes);
 /* The same, and fails the test when it doesn't hold, or when it isn't refused with that code. */
 void kit_ok(struct kit *kit, struct ql_change *changes);
 void kit_refused(struct kit *kit, struct ql_change *changes, enum ql_code code);
+
+/* What the text says; until the next call, or until the kit is closed. */
+const struct ql_selector *kit_selector(struct kit *kit, const char *text);
 
 /* Reads; 0, or -1 with kit->err. The caller calls ql_store_read_done. */
 int kit_read(struct kit *kit, struct ql_store_read *op);

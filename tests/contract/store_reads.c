@@ -162,6 +162,7 @@ lists_the_newest_first_by_filter(void **state)
 	const struct {
 		struct ql_filter filter;
 		const char *ids;
+		const char *selector;
 	} lists[] = {
 		{{0}, "f e d c b a"},
 		{{.owner = "alice"}, "f d c a"},
@@ -169,14 +170,16 @@ lists_the_newest_first_by_filter(void **state)
 		{{.statuses = queued}, "e d a"},
 		{{.statuses = queued | done}, "e d c b a"},
 		{{.owner = "bob", .statuses = queued | done}, "e b"},
-		{{.label_key = "team", .label_value = "blue"}, "f b a"},
-		{{.label_key = "team", .label_value = "blue", .owner = "alice"}, "f a"},
-		{{.label_key = "team", .label_value = "blue", .statuses = done}, "b"},
-		{{.label_key = "team", .label_value = "b"}, ""},
-		{{.label_key = "blue", .label_value = "team"}, "d"},
+		{{0}, "f b a", "label.team=blue"},
+		{{.owner = "alice"}, "f a", "label.team=blue"},
+		{{.statuses = done}, "b", "label.team=blue"},
+		{{0}, "", "label.team=b"},
+		{{0}, "d", "label.blue=team"},
 	};
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		struct ql_store_read op = {.kind = QL_READ_LIST, .filter = lists[i].filter};
+		if (lists[i].selector)
+			op.filter.selector = kit_selector(kit, lists[i].selector);
 		assert_string_equal(kit_ids(kit, &op), lists[i].ids);
 		assert_int_equal(op.next_cursor, 0);
 	}
@@ -202,7 +205,8 @@ lists_page_by_page(void **state)
 		kit, (struct ql_filter){.limit = 2}, (const char *[]){"f e", "d c", "b a", NULL});
 	turns_pages(kit, (struct ql_filter){.limit = 3, .owner = "alice"},
 		(const char *[]){"f d c", "a", NULL});
-	turns_pages(kit, (struct ql_filter){.limit = 1, .label_key = "team", .label_value = "blue"},
+	turns_pages(kit,
+		(struct ql_filter){.limit = 1, .selector = kit_selector(kit, "label.team=blue")},
 		(const char *[]){"f", "b", "a", NULL});
 	turns_pages(kit,
 		(struct ql_filter){

@@ -68,6 +68,7 @@ draw_state(struct twins *twins, struct ql_state *state)
 	*state = (struct ql_state){
 		.created_at = 1000,
 		.queue_until = draw(twins, 2) ? draw(twins, 50) : 0,
+		.started_at = draw(twins, 2) ? twins->now - draw(twins, 100) : 0,
 		.finished_at = twins->now - draw(twins, 50),
 		.output_bytes = draw(twins, 100),
 		.checkpoint_bytes = draw(twins, 100),
@@ -295,6 +296,12 @@ assert_same_answer(const struct ql_store_read *one, const struct ql_store_read *
 		assert_int_equal(one->audits[i].at, two->audits[i].at);
 	}
 	assert_memory_equal(&one->anchor, &two->anchor, sizeof(one->anchor));
+	assert_int_equal(one->match_count, two->match_count);
+	for (size_t i = 0; i < one->match_count; i++) {
+		assert_string_equal(one->matches[i].eval_id, two->matches[i].eval_id);
+		assert_int_equal(one->matches[i].status, two->matches[i].status);
+	}
+	assert_memory_equal(one->counts, two->counts, sizeof(one->counts));
 	assert_int_equal(!one->taken, !two->taken);
 	for (size_t i = 0; one->taken && i < one->id_count; i++)
 		assert_int_equal(one->taken[i], two->taken[i]);
@@ -323,6 +330,98 @@ read_both(struct twins *twins, struct ql_store_read op)
 	} while (one.filter.cursor);
 }
 
+/* ---- random selectors ---- */
+
+static const char *
+draw_of(struct twins *twins, const char *const *words, size_t count)
+{
+	return words[draw(twins, (uint32_t)count)];
+}
+
+#define DRAW(twins, words) draw_of(twins, words, sizeof(words) / sizeof((words)[0]))
+
+static void
+draw_values(struct twins *twins, struct ql_buf *text, const char *const *values, size_t count)
+{
+	static const char *const operators[] = {"=", "!=", " in (", " not in ("};
+	const char *operator= DRAW(twins, operators);
+	ql_buf_addf(text, "%s%s", operator, draw_of(twins, values, count));
+	while (strchr(operator, '(') && draw(twins, 2))
+		ql_buf_addf(text, ",%s", draw_of(twins, values, count));
+	ql_buf_adds(text, strchr(operator, '(') ? ")" : "");
+}
+
+static void
+draw_text_term(struct twins *twins, struct ql_buf *text)
+{
+	static const char *const fields[] = {"eval_id", "owner", "language", "queue", "session",
+		"supersedes", "worker", "label.team", "label.x", "label.none"};
+	static const char *const values[] = {"e1", "e*", "e1*", "alice", "bob", "b*", "\"\"", "*",
+		"session1", "session2", "key1", "k*", "worker*", "worker0", "blue", "red", "1"};
+	ql_buf_adds(text, DRAW(twins, fields));
+	draw_values(twins, text, values, sizeof(values) / sizeof(values[0]));
+}
+
+static void
+draw_word_term(struct twins *twins, struct ql_buf *text)
+{
+	static const char *const statuses[] = {"queued", "running", "succeeded", "cancelled",
+		"unconfirmed", "cancelling", "failed"};
+	static const char *const states[] = {"PENDING", "STARTED", "SUCCESS", "REVOKED"};
+	static const char *const causes[] = {"user", "oom", "lost", "\"\""};
+	static const char *const modes[] = {"cancel", "kill", "terminate", "\"\""};
+	static const struct {
+		const char *field;
+		const char *const *values;
+		size_t count;
+	} kinds[] = {{"status", statuses, 7}, {"status", statuses, 7}, {"state", states, 4},
+		{"cause", causes, 4}, {"mode", modes, 4}};
+	uint32_t kind = draw(twins, sizeof(kinds) / sizeof(kinds[0]));
+	ql_buf_adds(text, kinds[kind].field);
+	draw_values(twins, text, kinds[kind].values, kinds[kind].count);
+}
+
+static void
+draw_number_term(struct twins *twins, struct ql_buf *text)
+{
+	static const char *const fields[] = {"priority", "attempt", "age", "took", "ended"};
+	static const char *const units[] = {"", "", "ms", "ms", "ms"};
+	static const char *const operators[] = {"<", "<=", ">", ">=", "="};
+	uint32_t field = draw(twins, 5), most = field == 0 ? 10 : field == 1 ? 4 : 60;
+	uint32_t number = draw(twins, most) + (field == 1);
+	ql_buf_addf(text, "%s%s%u%s", fields[field], operators[draw(twins, field > 1 ? 4 : 5)],
+		field == 2 && draw(twins, 2) ? 99000 + number : number, units[field]);
+}
+
+/* Most are such that something may match; whatever is refused is drawn again. */
+static void
+draw_selector(struct twins *twins, struct ql_filter *filter)
+{
+	struct ql_err e;
+	size_t at;
+	if (draw(twins, 4) == 0)
+		return;
+	do {
+		QL_CLEAN_BUF struct ql_buf text = {0};
+		for (uint32_t i = 0, count = 1 + draw(twins, 3); i < count; i++) {
+			uint32_t type = draw(twins, 3);
+			ql_buf_adds(&text, i ? "," : "");
+			if (type == 0)
+				draw_text_term(twins, &text);
+			else if (type == 1)
+				draw_word_term(twins, &text);
+			else
+				draw_number_term(twins, &text);
+		}
+		ql_selector_done(&twins->one.selector);
+		if (!ql_selector_parse(text.data, &twins->one.selector, &at, &e))
+			break;
+		assert_int_equal(e.code, QL_E_SELECTOR);
+		assert_non_null(strstr(e.text, "would match nothing"));
+	} while (true);
+	filter->selector = &twins->one.selector;
+}
+
 static void
 draw_filter(struct twins *twins, struct ql_filter *filter)
 {
@@ -330,8 +429,6 @@ draw_filter(struct twins *twins, struct ql_filter *filter)
 	snprintf(eval_id, sizeof(eval_id), "e%u", draw(twins, IDS));
 	*filter = (struct ql_filter){
 		.owner = draw(twins, 2) ? "alice" : NULL,
-		.label_key = draw(twins, 4) ? NULL : "team",
-		.label_value = draw(twins, 2) ? "blue" : "red",
 		.statuses = draw(twins, 2) ? 0 : draw(twins, 1u << QL_STATUS_COUNT),
 		.eval_id = draw(twins, 2) ? eval_id : NULL,
 		.attempt = (int32_t)draw(twins, 3),
@@ -342,7 +439,10 @@ draw_filter(struct twins *twins, struct ql_filter *filter)
 		.keep_bytes = (int64_t)draw(twins, 1000) - 1,
 		.limit = (int32_t)draw(twins, 6),
 		.with_payload = draw(twins, 2),
+		.now = twins->now,
+		.upto = draw(twins, 4) ? 0 : 1 + draw(twins, IDS),
 	};
+	draw_selector(twins, filter);
 }
 
 static void

@@ -511,6 +511,10 @@ test_answers_are_as_the_contract_says(void **state)
 	check(world, "POST", "/api/eval/failed/kill", NULL, "/api/eval/{id}/kill", 409);
 	check(world, "GET", "/api/eval/running", NULL, "/api/eval/{id}", 200);
 	check(world, "GET", "/api/evaluations", NULL, "/api/evaluations", 200);
+	check(world, "GET", "/api/evaluations/count?selector=age%3E1s", NULL,
+		"/api/evaluations/count", 200);
+	check(world, "GET", "/api/evaluations/count?selector=age", NULL, "/api/evaluations/count",
+		422);
 	check(world, "GET", "/api/cancellations", NULL, "/api/cancellations", 200);
 	check(world, "GET", "/api/cancellations/running~1", NULL, "/api/cancellations/{cid}", 200);
 	check(world, "GET", "/api/observe", NULL, "/api/observe", 404);

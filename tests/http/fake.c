@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "rules/selector.h"
 
 /* One answer that is due. */
 struct fake_turn {
@@ -452,6 +453,7 @@ wanted(const struct ql_filter *filter, const struct ql_record *record)
 	return record->eval_id[0] &&
 	       (!filter->eval_id || !strcmp(filter->eval_id, record->eval_id)) &&
 	       (!filter->owner || !strcmp(filter->owner, record->owner)) &&
+	       (!filter->selector || ql_selector_match(filter->selector, record, filter->now)) &&
 	       (!filter->statuses || filter->statuses & 1u << record->state.status) &&
 	       (!filter->attempt || filter->attempt == record->state.attempt);
 }
@@ -477,6 +479,14 @@ read_records(struct ql_engine *engine, struct ql_store_read *op)
 }
 
 static void
+read_count(struct ql_engine *engine, struct ql_store_read *op)
+{
+	for (size_t i = 0; i < engine->record_count; i++)
+		op->counts[engine->records[i].state.status] +=
+			wanted(&op->filter, &engine->records[i]);
+}
+
+static void
 read_rows(struct ql_engine *engine, struct ql_store_read *op)
 {
 	op->rows = calloc(FAKE_ROWS, sizeof(*op->rows));
@@ -497,7 +507,9 @@ read_turn(struct ql_engine *engine, void *arg)
 		op->done(op, -1);
 		return;
 	}
-	if (op->kind == QL_READ_TIMELINE) {
+	if (op->kind == QL_READ_COUNT) {
+		read_count(engine, op);
+	} else if (op->kind == QL_READ_TIMELINE) {
 		read_rows(engine, op);
 	} else if (op->kind == QL_READ_REPORT) {
 		struct ql_record *record = fake_find(engine, op->filter.eval_id);
@@ -511,11 +523,8 @@ read_turn(struct ql_engine *engine, void *arg)
 void
 ql_engine_read(struct ql_engine *engine, struct ql_store_read *op)
 {
-	if (op->kind == QL_READ_LIST || op->kind == QL_READ_CANCELLATIONS) {
+	if (op->kind == QL_READ_LIST || op->kind == QL_READ_CANCELLATIONS)
 		engine->asked_filter = op->filter;
-		ql_str_copy(engine->asked_label, sizeof(engine->asked_label),
-			op->filter.label_value ? op->filter.label_value : "");
-	}
 	later(engine, read_turn, op);
 }
 

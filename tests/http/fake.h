@@ -40,7 +40,6 @@ struct ql_engine {
 	char asked_reason[QL_REASON_MAX + 1];
 	char asked_actor[256];
 	struct ql_filter asked_filter;
-	char asked_label[256];
 	size_t asked_stops;
 };
 

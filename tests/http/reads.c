@@ -15,6 +15,8 @@ add_many(struct world *world, void *arg)
 		struct ql_record *record = fake_add(world->engine, id, i % 3 ? "alice" : "bob");
 		if (i % 2)
 			record->state.status = QL_STATUS_QUEUED;
+		if (i == 4)
+			record->labels = strdup("{\"k\":\"v=w\"}");
 	}
 }
 
@@ -52,10 +54,72 @@ test_lists_are_filtered_and_owned(void **state)
 	expect_ids(world, ALICE, "/api/evaluations?owner=bob", "");
 	expect_ids(world, ALICE, "/api/evaluations?owner=alice&status=queued", "e7 e5 e1");
 	expect_ids(world, ADMIN, "/api/evaluations?status=queued%2Crunning&limit=2", "e8 e7");
-	expect_ids(world, ADMIN, "/api/evaluations?label=k%3Dv%3Dw&limit=1000",
-		"e8 e7 e6 e5 e4 e3 e2 e1 e0");
+	expect_ids(world, ADMIN, "/api/evaluations?label=k%3Dv%3Dw&limit=1000", "e4");
 	assert_int_equal(world->engine->asked_filter.limit, 1000);
-	assert_string_equal(world->engine->asked_label, "v=w");
+}
+
+static void
+test_lists_are_selected(void **state)
+{
+	struct world *world = *state;
+	world_call(world, add_many, NULL);
+	expect_ids(world, ADMIN, "/api/evaluations?selector=owner%3Dbob", "e6 e3 e0");
+	expect_ids(world, ALICE, "/api/evaluations?selector=owner%3Dbob", "");
+	expect_ids(world, ALICE, "/api/evaluations?selector=eval_id%20in%20%28e1%2Ce2%2Ce3%29",
+		"e2 e1");
+	expect_ids(world, ADMIN, "/api/evaluations?selector=label.k%3Dv%2A", "e4");
+	expect_ids(world, ADMIN,
+		"/api/evaluations?selector=eval_id%21%3De7&status=queued&owner=alice", "e5 e1");
+}
+
+static void
+expect_count(struct world *world, const char *key, const char *target, int count, int queued)
+{
+	struct answer answer = ask(world, key, "GET", target, NULL, NULL);
+	assert_int_equal(answer.status, 200);
+	const json_t *statuses = json_object_get(answer.json, "statuses");
+	assert_int_equal(json_integer_value(json_object_get(answer.json, "count")), count);
+	assert_int_equal(json_integer_value(json_object_get(statuses, "queued")), queued);
+	assert_int_equal(json_object_size(statuses), QL_STATUS_COUNT);
+	answer_done(&answer);
+}
+
+static void
+test_counts_what_is_selected_and_owned(void **state)
+{
+	struct world *world = *state;
+	world_call(world, add_many, NULL);
+	expect_count(world, ADMIN, "/api/evaluations/count", 9, 4);
+	expect_count(world, ALICE, "/api/evaluations/count", 6, 3);
+	expect_count(world, ALICE, "/api/evaluations/count?owner=bob", 0, 0);
+	expect_count(world, ADMIN, "/api/evaluations/count?selector=owner%3Dbob", 3, 1);
+	expect_count(world, ADMIN, "/api/evaluations/count?selector=state%3DPENDING", 4, 4);
+}
+
+static void
+test_a_wrong_selector_is_422_with_its_place(void **state)
+{
+	static const struct {
+		const char *target;
+		int position;
+	} wrongs[] = {{"/api/evaluations?selector=", 0},
+		{"/api/evaluations?selector=owner%3Dalice%2Cownr%3Dbob", 12},
+		{"/api/evaluations/count?selector=priority%3C2%2Cpriority%3E5", 11},
+		{"/api/evaluations/count?selector=status%20in%20%28%29", 11}};
+	for (size_t i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
+		struct answer answer = get(*state, wrongs[i].target);
+		assert_int_equal(answer.status, 422);
+		assert_string_equal(answer_text(&answer, "type"), "urn:quell:problem:selector");
+		assert_string_equal(answer_text(&answer, "field"), "selector");
+		assert_int_equal(json_integer_value(json_object_get(answer.json, "position")),
+			wrongs[i].position);
+		answer_done(&answer);
+	}
+	struct answer answer =
+		get(*state, "/api/evaluations?selector=status%3Dqueued&status=running");
+	assert_int_equal(answer.status, 422);
+	assert_string_equal(answer_text(&answer, "field"), "status");
+	answer_done(&answer);
 }
 
 static void
@@ -321,6 +385,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(test_lists_are_filtered_and_owned),
+		WORLD_TEST(test_lists_are_selected),
+		WORLD_TEST(test_counts_what_is_selected_and_owned),
+		WORLD_TEST(test_a_wrong_selector_is_422_with_its_place),
 		WORLD_TEST(test_pages_go_on_at_their_cursor),
 		WORLD_TEST(test_wrong_words_are_422_by_name),
 		WORLD_TEST(test_a_store_that_is_away_is_503),

@@ -15,6 +15,7 @@ PYTHON = "/usr/bin/python3"
 
 # Methods that are not called as the contract calls them.
 NAMES = {"get_evaluation": "get", "delete_evaluation": "delete", "list_evaluations": "list",
+         "count_evaluations": "count",
          "get_output": "output", "get_timeline": "timeline", "get_checkpoint": "checkpoint",
          "get_task": "task", "get_observation": "observation", "list_cancellations": "cancellations", "listen": "events",
          "get_cancellation": "cancellation", "get_report": "report"}

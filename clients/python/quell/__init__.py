@@ -8,7 +8,7 @@ from .attach import attach, detach
 from .client import Client
 from .errors import (AttemptMismatch, Busy, Cancelled, CodeFailed, Conflict, DockerError, Forbidden,
                      Invalid, NotFound, Problem, QuellError, Unauthorized, Unavailable, Unreachable)
-from .types import Cancellation, Evaluation, Event, Report, Task, TimelineStep
+from .types import Cancellation, Count, Evaluation, Event, Report, Task, TimelineStep
 
 if TYPE_CHECKING:
     from .task import CancellableTask
@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AsyncClient", "AttemptMismatch", "Busy", "CancellableTask", "Cancellation", "Cancelled",
-    "Client", "CodeFailed", "Conflict", "DockerError", "Evaluation", "Event", "Forbidden",
+    "Client", "CodeFailed", "Conflict", "Count", "DockerError", "Evaluation", "Event", "Forbidden",
     "Invalid", "NotFound", "Problem", "QuellError", "Report", "Task", "TimelineStep",
     "Unauthorized", "Unavailable", "Unreachable", "attach", "detach",
 ]

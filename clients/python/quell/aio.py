@@ -21,7 +21,7 @@ from .client import IDLE_MAX, PIECE, SILENCE, TIMEOUT, away
 from .errors import Problem, Unreachable
 from .lines import EventReader, Patience
 from .settings import server_key, server_url
-from .types import ENDED, Cancellation, Evaluation, Event, Report, Task, TimelineStep
+from .types import ENDED, Cancellation, Count, Evaluation, Event, Report, Task, TimelineStep
 
 T = TypeVar("T")
 
@@ -161,11 +161,15 @@ class AsyncClient:
             if until is not None and time.monotonic() >= until:
                 raise TimeoutError(f"{eval_id} is still {seen['status']} after {timeout} s")
 
-    def list(self, *, status: Union[str, Sequence[str], None] = None, owner: Optional[str] = None,
+    def list(self, selector: Optional[str] = None, *,
+             status: Union[str, Sequence[str], None] = None, owner: Optional[str] = None,
              label: Optional[Tuple[str, str]] = None,
              limit: Optional[int] = None) -> AsyncIterator[Evaluation]:
         return self._pages(limit, lambda cursor, rows: calls.listing(
-            status, owner, label, cursor, rows))
+            selector, status, owner, label, cursor, rows))
+
+    def count(self, selector: Optional[str] = None) -> Awaitable[Count]:
+        return self.call(calls.count(selector))
 
     def output(self, eval_id: str, *, attempt: Optional[int] = None, stream: Optional[str] = None,
                offset: int = 0) -> Awaitable[bytes]:
@@ -243,13 +247,14 @@ class AsyncClient:
 
     # ---- events, reports, the server ----
 
-    async def events(self, last: Optional[str] = None) -> AsyncIterator[Event]:
+    async def events(self, last: Optional[str] = None, *,
+                     selector: Optional[str] = None) -> AsyncIterator[Event]:
         reader = EventReader(last)
         patience = Patience(self.patience)
         while True:
             reader.again()
             try:
-                async for piece in self._stream(calls.events(reader.last), SILENCE):
+                async for piece in self._stream(calls.events(reader.last, selector), SILENCE):
                     patience.came()
                     for event in reader.feed(piece):
                         yield event

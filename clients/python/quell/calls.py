@@ -11,7 +11,7 @@ from typing import (Any, Callable, Dict, Generic, Iterable, List, Mapping, Named
 from urllib.parse import quote, urlencode
 
 from . import errors
-from .types import Cancellation, Evaluation, Report, Task, TimelineStep
+from .types import Cancellation, Count, Evaluation, Report, Task, TimelineStep
 
 T = TypeVar("T")
 
@@ -129,11 +129,15 @@ def get(eval_id: str, hold: float = 0.0) -> Call[Evaluation]:
                 hold=hold)
 
 
-def listing(status: Union[str, Sequence[str], None], owner: Optional[str],
-            label: Optional[Tuple[str, str]], cursor: Optional[str],
+def listing(selector: Optional[str], status: Union[str, Sequence[str], None],
+            owner: Optional[str], label: Optional[Tuple[str, str]], cursor: Optional[str],
             limit: int) -> Call[Tuple[List[Evaluation], Optional[str]]]:
-    return page("evaluations", cursor, limit, status=commas(status), owner=owner,
-                label="=".join(label) if label else None)
+    return page("evaluations", cursor, limit, selector=selector, status=commas(status),
+                owner=owner, label="=".join(label) if label else None)
+
+
+def count(selector: Optional[str]) -> Call[Count]:
+    return asks("GET", path("api", "evaluations", "count", selector=selector), read_json)
 
 
 def cancellations(status: Union[str, Sequence[str], None], mode: Optional[str],
@@ -229,8 +233,8 @@ def put_report(eval_id: str, members: Mapping[str, Any]) -> Call[Any]:
                 accepts=("finished-first",))
 
 
-def events(last: Optional[str]) -> Call[bytes]:
-    return asks("GET", "/api/events", lambda answer: answer.body,
+def events(last: Optional[str], selector: Optional[str]) -> Call[bytes]:
+    return asks("GET", path("api", "events", selector=selector), lambda answer: answer.body,
                 headers={"Last-Event-ID": last, "Accept": "text/event-stream"})
 
 

@@ -18,7 +18,7 @@ from .calls import Answer, Call, Stop
 from .errors import Problem, Unreachable
 from .lines import EventReader, Patience
 from .settings import server_key, server_url
-from .types import (ENDED, Cancellation, Evaluation, Event, Report, Task, TimelineStep)
+from .types import (ENDED, Cancellation, Count, Evaluation, Event, Report, Task, TimelineStep)
 
 T = TypeVar("T")
 
@@ -89,12 +89,17 @@ class Client:
             if until is not None and time.monotonic() >= until:
                 raise TimeoutError(f"{eval_id} is still {seen['status']} after {timeout} s")
 
-    def list(self, *, status: Union[str, Sequence[str], None] = None, owner: Optional[str] = None,
+    def list(self, selector: Optional[str] = None, *,
+             status: Union[str, Sequence[str], None] = None, owner: Optional[str] = None,
              label: Optional[Tuple[str, str]] = None,
              limit: Optional[int] = None) -> Iterator[Evaluation]:
         """Newest first, page by page as it is read; at most `limit`."""
         return self._pages(limit, lambda cursor, rows: calls.listing(
-            status, owner, label, cursor, rows))
+            selector, status, owner, label, cursor, rows))
+
+    def count(self, selector: Optional[str] = None) -> Count:
+        """How many there are that it selects: `count`, and `statuses` with the number of each."""
+        return self.call(calls.count(selector))
 
     def output(self, eval_id: str, *, attempt: Optional[int] = None, stream: Optional[str] = None,
                offset: int = 0) -> bytes:
@@ -181,14 +186,15 @@ class Client:
 
     # ---- events, reports, the server ----
 
-    def events(self, last: Optional[str] = None) -> Iterator[Event]:
+    def events(self, last: Optional[str] = None, *,
+               selector: Optional[str] = None) -> Iterator[Event]:
         """What changes, without end. Comes back with the last id when the connection breaks."""
         reader = EventReader(last)
         patience = Patience(self.patience)
         while True:
             reader.again()
             try:
-                for piece in self._stream(calls.events(reader.last), SILENCE):
+                for piece in self._stream(calls.events(reader.last, selector), SILENCE):
                     patience.came()
                     yield from reader.feed(piece)
             except Unreachable:

@@ -85,6 +85,11 @@ class Report(Evaluation):
     reported_status: Optional[str]
 
 
+class Count(TypedDict):
+    count: int
+    statuses: Dict[str, int]
+
+
 class TimelineStep(TypedDict):
     at: str
     attempt: int

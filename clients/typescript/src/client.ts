@@ -110,6 +110,7 @@ export class Quell {
       method: "GET",
       path: "/api/evaluations",
       query: {
+        selector: options.selector,
         status: commas(options.status),
         owner: options.owner,
         label: options.label?.join("="),

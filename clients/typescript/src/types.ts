@@ -52,6 +52,8 @@ export interface Asking {
 }
 
 export interface ListOptions extends Asking {
+  /** `owner=alice,status in (queued,running),age>10m`. */
+  selector?: string | undefined;
   status?: Status | readonly Status[] | undefined;
   owner?: string | undefined;
   /** `["team", "red"]`. */
