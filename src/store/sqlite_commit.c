@@ -56,6 +56,7 @@ struct head {
 	int64_t past_bytes; /* of its earlier attempts' output */
 	int64_t output_bytes;
 	int64_t checkpoint_bytes;
+	bool has_runs;
 };
 
 /* What a commit adds to the counters of the table `meta`. */
@@ -104,6 +105,7 @@ find_head(struct ql_db *db, const char *eval_id, struct head *ret_head, struct q
 		.past_bytes = sqlite3_column_int64(stmt, 7),
 		.output_bytes = sqlite3_column_int64(stmt, 8),
 		.checkpoint_bytes = sqlite3_column_int64(stmt, 9),
+		.has_runs = sqlite3_column_int(stmt, 10) != 0,
 	};
 	return rc == 1 ? 0 : -1;
 }
@@ -163,6 +165,22 @@ write_row(struct ql_db *db, struct head *head, const struct ql_change *change, s
 	return 0;
 }
 
+/* Who asked, and why: the last who did. */
+static int
+write_asked(
+	struct ql_db *db, const struct head *head, const struct ql_record *record, struct ql_err *e)
+{
+	if (!record->actor && !record->reason)
+		return 0;
+	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_CANCEL_ASKED, e);
+	if (!stmt)
+		return -1;
+	sqlite3_bind_int64(stmt, 1, head->last_cancel);
+	ql_field_bind_text(stmt, 2, record->actor);
+	ql_field_bind_text(stmt, 3, record->reason);
+	return ql_db_run(db, stmt, e);
+}
+
 static int
 raise_cancel(
 	struct ql_db *db, const struct head *head, const struct ql_record *record, struct ql_err *e)
@@ -171,10 +189,9 @@ raise_cancel(
 	if (!stmt)
 		return -1;
 	sqlite3_bind_int64(stmt, 1, head->last_cancel);
-	ql_field_bind_text(stmt, 2, record->actor);
-	ql_field_bind_text(stmt, 3, record->reason);
-	ql_field_bind_cancel(stmt, 4, &record->state.cancel);
-	return ql_db_run(db, stmt, e);
+	sqlite3_bind_int(stmt, 2, head->cancel_attempt);
+	ql_field_bind_cancel(stmt, 3, &record->state.cancel);
+	return ql_db_run(db, stmt, e) ? -1 : write_asked(db, head, record, e);
 }
 
 /* One for an attempt: a new one goes to the head of the chain, the attempt's own is written over. */
@@ -311,7 +328,8 @@ write_state(struct ql_db *db, const struct ql_change *change, struct tally *tall
 	advance(&head, &record->state);
 	count(tally, &was, &head);
 	if (write_row(db, &head, change, e) || write_cancel(db, &head, record, e) ||
-		update(db, &head, record, e) || run_with_seq(db, QL_SQL_DROP_RUNS, head.seq, e) ||
+		update(db, &head, record, e) ||
+		(head.has_runs && run_with_seq(db, QL_SQL_DROP_RUNS, head.seq, e)) ||
 		write_runs(db, head.seq, &record->state, e))
 		return -1;
 	if (record->payload && run_with_text(db, QL_SQL_PAYLOAD_IS, head.seq, record->payload, e))
