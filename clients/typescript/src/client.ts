@@ -257,6 +257,12 @@ export class Quell {
     return this.#json({ method: "GET", path: "/healthz", signal: options.signal });
   }
 
+  /** All counters and gauges, in the text format of Prometheus. */
+  metrics(options: Asking = {}): Promise<string> {
+    const headers = { Accept: "text/plain" };
+    return this.#transport.text({ method: "GET", path: "/metrics", headers, signal: options.signal });
+  }
+
   // ---- how it is carried ----
 
   #json<Answer>(call: Call): Promise<Answer> {

@@ -1,0 +1,170 @@
+/**
+ * What the page knows of all evaluations: the newest of them by pages, then each change as it comes.
+ *
+ * A page and a change may cross on their way. Whatever came as a change after a page was asked for is
+ * newer than what stands in that page, or is followed by a change that is: it wins.
+ */
+import { signal } from "@preact/signals";
+import { type Cancellation, type Evaluation, type QuellEvent, Refused } from "quell-client";
+import { access, quell } from "./session.js";
+import { LIVE } from "./words.js";
+
+/** The most that is held; who has more finds the rest by filters on the command line. */
+export const MOST = 20_000;
+const FIRST = 200;
+const PAGE = 1000;
+
+export type Link =
+  | { state: "connecting" }
+  | { state: "live" }
+  | { state: "away"; retryAt: number; since: number };
+
+export const link = signal<Link>({ state: "connecting" });
+/** Newest first. A new array for each change, so that what is made of it can be kept. */
+export const rows = signal<readonly Evaluation[]>([]);
+/** Whether everything that there is, is held. */
+export const complete = signal(false);
+/** Whether the first page has come. */
+export const loaded = signal(false);
+
+type Listener = (change: { evaluation?: Evaluation; cancellation?: Cancellation }) => void;
+
+const held = new Map<string, Evaluation>();
+const touched = new Map<string, number>();
+const listeners = new Map<string, Set<Listener>>();
+let arrivals = 0;
+let waiting = false;
+let stop: AbortController | undefined;
+
+/** Told of each change of that evaluation, until the function that it returns is called. */
+export function listen(id: string, listener: Listener): () => void {
+  const all = listeners.get(id) ?? new Set();
+  listeners.set(id, all.add(listener));
+  return () => {
+    all.delete(listener);
+    if (!all.size) listeners.delete(id);
+  };
+}
+
+export function known(id: string): Evaluation | undefined {
+  return held.get(id);
+}
+
+/** An evaluation that came as the answer to something. */
+export function put(evaluation: Evaluation): void {
+  held.set(evaluation.eval_id, evaluation);
+  touched.set(evaluation.eval_id, ++arrivals);
+  publishSoon();
+}
+
+/** It is gone: deleted, or not ours. */
+export function drop(id: string): void {
+  if (held.delete(id)) publishSoon();
+}
+
+/** Begins anew, as whom the session is now. */
+export function connect(): void {
+  stop?.abort();
+  stop = new AbortController();
+  held.clear();
+  touched.clear();
+  rows.value = [];
+  loaded.value = complete.value = false;
+  link.value = { state: "connecting" };
+  void watch(stop.signal);
+}
+
+async function watch(signal: AbortSignal): Promise<void> {
+  let begun = false;
+  const onState = (state: "open" | "away", retryMs: number) => {
+    if (signal.aborted) return;
+    if (state === "away") link.value = awayFor(retryMs);
+    else link.value = { state: "live" };
+    if (state === "open") access.value = "granted";
+    if (state === "open" && !begun) {
+      begun = true;
+      void load(signal);
+    }
+  };
+  try {
+    for await (const event of quell.events({ signal, onState })) take(event, signal);
+  } catch (error) {
+    if (signal.aborted) return;
+    if (error instanceof Refused && error.status === 401) access.value = "refused";
+    else link.value = awayFor(5000), setTimeout(() => signal.aborted || connect(), 5000);
+  }
+}
+
+function awayFor(retryMs: number): Link {
+  const before = link.peek();
+  const since = before.state === "away" ? before.since : Date.now();
+  return { state: "away", retryAt: Date.now() + retryMs, since };
+}
+
+function take(event: QuellEvent, signal: AbortSignal): void {
+  if (event.type === "reset") void load(signal);
+  if (event.type === "evaluation") {
+    const { evaluation } = event;
+    put(evaluation);
+    listeners.get(evaluation.eval_id)?.forEach((listener) => listener({ evaluation }));
+  }
+  if (event.type === "cancellation") {
+    const { cancellation } = event;
+    listeners.get(cancellation.eval_id)?.forEach((listener) => listener({ cancellation }));
+  }
+}
+
+/** Reads the lists: first what a screen shows, then all that still lives, then the rest. */
+async function load(signal: AbortSignal): Promise<void> {
+  const began = arrivals;
+  const seen = new Set<string>();
+  try {
+    const first = await quell.listPage({ limit: FIRST, signal });
+    takePage(first.rows, began, seen);
+    loaded.value = true;
+    let cursor = first.cursor;
+    for await (const row of quell.list({ status: LIVE, limit: MOST, signal })) takePage([row], began, seen);
+    while (cursor && seen.size < MOST) {
+      const page = await quell.listPage({ limit: PAGE, signal }, cursor);
+      takePage(page.rows, began, seen);
+      cursor = page.cursor;
+    }
+    forget(seen, began);
+    complete.value = !cursor;
+  } catch {
+    // The stream of events sees the same trouble, says so, and begins again.
+    if (!signal.aborted) setTimeout(() => signal.aborted || void load(signal), 2000);
+  }
+}
+
+function takePage(page: readonly Evaluation[], began: number, seen: Set<string>): void {
+  for (const row of page) {
+    seen.add(row.eval_id);
+    if ((touched.get(row.eval_id) ?? 0) <= began) held.set(row.eval_id, row);
+  }
+  publishSoon();
+}
+
+/** What no page had any more, and no change brought meanwhile, was deleted while nobody looked. */
+function forget(seen: ReadonlySet<string>, began: number): void {
+  for (const id of held.keys())
+    if (!seen.has(id) && (touched.get(id) ?? 0) <= began) held.delete(id);
+  publishSoon();
+}
+
+/** Many changes make one new list: at most one for each frame that is drawn. */
+function publishSoon(): void {
+  if (waiting) return;
+  waiting = true;
+  const publish = () => {
+    waiting = false;
+    rows.value = [...held.values()].sort(newestFirst);
+  };
+  if (document.hidden) setTimeout(publish, 200);
+  else requestAnimationFrame(publish);
+}
+
+function newestFirst(a: Evaluation, b: Evaluation): number {
+  if (a.created_at !== b.created_at) return a.created_at < b.created_at ? 1 : -1;
+  return a.eval_id < b.eval_id ? 1 : -1;
+}

@@ -1,0 +1,31 @@
+/** Who asks: the key of this tab, and the client that shows it. */
+import { signal } from "@preact/signals";
+import { Quell } from "quell-client";
+import { replace } from "./router.js";
+
+const STORE = "quell.key";
+
+/** `unknown` until the server was asked once. */
+export type Access = "unknown" | "granted" | "refused";
+
+export const access = signal<Access>("unknown");
+export let quell = client(sessionStorage.getItem(STORE));
+
+function client(key: string | null): Quell {
+  return new Quell({ key: key || undefined, patience: Infinity });
+}
+
+export function useKey(key: string | null): void {
+  if (key) sessionStorage.setItem(STORE, key);
+  else sessionStorage.removeItem(STORE);
+  quell = client(key);
+  access.value = "unknown";
+}
+
+/** The start-up link has the key behind `#`: it is taken over, and out of the address and its history. */
+export function takeKeyFromAddress(): void {
+  const found = /^#key=([^&]+)/.exec(location.hash);
+  if (!found?.[1]) return;
+  replace("#/");
+  useKey(decodeURIComponent(found[1]));
+}

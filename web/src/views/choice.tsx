@@ -1,0 +1,74 @@
+/** Three ways to stop what runs, and what each one costs. */
+import type { Evaluation, Mode } from "quell-client";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { stop, whyNot } from "../stops.js";
+import { MODE_NAME } from "../words.js";
+
+const MODES: readonly Mode[] = ["cancel", "terminate", "kill"];
+
+const GENTLE = "Asks it to stop at its next checkpoint, and waits. Nothing it saves is lost; a program that never looks goes on.";
+
+const LOSES: Record<Mode, string> = {
+  cancel: GENTLE,
+  terminate: "Sends SIGTERM, and SIGKILL after the grace. What it did since its last checkpoint may be lost.",
+  kill: "SIGKILL for everything in its container, at once. It can't clean up or save; output so far and the last checkpoint stay.",
+};
+
+export function Choice({ evaluation, onClose }: { evaluation: Evaluation; onClose: () => void }) {
+  const first = useRef<HTMLButtonElement>(null);
+  const [reason, setReason] = useState("");
+  const [grace, setGrace] = useState("");
+  const [busy, setBusy] = useState<Mode | null>(null);
+  useEffect(() => first.current?.focus(), []);
+  const ask = async (mode: Mode) => {
+    setBusy(mode);
+    const seconds = grace === "" ? undefined : Number(grace);
+    await stop(evaluation.eval_id, mode, { reason: reason || undefined, grace: seconds, wait: 0 });
+    setBusy(null);
+  };
+  return (
+    <section
+      class="decision choice"
+      aria-label="How to stop it"
+      onKeyDown={(event) => {
+        if (event.key === "Escape") onClose();
+      }}
+    >
+      <h2>How shall it stop?</h2>
+      <div class="choices">
+        {MODES.map((mode, index) => {
+          const reason = whyNot(evaluation, mode);
+          return (
+            <div key={mode} class={`choice-${mode}`}>
+              <button
+                ref={index ? null : first}
+                class={mode === "kill" ? "danger" : mode === "cancel" ? "primary" : "quiet"}
+                disabled={busy !== null || reason !== null}
+                aria-describedby={`loses-${mode}`}
+                onClick={() => void ask(mode)}
+              >
+                {busy === mode ? "Asking…" : MODE_NAME[mode]}
+              </button>
+              <p id={`loses-${mode}`}>{reason ?? LOSES[mode]}</p>
+            </div>
+          );
+        })}
+      </div>
+      <div class="choice-how">
+        <label>
+          Reason <input value={reason} maxLength={1000} placeholder="kept with it, optional" onInput={(event) => setReason(event.currentTarget.value)} />
+        </label>
+        <label>
+          Grace{" "}
+          <span class="with-unit">
+            <input type="number" min="0" step="any" value={grace} placeholder="own" onInput={(event) => setGrace(event.currentTarget.value)} />
+            <i>s</i>
+          </span>
+        </label>
+        <button class="plain" onClick={onClose}>
+          Let it run
+        </button>
+      </div>
+    </section>
+  );
+}

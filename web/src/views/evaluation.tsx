@@ -1,0 +1,93 @@
+/** One evaluation: what it says, what it is, and whether it still runs. */
+import { type Evaluation, hasEnded } from "quell-client";
+import { useState } from "preact/hooks";
+import { keepDraft, sent } from "../drafts.js";
+import { StatusBadge } from "../parts/status.js";
+import { TroubleBox } from "../parts/trouble.js";
+import { go, href } from "../router.js";
+import { resume } from "../stops.js";
+import { CAUSE_MEANS } from "../words.js";
+import { useEvaluation } from "./data.js";
+import { Decision } from "./decision.js";
+import { Facts } from "./facts.js";
+import { Output } from "./output.js";
+import { Timeline } from "./timeline.js";
+
+export function EvaluationView({ id }: { id: string }) {
+  const { evaluation, cancellation, timeline, error, again } = useEvaluation(id);
+  if (!evaluation)
+    return error ? (
+      <div class="empty">
+        <h1>{id}</h1>
+        <TroubleBox error={error} retry={again} />
+        <p>
+          <a href={href("/")}>Back to all evaluations</a>
+        </p>
+      </div>
+    ) : (
+      <p class="reading">Reading {id}…</p>
+    );
+  return (
+    <div class="evaluation">
+      <Head evaluation={evaluation} />
+      {error !== null && <TroubleBox error={error} retry={again} />}
+      <div class="evaluation-main">
+        <Decision evaluation={evaluation} cancellation={cancellation} />
+        <Output evaluation={evaluation} />
+      </div>
+      <aside aria-label="About this evaluation">
+        <Facts evaluation={evaluation} />
+        <Timeline steps={timeline} evaluation={evaluation} />
+      </aside>
+    </div>
+  );
+}
+
+function Head({ evaluation }: { evaluation: Evaluation }) {
+  const { eval_id: id, status, cause, error } = evaluation;
+  return (
+    <div class="evaluation-head">
+      <a class="back" href={href("/")} aria-label="All evaluations">
+        ←
+      </a>
+      <h1>{id}</h1>
+      <StatusBadge status={status} />
+      {cause && cause !== "user" && <span class="cause">{CAUSE_MEANS[cause]}</span>}
+      <Again evaluation={evaluation} />
+      {error && status !== "cancelled" && <p class="evaluation-error">{error}</p>}
+    </div>
+  );
+}
+
+function Again({ evaluation }: { evaluation: Evaluation }) {
+  const { eval_id: id, status, started_at: started, checkpoint } = evaluation;
+  const [busy, setBusy] = useState(false);
+  const submission = sent(id);
+  const resumable = hasEnded(status) && status !== "unconfirmed" && status !== "succeeded" && started;
+  const run = async () => {
+    setBusy(true);
+    await resume(id);
+    setBusy(false);
+  };
+  return (
+    <div class="again">
+      {resumable && (
+        <button class="quiet" disabled={busy} onClick={() => void run()}>
+          {checkpoint ? "Resume from its checkpoint" : "Run again as the next attempt"}
+        </button>
+      )}
+      {submission && (
+        <button
+          class="quiet"
+          onClick={() => {
+            const { eval_id: _id, ...rest } = submission;
+            keepDraft(rest);
+            go(href("/submit"));
+          }}
+        >
+          Edit and run again
+        </button>
+      )}
+    </div>
+  );
+}

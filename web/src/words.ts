@@ -1,0 +1,88 @@
+/** What the API's words mean to people. The words themselves come from the contract's types. */
+import type { Cancellation, Evaluation, Mode, Rung, Status } from "quell-client";
+
+export const STATUSES: readonly Status[] = [
+  "queued",
+  "running",
+  "cancelling",
+  "succeeded",
+  "failed",
+  "cancelled",
+  "unconfirmed",
+];
+
+export const LIVE: readonly Status[] = ["queued", "running", "cancelling", "unconfirmed"];
+
+export const STATUS_MEANS: Record<Status, string> = {
+  queued: "waits for a worker",
+  running: "its program runs",
+  cancelling: "a stop is in force; it may still run",
+  succeeded: "its program exited with 0",
+  failed: "it ended by itself in another way",
+  cancelled: "stopped, and nothing of it is left",
+  unconfirmed: "every means is spent and something may still run",
+};
+
+export const MODE_NAME: Record<Mode, string> = {
+  cancel: "Cancel",
+  terminate: "Force Stop",
+  kill: "Kill Container",
+};
+
+export const RUNG_NAME: Record<Rung, string> = {
+  remove: "Take it out of the queue",
+  notice: "Ask at the next checkpoint",
+  terminate: "SIGTERM to the program",
+  kill: "SIGKILL to the container",
+  salvage: "Keep output and checkpoint",
+  reap: "Prove that nothing is left",
+};
+
+export type Evidence = NonNullable<Cancellation["evidence"]>;
+
+export const EVIDENCE: readonly Evidence[] = ["recorded", "delivered", "exited", "verified"];
+
+export const EVIDENCE_MEANS: Record<Evidence, string> = {
+  recorded: "the request is durable",
+  delivered: "the place of execution took it",
+  exited: "the program's exit was seen",
+  verified: "nothing of the run is left",
+};
+
+export const OUTCOME_MEANS: Record<NonNullable<Cancellation["outcome"]>, string> = {
+  removed: "Taken out of the queue before it started",
+  discarded: "Dropped before its program was released",
+  stopped: "The program stopped by itself when asked",
+  terminated: "Ended by SIGTERM",
+  killed: "Ended by SIGKILL",
+  finished_first: "It finished before the stop reached it",
+  unconfirmed: "Every means is spent and something may still run",
+};
+
+export const CAUSE_MEANS: Record<NonNullable<Evaluation["cause"]>, string> = {
+  user: "asked by a user",
+  timeout: "its run deadline passed",
+  queue_ttl: "it waited in the queue for too long",
+  policy: "a policy asked for it",
+  superseded: "a newer submission replaced it",
+  oom: "it ran out of memory",
+  lost: "its supervisor or host died",
+  exit: "it exited by itself with a failure",
+};
+
+export const UNASKED_MEANS: Record<Cancellation["unasked"][number], string> = {
+  pidfd: "whether the first process has exited",
+  cgroup: "whether a process is left in the run's cgroups",
+  pidns: "whether a process is left in the run's PID namespace",
+  marks: "whether a process carries the run's marks",
+  mounts: "whether a mount of the run is left",
+  runtime: "the runtime's own word",
+  host: "the place of execution itself: it is another host",
+};
+
+/** How it ended, in a few characters. */
+export function ending(evaluation: Evaluation): string {
+  if (evaluation.signal) return evaluation.signal;
+  if (evaluation.exit_code !== null) return `exit ${evaluation.exit_code}`;
+  return evaluation.cause && evaluation.cause !== "user" ? evaluation.cause.replace("_", " ") : "";
+}
