@@ -272,6 +272,43 @@ a_look_before_the_parse(void **state)
 	assert_true(ql_message_may_be("{}", 2, "a", 1));
 }
 
+static bool
+is_plain(const char *text)
+{
+	return ql_message_is_plain(text, strlen(text));
+}
+
+static void
+plain_without_a_parse(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		bool plain;
+	} known[] = {{"task-plain", true}, {"task-eta", false}, {"task-priority", true},
+		{"task-chain", false}, {"task-chord", false}, {"task-group", false},
+		{"task-linked", false}, {"task-chain-group", false}, {"task-group1", false},
+		{"task-pickled", false}, {"task-compressed", false}, {"task-one", false},
+		{"task-one-chord", false}, {"unacked-0", false}};
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		struct fixture fixture = fixture_load(known[i].name);
+		bool plain = ql_message_is_plain(fixture.bytes, fixture.len);
+		if (plain != known[i].plain)
+			fail_msg("%s: %d", known[i].name, plain);
+		size_t len;
+		char *marked = ql_message_expire(fixture.bytes, fixture.len, &len);
+		assert_false(marked && ql_message_is_plain(marked, len));
+		free(marked);
+		for (size_t end = 0; end < fixture.len;
+			end++) /* what is cut short may lack anything */
+			assert_false(ql_message_is_plain(fixture.bytes, end) && !plain);
+		free(fixture.bytes);
+	}
+	assert_false(is_plain(least));
+	assert_false(is_plain("{}"));
+	assert_false(is_plain(""));
+}
+
 int
 main(void)
 {
@@ -288,6 +325,7 @@ main(void)
 		cmocka_unit_test(what_is_no_message),
 		cmocka_unit_test(bounds_hold),
 		cmocka_unit_test(a_look_before_the_parse),
+		cmocka_unit_test(plain_without_a_parse),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	FUZZ_HOLDS(message.id && ql_message_may_be(bytes, size, message.id, strlen(message.id)));
+	FUZZ_HOLDS(!ql_message_is_plain(bytes, size) || (!message.expired && !message.group));
 	char *marked = ql_message_expire(bytes, size, &len);
 	FUZZ_HOLDS(marked || !message.task);
 	if (marked)

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "broker/celery/envelope.h"
 
+#define BODY_END 120 /* letters of base64 that the end of a body is told by */
 #define NESTED_MAX 16 /* groups within chords within chains */
 
 struct chain {
@@ -50,6 +52,60 @@ ql_message_is_own(const char *bytes, size_t len)
 	       expires.len >= sizeof(unmarked) - 1 &&
 	       !memcmp(expires.at, unmarked, sizeof(unmarked) - 1) &&
 	       !memmem(bytes, len, put_back, sizeof(put_back) - 1);
+}
+
+static bool
+starts_with(struct ql_text text, const char *with)
+{
+	size_t len = strlen(with);
+	return text.len >= len && !memcmp(text.at, with, len);
+}
+
+/* What JSON ends so has all of that as the last object in a list, for its last brackets are no string's. */
+static bool
+ends_unfollowed(const char *body, size_t len)
+{
+	static const char *const ends[] = {
+		", {\"callbacks\": null, \"errbacks\": null, \"chain\": null, \"chord\": null}]",
+		",{\"callbacks\":null,\"errbacks\":null,\"chain\":null,\"chord\":null}]",
+	};
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		size_t end = strlen(ends[i]);
+		if (len >= end && !memcmp(body + len - end, ends[i], end))
+			return true;
+	}
+	return false;
+}
+
+/* The body is base64, of which four letters are three bytes. */
+static bool
+is_unfollowed(struct ql_text body)
+{
+	QL_CLEAN_BUF struct ql_buf end = {0};
+	size_t len = body.len < BODY_END ? body.len : BODY_END;
+	return body.len % 4 == 0 && !ql_base64_decode(&end, body.at + body.len - len, len) &&
+	       ends_unfollowed(end.data, end.len);
+}
+
+bool
+ql_message_is_plain(const char *bytes, size_t len)
+{
+	const struct ql_text message = {bytes, len};
+	struct ql_text headers, found, body;
+	if (ql_text_find(message, "headers", &headers) <= 0 ||
+		ql_text_find(headers, "expires", &found) <= 0 || !starts_with(found, "null") ||
+		ql_text_find(headers, "group", &found) <= 0 || !starts_with(found, "null") ||
+		ql_text_find(headers, "taskset", &found) ||
+		ql_text_find(headers, "compression", &found))
+		return false;
+	if (ql_text_find(message, "properties", &found) <= 0 ||
+		ql_text_find(found, "body_encoding", &found) <= 0 ||
+		!starts_with(found, "\"base64\""))
+		return false;
+	return ql_text_find(message, "content-type", &found) > 0 &&
+	       starts_with(found, "\"application/json\"") &&
+	       ql_text_find(message, "body", &found) > 0 && ql_text_plain(found, &body) &&
+	       is_unfollowed(body);
 }
 
 static bool

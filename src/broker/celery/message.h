@@ -56,6 +56,12 @@ bool ql_message_may_be(const char *bytes, size_t len, const char *task_id, size_
  */
 bool ql_message_is_own(const char *bytes, size_t len);
 
+/*
+ * A quick look: a message of protocol 2 as Celery writes it, unmarked, whose end nothing depends on. Never true for
+ * one that is marked or part of a canvas; false says nothing. Nor does it say that the message is whole.
+ */
+bool ql_message_is_plain(const char *bytes, size_t len);
+
 int
 ql_message_parse(const char *bytes, size_t len, struct ql_message *ret_message, struct ql_err *e);
 void ql_message_done(struct ql_message *message);

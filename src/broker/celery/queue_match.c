@@ -26,7 +26,7 @@ ql_queues_match(
 			return NULL;
 		want->once &= ql_message_is_own(bytes, len);
 		*ret_message = (struct ql_message){0};
-		if (want->once)
+		if (want->once || ql_message_is_plain(bytes, len))
 			return want;
 	}
 	if (ql_message_parse(bytes, len, ret_message, NULL))
