@@ -11,9 +11,10 @@
 
 #define QL_QUEUE_FIRST 16 /* messages of a list that are read first: they may be large */
 #define QL_QUEUE_OVERLAP 64 /* messages read again, to find the way after others were taken */
-#define QL_QUEUE_BATCH 125 /* messages removed by one command */
+#define QL_QUEUE_BATCH 250 /* messages removed by one command at most, */
+#define QL_QUEUE_BATCH_US 2500 /* or as many as Redis needs so long for */
 #define QL_QUEUE_BATCH_BYTES (256 << 10)
-#define QL_QUEUE_SWEEP 2000 /* marks swept by one command */
+#define QL_QUEUE_SWEEP 1000 /* marks swept by one command */
 #define QL_QUEUE_MARKS 1000 /* made at least before a sweep */
 #define QL_QUEUE_PAGE 100 /* COUNT of SSCAN and HSCAN; keys of MGET */
 #define QL_QUEUE_KEYS_PAGE 1000 /* COUNT of SCAN */
@@ -71,10 +72,12 @@ struct ql_queue_reading {
 	int64_t ask; /* how many more are to be read with the next chunk */
 	int64_t overlap; /* how many are read again with it */
 	int64_t taken; /* removed from the last chunk: what is behind it moved by so many */
+	int64_t moved; /* by how many places others moved the list while the last chunk was on its way */
 	int64_t to; /* the LRANGE under way: its last index, */
+	int64_t asked; /* how many of it are new where nothing moved, */
 	int64_t wanted; /* and how many it has at most */
 	bool under_way;
-	int64_t window_from, window_to; /* the chunk that is looked at */
+	int64_t from; /* the first index of the chunk that is looked at */
 	struct ql_buf edge; /* the last message that was looked at, to go on behind it */
 	struct ql_buf kept; /* the last one that stays; after a sweep the edge is there */
 	int restarts;
@@ -193,12 +196,12 @@ extern const char ql_queue_mark[]; /* what stands for a message that was removed
 bool ql_queues_is_mark(const char *bytes, size_t len);
 
 /*
- * Removals that one command makes, from the list that is read and around the chunk that is looked
- * at. The message is borrowed until ql_queue_take_go. -1: out of memory.
+ * Removals that one command makes, from the list that is read; from the taking end on, each with the
+ * index where it was seen. The message is borrowed until ql_queue_take_go. -1: out of memory.
  */
 struct ql_queue_take;
 int ql_queue_take_add(struct ql_queues *queues, struct ql_queue_take **take,
-	struct ql_queue_want *want, const redisReply *message, bool canvas);
+	struct ql_queue_want *want, const redisReply *message, int64_t index, bool canvas);
 void ql_queue_take_go(struct ql_queues *queues, struct ql_queue_take **take);
 
 /* ---- queue_unacked.c -> ql_queues_ask_kept ---- */

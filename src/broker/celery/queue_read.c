@@ -126,7 +126,7 @@ see(struct ql_queues *queues, struct ql_queue_take **take, struct ql_queue_want 
 	}
 	if (!want->remove)
 		return 0;
-	return ql_queue_take_add(queues, take, want, bytes, message->canvas);
+	return ql_queue_take_add(queues, take, want, bytes, index, message->canvas);
 }
 
 static int
@@ -154,7 +154,7 @@ static void
 look(struct ql_queues *queues, const redisReply *chunk, int64_t news)
 {
 	struct ql_queue_take *take = NULL;
-	int64_t first = queues->reading.window_from;
+	int64_t first = queues->reading.from;
 	for (int64_t i = news; i > 0 && !queues->failed; i--) {
 		if (look_at(queues, &take, chunk->element[i - 1], first + i - 1))
 			ql_queues_out_of_memory(queues);
@@ -177,11 +177,13 @@ chunk_read(struct ql_redis_command *command, int status, const redisReply *chunk
 		lost_the_way(queues);
 		return;
 	}
-	reading->window_from = to - count + 1;
-	reading->window_to = to;
+	reading->from = to - count + 1;
 	reading->at_head = count < reading->wanted;
-	if (reading->edge.len) /* and the way was found */
+	if (reading->edge.len) { /* and the way was found */
 		reading->restarts = 0;
+		if (!reading->at_head)
+			reading->moved = news > reading->asked ? news - reading->asked : 0;
+	}
 	reading->seen = count - 1 - to;
 	reading->overlap = QL_QUEUE_OVERLAP + reading->taken;
 	reading->taken = 0;
@@ -213,6 +215,7 @@ read_chunk(struct ql_queues *queues)
 	reading->wanted = reading->ask + again;
 	snprintf(from, sizeof(from), "%lld", (long long)-(reading->seen + reading->ask));
 	snprintf(to, sizeof(to), "%lld", (long long)reading->to);
+	reading->asked = reading->ask;
 	reading->under_way = true;
 	reading->command.done = chunk_read;
 	queues->flying++;

@@ -7,6 +7,9 @@
 
 #define KEYS_MAX (1 + 2 * QL_QUEUE_BATCH)
 #define ARGS_MAX (KEYS_MAX + 5 + 2 * QL_QUEUE_BATCH)
+#define BLOCK 4096 /* bytes: a list of Redis is a chain of 8 KiB, half of them empty after sweeps */
+#define BLOCK_NS 5
+#define ROOM 4 /* times what others took while the last chunk was on its way */
 
 /*
  * A task that each application of Celery has, expired long ago: a worker that takes it before it is
@@ -90,6 +93,8 @@ struct ql_queue_take {
 	struct ql_queues *queues;
 	size_t count;
 	size_t bytes;
+	int64_t from, to; /* indexes where they were seen */
+	int64_t ns; /* that Redis needs for them */
 	bool marks;
 	struct one ones[QL_QUEUE_BATCH];
 };
@@ -175,16 +180,34 @@ add(struct ql_queue_take *take, struct one one, bool canvas)
 	return one.removed && one.sent ? 0 : -1;
 }
 
+/*
+ * Nanoseconds that Redis needs to replace a message, measured: what comes into Lua, where each byte
+ * is hashed, and the way to the index from the nearer end, block by block.
+ */
+static int64_t
+cost(const struct ql_queues *queues, int64_t index, size_t len)
+{
+	int64_t from_tail = -index;
+	int64_t from_head = queues->lists[queues->reading.list].len + index;
+	int64_t way = from_tail < from_head ? from_tail : from_head > 0 ? from_head : 0;
+	return 6000 + (int64_t)len * 6 + way * (int64_t)len / BLOCK * BLOCK_NS;
+}
+
 int
 ql_queue_take_add(struct ql_queues *queues, struct ql_queue_take **take, struct ql_queue_want *want,
-	const redisReply *message, bool canvas)
+	const redisReply *message, int64_t index, bool canvas)
 {
 	const struct one one = {.want = want, .bytes = message->str, .len = message->len};
 	if (!*take && !(*take = take_new(queues)))
 		return -1;
+	if (!(*take)->count)
+		(*take)->to = index;
+	(*take)->from = index;
+	(*take)->ns += cost(queues, index, one.len);
 	if (add(*take, one, canvas))
 		return -1;
-	if ((*take)->count == QL_QUEUE_BATCH || (*take)->bytes > QL_QUEUE_BATCH_BYTES)
+	if ((*take)->count == QL_QUEUE_BATCH || (*take)->ns > QL_QUEUE_BATCH_US * INT64_C(1000) ||
+		(*take)->bytes > QL_QUEUE_BATCH_BYTES)
 		ql_queue_take_go(queues, take);
 	return 0;
 }
@@ -216,8 +239,9 @@ go(struct ql_queue_take *take, struct words *words)
 	const struct ql_queue_reading *reading = &queues->reading;
 	const struct ql_queue_list *list = &queues->lists[reading->list];
 	char from[24], to[24], seconds[16];
-	snprintf(from, sizeof(from), "%lld", (long long)reading->window_from);
-	snprintf(to, sizeof(to), "%lld", (long long)reading->window_to);
+	int64_t end = take->to + reading->overlap + reading->taken + ROOM * reading->moved;
+	snprintf(from, sizeof(from), "%lld", (long long)take->from - QL_QUEUE_FIRST);
+	snprintf(to, sizeof(to), "%lld", (long long)(end < -1 ? end : -1));
 	snprintf(seconds, sizeof(seconds), "%d", QL_QUEUE_KEPT_S);
 	says(words, list->key);
 	for (size_t i = 0; i < take->count; i++) {
