@@ -169,3 +169,17 @@ ql_sign_key_pem(const unsigned char key[static QL_SIGN_KEY], struct ql_buf *buf,
 	EVP_PKEY_free(public);
 	return ok ? 0 : ql_fail(e, QL_E_SYSTEM, "out of memory for a key");
 }
+
+int
+ql_sign_key_parse(
+	const char *pem, size_t len, unsigned char ret_key[static QL_SIGN_KEY], struct ql_err *e)
+{
+	size_t got = QL_SIGN_KEY;
+	BIO *bio = len <= INT_MAX ? BIO_new_mem_buf(pem, (int)len) : NULL;
+	EVP_PKEY *key = bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
+	bool ok = key && EVP_PKEY_base_id(key) == EVP_PKEY_ED25519 &&
+		  EVP_PKEY_get_raw_public_key(key, ret_key, &got) == 1 && got == QL_SIGN_KEY;
+	EVP_PKEY_free(key);
+	BIO_free(bio);
+	return ok ? 0 : ql_fail(e, QL_E_INVALID, "that is no Ed25519 public key in PEM");
+}

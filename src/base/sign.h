@@ -37,4 +37,8 @@ bool ql_sign_holds(const unsigned char key[static QL_SIGN_KEY], const void *data
 int
 ql_sign_key_pem(const unsigned char key[static QL_SIGN_KEY], struct ql_buf *buf, struct ql_err *e);
 
+/* The reverse: QL_E_INVALID when the text is no Ed25519 public key in PEM. */
+int ql_sign_key_parse(
+	const char *pem, size_t len, unsigned char ret_key[static QL_SIGN_KEY], struct ql_err *e);
+
 #endif

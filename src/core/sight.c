@@ -297,6 +297,7 @@ prove(struct ql_move *move)
 	if (!ql_state_stopping(move->next))
 		return;
 	cancel->unasked |= move->event->unasked;
+	cancel->passed |= move->event->passed;
 	if (!ql_state_open(move->next) && !move->policy->remote_broker)
 		cancel->evidence = cancel->unasked ? QL_EVIDENCE_EXITED : QL_EVIDENCE_VERIFIED;
 }

@@ -99,8 +99,10 @@ static const struct {
 #undef X
 };
 
-static const char *const checks[] = {
-#define X(check, name, looks) name,
+static const struct {
+	const char *word, *sentence;
+} checks[] = {
+#define X(check, name, looks) {name, looks},
 #include "base/check.def"
 #undef X
 };
@@ -240,7 +242,13 @@ ql_object_word(enum ql_object_kind object)
 const char *
 ql_check_word(enum ql_check check)
 {
-	return checks[check];
+	return checks[check].word;
+}
+
+const char *
+ql_check_sentence(enum ql_check check)
+{
+	return checks[check].sentence;
 }
 
 int

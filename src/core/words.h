@@ -117,6 +117,7 @@ const char *ql_act_word(enum ql_act_kind act);
 const char *ql_verdict_word(enum ql_verdict verdict);
 bool ql_verdict_makes_row(enum ql_verdict verdict);
 const char *ql_check_word(enum ql_check check);
+const char *ql_check_sentence(enum ql_check check); /* what it looks at */
 const char *ql_outlet_word(enum ql_outlet_kind outlet);
 const char *ql_object_word(enum ql_object_kind object);
 

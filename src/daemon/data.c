@@ -188,3 +188,12 @@ ql_data_user_keys(const struct ql_data *data,
 	fclose(file);
 	return status;
 }
+
+int
+ql_data_signer(const struct ql_data *data, struct ql_signer **ret_signer, struct ql_err *e)
+{
+	char path[PATH_MAX];
+	if (ql_data_path(data, "sign.key", path, sizeof(path), e))
+		return -1;
+	return ql_signer_open(path, ret_signer, e);
+}

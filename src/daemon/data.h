@@ -3,6 +3,7 @@
  *	quell.db	the store
  *	admin.key	the admin's key (0600), made at first start
  *	users.keys	optional: lines `owner key`, # comments
+ *	sign.key	the key that receipts are signed with (0600), made at first start
  *	lock		flock'ed by the server, which writes its pid and address into it
  *	kept/		outputs and checkpoints
  *	run		live runs (rundir.h)
@@ -15,6 +16,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/sign.h"
 
 struct ql_data {
 	char dir[PATH_MAX]; /* absolute */
@@ -38,6 +40,9 @@ void ql_data_sign(const struct ql_data *data, const char *url);
 /* Reads the admin's key, or makes it. */
 int
 ql_data_admin_key(const struct ql_data *data, char ret_key[static QL_KEY_TEXT], struct ql_err *e);
+
+/* Reads the key that the server signs with, or makes it; ql_signer_free. */
+int ql_data_signer(const struct ql_data *data, struct ql_signer **ret_signer, struct ql_err *e);
 
 /* Calls fn for each line of users.keys; no file is no error. */
 int ql_data_user_keys(const struct ql_data *data,

@@ -33,6 +33,7 @@ struct daemon {
 	struct ql_outlet *storage;
 	struct ql_observer *observer;
 	struct ql_meter meter;
+	struct ql_signer *signer;
 	struct ql_lag lag;
 	struct ql_engine *engine;
 	struct ql_auth auth;
@@ -124,6 +125,7 @@ open_server(struct daemon *daemon, struct ql_err *e)
 			.elsewhere = daemon->broker != NULL},
 		.observes = daemon->config.observe,
 		.meter = &daemon->meter,
+		.signer = daemon->signer,
 		.limits = ql_server_limits_default,
 	};
 	return ql_server_start(&config, &daemon->server, e);
@@ -269,7 +271,8 @@ open_all(struct daemon *daemon, struct ql_err *e)
 		ql_drivers_broker(
 			&daemon->loop, &daemon->config, &daemon->data, &daemon->broker, e) ||
 		ql_drivers_storage(&daemon->loop, &daemon->config, &daemon->storage, e) ||
-		open_engine(daemon, e) || open_auth(daemon, e) || open_server(daemon, e))
+		ql_data_signer(&daemon->data, &daemon->signer, e) || open_engine(daemon, e) ||
+		open_auth(daemon, e) || open_server(daemon, e))
 		return -1;
 	return open_observer(daemon, e);
 }
@@ -283,6 +286,7 @@ free_all(struct daemon *daemon)
 		daemon->store->ops->close(daemon->store);
 	ql_meter_done(&daemon->meter);
 	ql_auth_done(&daemon->auth);
+	ql_signer_free(daemon->signer);
 	if (daemon->data.lock_fd >= 0)
 		ql_rundir_close(&daemon->data);
 	ql_data_close(&daemon->data);

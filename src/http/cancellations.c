@@ -13,6 +13,7 @@
 struct looking {
 	struct ql_look look; /* first: a look is its looking */
 	struct ql_store_read read;
+	ql_look_fn *found;
 	char eval_id[QL_EVAL_ID];
 };
 
@@ -51,19 +52,20 @@ on_read(struct ql_store_read *read, int status)
 	} else {
 		look->record = read->records[0];
 		read->records[0] = (struct ql_record){0};
-		ql_look_steps(look, reply_cancellation);
+		ql_look_steps(look, looking->found);
 	}
 	ql_store_read_done(read);
 }
 
 void
-ql_serve_cancellation(struct ql_request *req)
+ql_look_cancellation(struct ql_request *req, ql_look_fn *found)
 {
 	struct looking *looking = ql_request_state(req, sizeof(*looking), drop_looking);
 	int32_t attempt;
 	if (!looking)
 		return;
 	looking->look.req = req;
+	looking->found = found;
 	if (ql_cancellation_parse(req->id, looking->eval_id, &attempt)) {
 		reply_unknown(req);
 		return;
@@ -72,6 +74,12 @@ ql_serve_cancellation(struct ql_request *req)
 		.filter = {.eval_id = looking->eval_id, .attempt = attempt, .limit = 1},
 		.done = on_read};
 	ql_engine_read(req->server->config.engine, &looking->read);
+}
+
+void
+ql_serve_cancellation(struct ql_request *req)
+{
+	ql_look_cancellation(req, reply_cancellation);
 }
 
 /* ---- the list ---- */

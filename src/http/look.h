@@ -31,6 +31,9 @@ void ql_look_step(struct ql_look *look, const char *what, ql_look_fn *found);
 
 void ql_look_done(struct ql_look *look);
 
+/* Reads the cancellation that req->id names, with its steps, then calls found. */
+void ql_look_cancellation(struct ql_request *req, ql_look_fn *found);
+
 /* Steps of many records, one after the other. */
 struct ql_looks {
 	struct ql_request *req;

@@ -49,6 +49,8 @@ const struct ql_route ql_routes[] = {
 		task_stop_names},
 	{"GET", "/api/cancellations", ql_serve_cancellations, 0, stops_names},
 	{"GET", "/api/cancellations/{cid}", ql_serve_cancellation},
+	{"GET", "/api/cancellations/{cid}/receipt", ql_serve_receipt},
+	{"GET", "/api/signer", ql_serve_signer},
 	{"GET", "/api/events", ql_serve_events},
 	{"GET", "/api/observe", ql_serve_observe},
 	{"GET", "/evaluations/{id}", ql_serve_report, TASK},

@@ -49,6 +49,8 @@ void ql_serve_task(struct ql_request *req); /* tasks.c */
 void ql_serve_task_cancel(struct ql_request *req);
 void ql_serve_cancellation(struct ql_request *req); /* cancellations.c */
 void ql_serve_cancellations(struct ql_request *req);
+void ql_serve_receipt(struct ql_request *req); /* receipts.c */
+void ql_serve_signer(struct ql_request *req);
 void ql_serve_events(struct ql_request *req); /* events.c */
 void ql_serve_report(struct ql_request *req); /* reports.c */
 void ql_serve_report_put(struct ql_request *req);

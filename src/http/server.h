@@ -11,6 +11,7 @@
 
 #include <uv.h>
 
+#include "base/sign.h"
 #include "base/err.h"
 #include "engine/engine.h"
 #include "http/auth.h"
@@ -46,6 +47,7 @@ struct ql_server_config {
 	struct ql_submission_place place; /* who runs what is submitted */
 	bool observes; /* only looks: all but reads is refused */
 	struct ql_meter *meter; /* borrowed: what /metrics tells; NULL = nothing was counted */
+	const struct ql_signer *signer; /* borrowed: of receipts */
 	struct ql_server_limits limits;
 };
 

@@ -196,8 +196,10 @@ sighting_of(const struct ql_news *news, enum ql_event_kind kind, struct ql_sight
 		event.output_bytes = facts->output_bytes;
 		event.output_truncated = facts->output_truncated;
 	}
-	if (kind == QL_EVENT_GONE || kind == QL_EVENT_LOST)
+	if (kind == QL_EVENT_GONE || kind == QL_EVENT_LOST) {
 		event.unasked = facts->unasked;
+		event.passed = facts->passed;
+	}
 	event.checkpoint_bytes = salvaged ? facts->checkpoint_bytes : -1;
 	bool says = kind == QL_EVENT_STUCK || kind == QL_EVENT_LOST ||
 		    kind == QL_EVENT_FAILED_START || kind == QL_EVENT_ABSENT;

@@ -129,6 +129,7 @@ fill_facts(struct ql_docker_run *run)
 		.sent = (enum ql_rung)record->sent,
 		.flags = record->flags,
 		.unasked = record->unasked,
+		.passed = record->passed,
 		.output_bytes = record->output_bytes,
 		.output_truncated = record->output_truncated,
 		.checkpoint_bytes = record->checkpoint_bytes,
@@ -277,9 +278,10 @@ come_back(struct ql_docker_run *run, void (*ring)(struct ql_docker_later *later)
 }
 
 static void
-gone(struct ql_docker_run *run, int32_t unasked)
+gone(struct ql_docker_run *run, int32_t unasked, int32_t passed)
 {
 	run->record.unasked = unasked;
+	run->record.passed = passed | 1 << QL_CHECK_RUNTIME;
 	move(run, QL_DOCKER_GONE);
 	ql_docker_never(run->driver->docker, &run->stuck);
 	run->ending = false;
@@ -302,7 +304,7 @@ prove(struct ql_docker_run *run)
 	else
 		left = ql_docker_process_find(run->record.id, 0);
 	if (run->process ? ql_proof_holds(&proof) : !left && errno == ESRCH) {
-		gone(run, proof.unasked & kernel);
+		gone(run, proof.unasked & kernel, proof.passed & kernel);
 		return;
 	}
 	if (left)
@@ -438,7 +440,7 @@ ql_docker_run_not_startable(struct ql_docker_run *run, const char *why)
 	run->record.output_bytes = run->keep.bytes;
 	ql_keep_close(&run->keep);
 	run->record.exit_code = EXIT_NOT_FOUND;
-	gone(run, 0);
+	gone(run, 0, 0);
 }
 
 /* ---- killing it ---- */
@@ -460,7 +462,7 @@ ended_unstarted(struct ql_docker_run *run, int32_t unasked)
 	run->record.flags |= QL_RUN_UNSTARTED;
 	run->record.exit_code = -1;
 	run->record.exit_signal = run->record.sent == QL_RUNG_TERMINATE ? SIGTERM : SIGKILL;
-	gone(run, unasked);
+	gone(run, unasked, 0);
 }
 
 static void

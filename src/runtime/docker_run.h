@@ -45,7 +45,7 @@ struct ql_docker_record {
 	int32_t sent; /* enum ql_rung: the strongest */
 	int32_t flags; /* QL_RUN_* */
 	int32_t exit_code, exit_signal;
-	int32_t unasked;
+	int32_t unasked, passed; /* bits of enum ql_check */
 	int32_t output_truncated;
 	int64_t output_bytes;
 	int64_t checkpoint_bytes; /* -1 = none, or not salvaged */

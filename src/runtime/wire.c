@@ -265,6 +265,7 @@ ql_wire_facts(uint64_t incarnation, const struct ql_runner_truth *truth, struct 
 		.exit_signal = truth->exit_signal,
 		.sent = rungs[truth->sent],
 		.unasked = truth->unasked,
+		.passed = truth->passed,
 		.output_bytes = truth->output_bytes,
 		.output_truncated = (truth->flags & QL_RUNNER_TRUNCATED) != 0,
 		.checkpoint_bytes = truth->checkpoint_bytes,

@@ -67,8 +67,11 @@ static const char add_objects_and_audit[] =
 	" WHEN OLD.seq > (SELECT audit_seq FROM meta)"
 	" BEGIN SELECT raise(ROLLBACK, 'rows of the audit go from the oldest on'); END;";
 
+static const char add_passed[] =
+	"ALTER TABLE cancellations ADD COLUMN passed INTEGER NOT NULL DEFAULT 0;";
+
 const char *const ql_schema_steps[] = {add_outbox, add_remote, count_in_commits,
-	index_fewer_cancellations, add_task_id, add_objects_and_audit, NULL};
+	index_fewer_cancellations, add_task_id, add_objects_and_audit, add_passed, NULL};
 
 static int
 newest_of(const char *const *steps)

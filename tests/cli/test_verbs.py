@@ -503,3 +503,28 @@ def test_a_server_that_hangs_up(server, environment):
                           env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert "went away before it had answered" in done.stderr
+
+
+# ---- receipt ----
+
+def test_receipt_is_of_the_last_attempts_stop(quell, server):
+    server.on("GET /api/eval/e1", Answer(200, evaluation(cancellation=cancellation())))
+    server.on("GET /api/cancellations/e1~1/receipt", Answer(200, {"payload": "x"}))
+    assert quell("receipt", "e1")[:2] == (0, '{"payload": "x"}\n')
+    assert quell("receipt", "e1~1")[:2] == (0, '{"payload": "x"}\n')
+
+
+def test_receipt_of_what_nobody_stopped(quell, server):
+    server.on("GET /api/eval/e1", Answer(200, evaluation(cancellation=None)))
+    assert quell("receipt", "e1") == (
+        1, "", "quell: nobody has stopped attempt 1 of e1: there is no receipt of it\n")
+
+
+def test_receipt_verify_refuses_what_is_none(quell, server, tmp_path):
+    (tmp_path / "key.pem").write_text("no key")
+    (tmp_path / "receipt.json").write_text("{}")
+    status, _, said = quell("receipt", "verify", "receipt.json", "--signer", "key.pem", cwd=tmp_path)
+    assert (status, said) == (1, "quell: that is no Ed25519 public key in PEM\n")
+    assert quell("receipt", "verify", "none.json", "--signer", "key.pem", cwd=tmp_path)[0] == 1
+    assert quell("receipt", "hold", "receipt.json")[0] == 2
+    assert not server.requests

@@ -558,6 +558,7 @@ take_back_to(struct kit *kit, int version)
 		"ALTER TABLE meta DROP COLUMN audit_seq;"
 		"ALTER TABLE meta DROP COLUMN audit_hash;"
 		"ALTER TABLE meta DROP COLUMN audit_bytes",
+		"ALTER TABLE cancellations DROP COLUMN passed",
 	};
 	assert_int_equal(newest() - 1, sizeof(undo) / sizeof(undo[0]));
 	for (int at = newest(); at > version; at--)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
+#include "base/check.h"
 #include "http/bounds.h"
 #include "http/openapi.h"
 #include "http/problem.h"
@@ -475,7 +477,16 @@ fill(struct world *world, void *arg)
 	fake_add(engine, "running", "alice");
 	fake_add(engine, "queued", "alice")->state.status = QL_STATUS_QUEUED;
 	fake_row(engine, 1, QL_RUNG_NOTICE, "asked by a user -> notice");
-	struct ql_record *record = fake_add(engine, "failed", "bob");
+	struct ql_record *record = fake_add(engine, "stopped", "alice");
+	record->state.status = QL_STATUS_CANCELLED;
+	record->state.cancel = (struct ql_cancel){.requested_at = 1000,
+		.settled_at = 2000,
+		.mode = QL_MODE_KILL,
+		.outcome = QL_OUTCOME_KILLED,
+		.evidence = QL_EVIDENCE_EXITED,
+		.passed = 1 << QL_CHECK_RUNTIME,
+		.unasked = 1 << QL_CHECK_HOST};
+	record = fake_add(engine, "failed", "bob");
 	free(record->language);
 	record->language = NULL;
 	record->error = strdup("it failed \xff");
@@ -517,6 +528,11 @@ test_answers_are_as_the_contract_says(void **state)
 		422);
 	check(world, "GET", "/api/cancellations", NULL, "/api/cancellations", 200);
 	check(world, "GET", "/api/cancellations/running~1", NULL, "/api/cancellations/{cid}", 200);
+	check(world, "GET", "/api/cancellations/running~1/receipt", NULL,
+		"/api/cancellations/{cid}/receipt", 409);
+	check(world, "GET", "/api/cancellations/stopped~1/receipt", NULL,
+		"/api/cancellations/{cid}/receipt", 200);
+	check(world, "GET", "/api/signer", NULL, "/api/signer", 200);
 	check(world, "GET", "/api/observe", NULL, "/api/observe", 404);
 	check(world, "GET", "/api/task/anyone", NULL, "/api/task/{task_id}", 404);
 	check(world, "POST", "/api/task/celery-running/cancel", "{\"ahead\":true}",
@@ -580,6 +596,31 @@ test_a_server_that_only_looks_changes_nothing(void **state)
 	assert_int_equal(world->engine->asked_stops, 0);
 }
 
+static void
+test_a_receipt_states_what_the_contract_says(void **state)
+{
+	struct world *world = *state;
+	struct ql_buf statement = {0};
+	world_call(world, fill, NULL);
+	struct answer answer =
+		ask(world, ALICE, "GET", "/api/cancellations/stopped~1/receipt", NULL, NULL);
+	assert_int_equal(answer.status, 200);
+	const char *payload = json_string_value(json_object_get(answer.json, "payload"));
+	assert_int_equal(ql_base64_decode(&statement, payload, strlen(payload)), 0);
+	json_t *said = json_loadb(statement.data, statement.len, 0, NULL);
+	if (!fits(said, at(contract, "components|schemas|Statement"), "the statement"))
+		fail_msg("%s: %s", wrong_at, statement.data);
+	const json_t *checks = json_object_get(said, "checks");
+	assert_int_equal(json_array_size(checks), 2);
+	assert_true(json_is_null(json_object_get(json_array_get(checks, 1), "said")));
+	json_decref(said);
+	ql_buf_done(&statement);
+	answer_done(&answer);
+	answer = ask(world, BOB, "GET", "/api/cancellations/stopped~1/receipt", NULL, NULL);
+	assert_int_equal(answer.status, 404);
+	answer_done(&answer);
+}
+
 int
 main(void)
 {
@@ -593,6 +634,8 @@ main(void)
 		cmocka_unit_test(test_bounds_are_those_of_the_code),
 		cmocka_unit_test_setup_teardown(
 			test_answers_are_as_the_contract_says, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_receipt_states_what_the_contract_says, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_a_server_that_only_looks_changes_nothing,
 			setup_observer, world_teardown),
 	};

@@ -66,6 +66,7 @@ world_new(void)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	struct ql_err e;
+	char path[96];
 	uv_loop_init(&world->loop);
 	ql_meter_init(&world->meter);
 	uv_mutex_init(&world->lock);
@@ -75,6 +76,8 @@ world_new(void)
 	world->engine = fake_new(&world->loop);
 	snprintf(world->data_dir, sizeof(world->data_dir), "/tmp/quell-http-XXXXXX");
 	assert_non_null(mkdtemp(world->data_dir));
+	snprintf(path, sizeof(path), "%s/sign.key", world->data_dir);
+	assert_int_equal(ql_signer_open(path, &world->signer, &e), 0);
 	assert_int_equal(ql_auth_add(&world->auth, ADMIN, "admin", true, &e), 0);
 	assert_int_equal(ql_auth_add(&world->auth, ALICE, "alice", false, &e), 0);
 	assert_int_equal(ql_auth_add(&world->auth, BOB, "bob", false, &e), 0);
@@ -85,6 +88,7 @@ world_new(void)
 		.listen = "127.0.0.1:0",
 		.data_dir = world->data_dir,
 		.meter = &world->meter,
+		.signer = world->signer,
 		.limits = ql_server_limits_default};
 	world->config.limits.sweep_ms = 20;
 	return world;
@@ -144,6 +148,7 @@ world_free(struct world *world)
 	ql_server_free(world->server);
 	fake_free(world->engine);
 	ql_auth_done(&world->auth);
+	ql_signer_free(world->signer);
 	ql_meter_done(&world->meter);
 	uv_loop_close(&world->loop);
 	uv_mutex_destroy(&world->lock);

@@ -30,6 +30,7 @@ struct world {
 	struct ql_meter meter;
 	struct ql_server_config config;
 	char data_dir[64];
+	struct ql_signer *signer;
 	char host[64]; /* "127.0.0.1:PORT" */
 	int port;
 };

@@ -311,3 +311,17 @@ def test_bash_completes_in_a_terminal(server, terminal):
     terminal.press("Tab")
     terminal.until(r"[#$] quell timeline --json")
     terminal.press("C-c")
+
+
+def test_the_receipt_of_a_kill_is_verified_without_a_server(server, tmp_path):
+    eval_id = server.start(PATIENT)
+    quell(server, "kill", eval_id)
+    (tmp_path / "receipt").write_text(quell(server, "receipt", eval_id)[0])
+    (tmp_path / "signer").write_text(quell(server, "receipt", "signer")[0])
+    command = [QUELL, "receipt", "verify", "receipt", "--signer", "signer", "--json"]
+    nowhere = {"PATH": os.environ["PATH"], "QUELL_URL": "http://127.0.0.1:1"}
+    said = json.loads(subprocess.run(command, cwd=tmp_path, env=nowhere, text=True, check=True,
+                                     capture_output=True).stdout)
+    assert said["cancellation"]["evidence"] == "verified" and said["cancellation"]["cancelled"]
+    assert {"pidfd", "pidns"} <= {check["check"] for check in said["checks"]}
+    assert all(check["said"] == "nothing is left" for check in said["checks"])

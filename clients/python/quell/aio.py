@@ -238,6 +238,12 @@ class AsyncClient:
     def cancellation(self, cancellation_id: str) -> Awaitable[Cancellation]:
         return self.call(calls.cancellation(cancellation_id))
 
+    def receipt(self, cancellation_id: str) -> Awaitable[Dict[str, Any]]:
+        return self.call(calls.receipt(cancellation_id))
+
+    def signer(self) -> Awaitable[str]:
+        return self.call(calls.signer())
+
     def cancellations(self, *, status: Union[str, Sequence[str], None] = None,
                       mode: Optional[str] = None, actor: Optional[str] = None,
                       since: Optional[str] = None,

@@ -214,6 +214,14 @@ def cancellation(cancellation_id: str) -> Call[Cancellation]:
     return asks("GET", path("api", "cancellations", cancellation_id), read_json)
 
 
+def receipt(cancellation_id: str) -> Call[Any]:
+    return asks("GET", path("api", "cancellations", cancellation_id, "receipt"), read_json)
+
+
+def signer() -> Call[str]:
+    return asks("GET", path("api", "signer"), lambda answer: answer.body.decode())
+
+
 def task(task_id: str) -> Call[Task]:
     return asks("GET", path("api", "task", task_id), read_json)
 

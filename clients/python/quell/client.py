@@ -176,6 +176,14 @@ class Client:
     def cancellation(self, cancellation_id: str) -> Cancellation:
         return self.call(calls.cancellation(cancellation_id))
 
+    def receipt(self, cancellation_id: str) -> Dict[str, Any]:
+        """What was seen of a settled stop, signed: a DSSE envelope."""
+        return self.call(calls.receipt(cancellation_id))
+
+    def signer(self) -> str:
+        """The public key of receipts, as PEM."""
+        return self.call(calls.signer())
+
     def cancellations(self, *, status: Union[str, Sequence[str], None] = None,
                       mode: Optional[str] = None, actor: Optional[str] = None,
                       since: Optional[str] = None,

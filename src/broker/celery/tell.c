@@ -107,6 +107,9 @@ ql_tell_exit(struct delivery *delivery, const struct ql_result *result, int32_t 
 	ql_sight(delivery->celery, &sighting);
 }
 
+/* Its worker's books, and where its process could be watched, the kernel. */
+enum { RUNTIME = 1 << QL_CHECK_RUNTIME, PIDFD = 1 << QL_CHECK_PIDFD };
+
 void
 ql_tell_gone(struct delivery *delivery)
 {
@@ -117,6 +120,7 @@ ql_tell_gone(struct delivery *delivery)
 				.attempt = delivery->attempt,
 				.incarnation = delivery->incarnation,
 				.unasked = delivery->unasked,
+				.passed = delivery->hand.holds ? RUNTIME | PIDFD : RUNTIME,
 			},
 		.eval_id = delivery->eval_id,
 	};
