@@ -72,7 +72,7 @@ struct ql_containers_ops {
 struct ql_containers {
 	const struct ql_containers_ops *ops;
 	uv_loop_t *loop;
-	/* One of them started or ended, maybe: a hint to look. Set by whoever uses it. */
+	/* One of them started or ended, maybe, or is killed now: a hint to look. Set by whoever uses it. */
 	void (*changed)(void *arg, const char *eval_id);
 	void *changed_arg;
 };

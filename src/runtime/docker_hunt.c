@@ -125,6 +125,9 @@ static void
 found(struct ql_docker_end *end)
 {
 	struct ql_docker_hunt *hunt = end->owner;
+	struct ql_containers *containers = &hunt->driver->containers;
+	if (containers->changed)
+		containers->changed(containers->changed_arg, hunt->eval_id);
 	struct ql_err e;
 	struct ql_docker_trail *trail =
 		hunt->keep_dir ? ql_docker_trail(hunt->driver, hunt->keep_dir, hunt->output_max, &e)

@@ -126,7 +126,7 @@ class Docker(http.client.HTTPConnection):
 
 
 @app.task
-def boxed(key, eval_id):
+def boxed(key, eval_id, _language=None):
     """Its container ignores SIGTERM, as the first process of one does; it is waited for, and removed."""
     docker = Docker()
     program = f"echo {eval_id} is boxed; echo boxed >&2; exec sleep {LIMIT}"
@@ -136,8 +136,13 @@ def boxed(key, eval_id):
     docker.ask("POST", f"/containers/{made['Id']}/start")
     say(key, f"began {os.getpid()}")
     say(key, f"container {made['Id']}")
-    code = docker.ask("POST", f"/containers/{made['Id']}/wait")["StatusCode"]
-    docker.ask("DELETE", f"/containers/{made['Id']}?force=1")
+    code = None
+    while code is None:  # a Docker that is away comes back
+        try:
+            code = Docker().ask("POST", f"/containers/{made['Id']}/wait")["StatusCode"]
+        except (OSError, http.client.HTTPException):
+            time.sleep(STEP)
+    Docker().ask("DELETE", f"/containers/{made['Id']}?force=1")
     say(key, "ended")
     if code:
         raise RuntimeError(f"its container exited with {code}")

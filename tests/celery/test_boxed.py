@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from conftest import system
-from deployment import Deployment, alive
+from deployment import Deployment, Sent, alive
 from dockers import docker_daemon
 from quell.docker import Engine
 from quell.errors import DockerError
@@ -23,7 +23,8 @@ def docker():
 
 @pytest.fixture(scope="module")
 def deployed(docker):
-    with Deployment("--docker-host", docker, env={"STOCK_DOCKER": docker}) as made:
+    with Deployment("--docker-host", docker, "--task-name", "stock.boxed",
+                    env={"STOCK_DOCKER": docker}) as made:
         yield made
 
 
@@ -75,6 +76,26 @@ def test_container_outlives_its_task(deployed, docker, worker):
     output(deployed, "terminated")  # kept before that was said
 
 
+def test_failure_of_a_killed_container_is_none(deployed, docker, worker):
+    """Its worker writes that the task failed, as its container exited with 137. Also where nothing
+    could be written into the result backend before its kill."""
+    for eval_id in ("noticed", "unnoticed"):
+        deployed.quell.submit(eval_id=eval_id, code=eval_id, language="python")
+        sent = Sent(deployed, eval_id, f"celery-{eval_id}")
+        pid = pid_of(docker, sent)
+        system.eventually(lambda: deployed.quell.show(eval_id)["status"] == "running",
+                          what="Quell to see it run")
+        if eval_id == "unnoticed":
+            deployed.client.execute_command("CLIENT", "PAUSE", 3000, "WRITE")
+        deployed.quell.kill(eval_id, {"wait": 0, "grace": 20})
+        system.eventually(lambda: not alive(pid), what="the end of its container")
+        sent.until("ended")
+        seen = deployed.quell.wait(eval_id, 60)
+        assert seen["status"] == "cancelled", seen
+        assert seen["cancellation"]["outcome"] == "killed", seen
+        assert sent.until_state("FAILURE", "REVOKED") == "FAILURE"  # the worker's word stands
+
+
 @contextlib.contextmanager
 def docker_killed(docker):
     """It comes back on the same folders: its containers lived on without it. Its containerd dies with
@@ -90,14 +111,26 @@ def docker_killed(docker):
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     os.waitpid(containerd, 0)
-    yield
-    again = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL, preexec_fn=system.die_with_parent)
-    system.eventually(lambda: answers(docker), 60, "dockerd")
+    again = []
+
+    def back():
+        again.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL,
+                                      preexec_fn=system.die_with_parent))
+        system.eventually(lambda: answers(docker), 60, "dockerd")
+    try:
+        yield back
+    finally:
+        if not again:
+            back()
+        leave_nothing(docker, folder, again[0])
+
+
+def leave_nothing(docker, folder, daemon):
     for one in Engine(docker).ask("GET", "/containers/json", all=1).json:
         Engine(docker).ask("DELETE", f"/containers/{one['Id']}", accepts=(404, 409), force=1, v=1)
-    again.terminate()
-    again.wait()
+    daemon.terminate()
+    daemon.wait()
     for shim, line in system.processes():  # a containerd that was killed takes no leave of them
         if "containerd-shim" in line and folder in line:
             os.kill(shim, signal.SIGKILL)
@@ -112,16 +145,18 @@ def answers(docker):
         return Engine(docker).version()
 
 
-@pytest.mark.deadline(120)
+@pytest.mark.deadline(180)
 def test_docker_dies_during_kills(deployed, docker, worker):
-    """Nothing is called cancelled while a container of it lives."""
+    """Nothing is called cancelled while a container of it lives; once dockerd is back, all are, with proof."""
     sent = [boxed(deployed, docker, f"storm-{number}") for number in range(4)]
     deployed.quell.kill("storm-0", {"wait": 0})
-    with docker_killed(docker):
+    with docker_killed(docker) as back:
         for number in range(1, 4):
             deployed.quell.kill(f"storm-{number}", {"wait": 0})
         for number, (_, pid) in enumerate(sent):
-            seen = deployed.quell.wait(f"storm-{number}", 60)
-            # a task whose connection to Docker broke has failed, and its worker said so first
-            assert seen["status"] in ("cancelled", "unconfirmed", "failed"), seen
-            assert not (seen["cancellation"]["cancelled"] and alive(pid)), seen
+            seen = deployed.quell.get(f"/api/eval/storm-{number}?wait=1").expect(200).json
+            assert not (seen["status"] == "cancelled" and alive(pid)), seen
+        back()
+        for number, (_, pid) in enumerate(sent):
+            seen = deployed.quell.until_status(f"storm-{number}", "cancelled", seconds=60)
+            assert seen["cancellation"]["evidence"] == "verified" and not alive(pid), seen

@@ -352,7 +352,10 @@ on_container_changed(void *arg, const char *eval_id)
 	struct ql_celery *celery = arg;
 	struct delivery *delivery, *next;
 	HASH_ITER (hh, celery->deliveries, delivery, next) {
-		if (!strcmp(delivery->eval_id, eval_id) && delivery->stage == STAGE_GRACE)
+		if (strcmp(delivery->eval_id, eval_id) != 0)
+			continue;
+		delivery->had_containers |= delivery->kill; /* known before any failure for that */
+		if (delivery->stage == STAGE_GRACE)
 			ql_stop_prove(delivery);
 	}
 }

@@ -219,7 +219,8 @@ struct delivery {
 	bool told_running, told_exited, told_gone, told_absent, told_stuck;
 	bool introduced; /* its worker was asked of which kind its pool is, if that was not known */
 	bool kill; /* a kill was asked for: its containers too must go */
-	bool had_containers;
+	bool had_containers; /* that were killed, or are */
+	int64_t contained_at; /* unix ms: when their kill began; 0 = it did not */
 	bool noticed; /* ABORTED was written, and nothing final stood there */
 	bool noticing; /* it is being written */
 	struct ql_redis_command notice;

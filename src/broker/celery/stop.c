@@ -14,6 +14,15 @@ now_ms(void)
 	return ql_alarm_ms();
 }
 
+/* As workers write their ends. */
+static int64_t
+unix_ms(void)
+{
+	uv_timeval64_t now = {0};
+	uv_gettimeofday(&now);
+	return now.tv_sec * 1000 + now.tv_usec / 1000;
+}
+
 static void
 ring(struct delivery *delivery, int64_t in_ms)
 {
@@ -304,7 +313,7 @@ on_containers_killed(struct ql_containers_op *op, int status)
 	delivery->containing = false;
 	delivery->contained = !status;
 	delivery->unasked |= op->unasked;
-	delivery->had_containers |= had;
+	delivery->had_containers |= had || status; /* where Docker can't tell, there may be */
 	if (delivery->stage != STAGE_CONTAINERS) {
 		if (status)
 			ring_again(delivery);
@@ -333,6 +342,8 @@ kill_containers(struct delivery *delivery)
 {
 	struct ql_containers *containers = delivery->celery->config.containers;
 	delivery->containing = true;
+	if (!delivery->contained_at)
+		delivery->contained_at = unix_ms();
 	delivery->containers = (struct ql_containers_op){.kind = QL_CONTAINERS_KILL,
 		.eval_id = delivery->eval_id,
 		.keep_dir = delivery->keep_dir,
@@ -342,7 +353,7 @@ kill_containers(struct delivery *delivery)
 	containers->ops->act(containers, &delivery->containers);
 }
 
-/* Without an answer in time it goes on: a failure that follows counts as the task's own then. */
+/* Without an answer in time it goes on. */
 static void
 on_warned(struct ql_redis_command *command, int status, const redisReply *reply)
 {

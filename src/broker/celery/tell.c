@@ -56,11 +56,15 @@ is_our_kill(const struct delivery *delivery, const struct ql_result *result)
 	       strstr(result->error, "signal 9");
 }
 
-/* Its containers were ended under it, and it had not failed before: what it made of that is our doing. */
+/*
+ * Its containers were ended under it, and it had not failed before: what it made of that is our doing. That
+ * it had not is known from the notice, or else from its worker's clock where that is ours.
+ */
 static bool
-is_end_of_containers(const struct delivery *delivery)
+is_end_of_containers(const struct delivery *delivery, const struct ql_result *result)
 {
-	return delivery->kill && delivery->noticed && delivery->had_containers;
+	bool after = delivery->hand.holds && result->done_at >= delivery->contained_at;
+	return delivery->kill && delivery->had_containers && (delivery->noticed || after);
 }
 
 static void
@@ -68,7 +72,8 @@ fill_exit(const struct delivery *delivery, const struct ql_result *result, struc
 {
 	const char *state = result ? result->state : "REVOKED";
 	bool failed = !strcmp(state, "FAILURE");
-	bool by_us = failed && (is_our_kill(delivery, result) || is_end_of_containers(delivery));
+	bool by_us =
+		failed && (is_our_kill(delivery, result) || is_end_of_containers(delivery, result));
 	bool killed = by_us || delivery->stage == STAGE_KILLED;
 	if (!strcmp(state, "SUCCESS")) {
 		event->exit_code = 0;
