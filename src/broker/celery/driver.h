@@ -112,10 +112,10 @@ void ql_celery_enqueue(struct job *job); /* send.c */
 void ql_celery_remove(struct job *job);
 void ql_celery_forget(struct job *job);
 void ql_celery_inspect(struct job *job); /* tell.c */
-void ql_celery_notice(struct job *job); /* stop.c */
-void ql_celery_terminate(struct job *job);
-void ql_celery_kill(struct job *job);
+void ql_celery_notice(struct job *job); /* notice.c */
 void ql_celery_salvage(struct job *job);
+void ql_celery_terminate(struct job *job); /* stop_term.c */
+void ql_celery_kill(struct job *job); /* stop_kill.c */
 
 /* ---- quest.c ---- */
 
@@ -288,7 +288,7 @@ void ql_tell_stuck(struct delivery *delivery, const char *text);
 void ql_tell_look(struct ql_celery *celery, const char *eval_id, const char *task_id,
 	int32_t attempt, const struct ql_quest *look, int32_t epoch);
 
-/* ---- stop.c ---- */
+/* ---- stop.c, prove.c ---- */
 
 /* Begins what waited until it was not busy any more. */
 void ql_stop_next(struct delivery *delivery);
