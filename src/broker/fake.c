@@ -85,7 +85,8 @@ tell(struct fake *fake, const struct ql_farm_task *task, struct ql_sighting sigh
 }
 
 static void
-tell_run(struct fake *fake, const struct ql_farm_run *run, enum ql_event_kind kind, int32_t epoch)
+tell_run(struct fake *fake, const struct ql_farm_run *run, enum ql_event_kind kind, int32_t epoch,
+	int32_t unasked)
 {
 	bool exited = kind == QL_EVENT_EXITED;
 	struct ql_sighting sighting = {
@@ -94,6 +95,7 @@ tell_run(struct fake *fake, const struct ql_farm_run *run, enum ql_event_kind ki
 				.kind = kind,
 				.incarnation = run->incarnation,
 				.epoch = epoch,
+				.unasked = unasked,
 				.exit_code = exited ? run->exit_code : -1,
 				.exit_signal = exited ? run->exit_signal : 0,
 				.sent = exited ? run->sent : QL_RUNG_NONE,
@@ -119,7 +121,7 @@ static void
 happened(void *arg, struct ql_farm_run *run, enum ql_event_kind kind)
 {
 	if (!run->forgotten && (kind == QL_EVENT_EXITED || can_be_seen(run)))
-		tell_run(arg, run, kind, 0);
+		tell_run(arg, run, kind, 0, 0);
 }
 
 static bool
@@ -135,11 +137,11 @@ is_alive(const struct ql_farm_run *run)
 }
 
 static void
-tell_end(struct fake *fake, const struct ql_farm_run *run, int32_t epoch)
+tell_end(struct fake *fake, const struct ql_farm_run *run, int32_t epoch, int32_t unasked)
 {
-	tell_run(fake, run, QL_EVENT_EXITED, epoch);
+	tell_run(fake, run, QL_EVENT_EXITED, epoch, epoch ? unasked : 0);
 	if (run->phase == QL_FARM_GONE && can_be_seen(run))
-		tell_run(fake, run, QL_EVENT_GONE, 0);
+		tell_run(fake, run, QL_EVENT_GONE, 0, 0);
 }
 
 static void
@@ -148,9 +150,9 @@ tell_alive(struct fake *fake, const struct ql_farm_run *run)
 	bool held = run->phase == QL_FARM_HELD;
 	if (!can_be_seen(run))
 		return;
-	tell_run(fake, run, held ? QL_EVENT_HELD : QL_EVENT_RUNNING, 0);
+	tell_run(fake, run, held ? QL_EVENT_HELD : QL_EVENT_RUNNING, 0, 0);
 	if (run->stuck)
-		tell_run(fake, run, QL_EVENT_STUCK, 0);
+		tell_run(fake, run, QL_EVENT_STUCK, 0, 0);
 }
 
 /* Somebody who was away may have done anything. */
@@ -166,21 +168,26 @@ back(void *arg)
 		if (run->phase == QL_FARM_RUNNING)
 			tell_alive(fake, run);
 		else if (has_ended(run))
-			tell_end(fake, run, 0);
+			tell_end(fake, run, 0, 0);
 	}
 }
 
 /* ---- a look ---- */
 
-static bool
-all_answer(const struct ql_farm *farm)
+enum answers { ALL_ANSWER, SOME_ARE_SILENT, SOME_ARE_AWAY };
+
+static enum answers
+who_answers(const struct ql_farm *farm)
 {
 	const struct ql_farm_worker *worker;
+	enum answers worst = ALL_ANSWER;
 	DL_FOREACH (farm->workers, worker) {
-		if (worker->away)
-			return false;
+		if (worker->away && !worker->silent)
+			return SOME_ARE_AWAY;
+		if (worker->silent)
+			worst = SOME_ARE_SILENT;
 	}
-	return true;
+	return worst;
 }
 
 static const struct ql_farm_message *
@@ -204,7 +211,7 @@ tell_copies(struct fake *fake, const struct ql_farm_task *task)
 		if (run->task != task || run->forgotten || !is_alive(run))
 			continue;
 		tell_alive(fake, run);
-		alive++;
+		alive += can_be_seen(run);
 	}
 	return alive;
 }
@@ -212,7 +219,7 @@ tell_copies(struct fake *fake, const struct ql_farm_task *task)
 static int
 look_is_complete(struct fake *fake, struct ql_err *e)
 {
-	if (all_answer(fake->farm))
+	if (who_answers(fake->farm) == ALL_ANSWER)
 		return 0;
 	return ql_fail(
 		e, QL_E_UNAVAILABLE, "not every place could be asked: a worker does not answer");
@@ -221,15 +228,19 @@ look_is_complete(struct fake *fake, struct ql_err *e)
 static int
 inspect_task(struct fake *fake, struct ql_farm_task *task, struct ql_runtime_op *op)
 {
-	int status = look_is_complete(fake, &op->err);
-	bool nowhere = !tell_copies(fake, task) && !message_of(fake->farm, task) && !status;
-	struct ql_sighting absent = {
-		.event = {.kind = QL_EVENT_ABSENT, .epoch = op->epoch, .exit_code = -1}};
+	enum answers answers = who_answers(fake->farm);
+	bool nowhere = !tell_copies(fake, task) && !message_of(fake->farm, task) &&
+		       answers != SOME_ARE_AWAY;
+	int32_t unasked = answers == SOME_ARE_SILENT ? 1 << QL_CHECK_WORKERS : 0;
+	struct ql_sighting absent = {.event = {.kind = QL_EVENT_ABSENT,
+					     .epoch = op->epoch,
+					     .unasked = unasked,
+					     .exit_code = -1}};
 	if (task->end && !task->end->forgotten)
-		tell_end(fake, task->end, nowhere ? op->epoch : 0);
+		tell_end(fake, task->end, nowhere ? op->epoch : 0, unasked);
 	else if (nowhere)
 		tell(fake, task, absent);
-	return status;
+	return look_is_complete(fake, &op->err);
 }
 
 static int
@@ -242,7 +253,7 @@ inspect_run(struct fake *fake, struct ql_farm_task *task, struct ql_runtime_op *
 			.kind = QL_EVENT_ABSENT, .incarnation = op->incarnation, .exit_code = -1}};
 	tell_copies(fake, task);
 	if (run && !run->forgotten && has_ended(run))
-		tell_end(fake, run, 0);
+		tell_end(fake, run, 0, 0);
 	else if (!status && (!run || run->forgotten || !is_alive(run)))
 		tell(fake, task, absent);
 	return status;
@@ -301,7 +312,7 @@ static int
 refuse_gone(struct fake *fake, struct ql_farm_run *run, struct ql_runtime_op *op)
 {
 	if (run && !run->forgotten && has_ended(run))
-		tell_end(fake, run, 0);
+		tell_end(fake, run, 0, 0);
 	return ql_fail(&op->err, QL_E_CONFLICT, "no worker runs %s any more", op->task_id);
 }
 
@@ -443,7 +454,7 @@ find(const struct ql_farm *farm, struct ql_locate *op)
 {
 	const struct ql_farm_task *task = ql_farm_task(farm, op->task_id);
 	const struct ql_farm_run *run;
-	op->complete = all_answer(farm);
+	op->complete = who_answers(farm) == ALL_ANSWER;
 	if (!op->complete)
 		ql_str_copy(op->note, sizeof(op->note), "a worker does not answer");
 	if (!task)

@@ -131,6 +131,9 @@ ql_farm_hire(struct ql_farm *farm, const char *node, int concurrency, int prefet
 /* It goes on with what it has, takes nothing, and answers nothing. */
 void ql_farm_set_away(struct ql_farm_worker *worker, bool away);
 
+/* Away, for so long that looks are made without it, and say so. Until it is back. */
+void ql_farm_set_silent(struct ql_farm_worker *worker);
+
 /* What it holds goes back to the queue, what it runs is lost, and it is no more. */
 void ql_farm_kill_worker(struct ql_farm_worker *worker);
 

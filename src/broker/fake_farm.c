@@ -510,8 +510,15 @@ void
 ql_farm_set_away(struct ql_farm_worker *worker, bool away)
 {
 	worker->away = away;
+	worker->silent = false;
 	if (!away)
 		come_back(worker->farm);
+}
+
+void
+ql_farm_set_silent(struct ql_farm_worker *worker)
+{
+	worker->away = worker->silent = true;
 }
 
 void

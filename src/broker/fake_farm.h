@@ -14,6 +14,7 @@ struct ql_farm_worker {
 	int running;
 	int held;
 	bool away;
+	bool silent; /* it is known that nothing comes from it any more */
 };
 
 struct ql_farm_message {

@@ -140,6 +140,7 @@ ql_hear_removed(struct ql_move *move)
 		return ignore(move, "a message was removed, and a run of it is known");
 	ql_say(move, "its message was taken out of the queue");
 	ql_move_seen(move);
+	ql_move_all_asked(move);
 	move->next->again_at = 0;
 	if (ql_move_has_no_run(move)) /* else the run that it had says how it was stopped */
 		ql_settle_cancelled(move, QL_OUTCOME_REMOVED);

@@ -176,6 +176,12 @@ all_are_told(const struct ql_state *state)
 	return true;
 }
 
+void
+ql_move_all_asked(struct ql_move *move)
+{
+	move->next->cancel.unasked &= ~(1 << QL_CHECK_WORKERS);
+}
+
 bool
 ql_move_is_uncounted(const struct ql_move *move, const struct ql_state *state)
 {

@@ -73,6 +73,9 @@ bool ql_move_is_adrift(const struct ql_move *move);
  */
 bool ql_move_is_uncounted(const struct ql_move *move, const struct ql_state *state);
 
+/* No worker has to be asked any more: what an earlier look could not ask is known now. */
+void ql_move_all_asked(struct ql_move *move);
+
 /* Its message, or a run of it, was seen at a broker or a worker. */
 void ql_move_seen(struct ql_move *move);
 

@@ -114,22 +114,48 @@ conclude(struct ql_move *move)
 	return QL_VERDICT_DONE;
 }
 
+/* Who says nothing may have a message of which no run was ever seen: that is no evidence. */
+static enum ql_verdict
+doubt(struct ql_move *move)
+{
+	struct ql_cancel *cancel = &move->next->cancel;
+	int32_t unasked = move->event->unasked;
+	if ((cancel->unasked & unasked) == unasked)
+		return ignore(move, "not every place says what it has");
+	cancel->unasked |= unasked;
+	ql_say(move, "no trace of it anywhere, but a place does not say what it has");
+	ql_what(move, "look again until it does");
+	return QL_VERDICT_DONE;
+}
+
+/* What runs there were is known to be over: of a place that says nothing, `unasked` tells. */
+static enum ql_verdict
+count(struct ql_move *move)
+{
+	struct ql_cancel *cancel = &move->next->cancel;
+	move->next->absent_at = move->event->now;
+	cancel->unasked |= move->event->unasked;
+	ql_say(move, move->event->unasked ? "no place that answers has another run of it"
+					  : "no place has another run of it");
+	return QL_VERDICT_DONE;
+}
+
 enum ql_verdict
 ql_seek_nowhere(struct ql_move *move)
 {
 	const struct ql_state *was = move->was;
-	struct ql_state *next = move->next;
 	const int64_t apart = move->policy->second_look_ms;
 	char span[QL_SPAN];
 	if (!ql_state_stopping(was) || !ql_move_is_adrift(move))
 		return ignore(move, "it is not looked for");
 	if (move->event->epoch != was->epoch || ql_seek_waits(was))
 		return ignore(move, "an answer to an earlier epoch");
-	if (ql_move_is_uncounted(move, was)) {
-		next->absent_at = move->event->now;
-		ql_say(move, "no place has another run of it");
-		return QL_VERDICT_DONE;
-	}
+	if (!move->event->unasked)
+		ql_move_all_asked(move);
+	if (ql_move_is_uncounted(move, was))
+		return count(move);
+	if (move->event->unasked)
+		return doubt(move);
 	if (was->absent_at) {
 		ql_say(move, "no trace of it anywhere, twice");
 		return conclude(move);

@@ -53,7 +53,8 @@ struct ql_event {
 	int32_t exit_signal; /* EXITED: 0 = none */
 	enum ql_rung sent; /* EXITED: the strongest sent before the exit */
 	int32_t flags; /* EXITED: bits of enum ql_run_flag */
-	int32_t unasked; /* GONE, LOST: bits of enum ql_check that could not be asked */
+	/* GONE, LOST; of ABSENT, EXITED the look that they answer: bits of enum ql_check that could not be asked */
+	int32_t unasked;
 	int32_t passed; /* GONE, LOST: those that said that nothing is left */
 	int64_t output_bytes; /* EXITED, SALVAGED: 0 = not known */
 	int32_t output_truncated; /* EXITED, SALVAGED */

@@ -28,7 +28,8 @@ become_worker(const struct own *own)
 	dup2(STDERR_FILENO, STDOUT_FILENO);
 	if (chdir(own->server.dir) == 0)
 		execl("/usr/bin/python3", "python3", "-B", "-m", "celery", "-A", "broker_tasks",
-			"worker", "-c", "1", "-n", own->node, "-l", "WARNING", (char *)NULL);
+			"worker", "--without-gossip", "-c", "1", "-n", own->node, "-l", "WARNING",
+			(char *)NULL);
 	_exit(127);
 }
 
@@ -224,6 +225,23 @@ set_away(struct broker_place *place, bool away)
 	assert_int_equal(kill(-own->worker, away ? SIGSTOP : SIGCONT), 0);
 }
 
+/* A beat and a farewell are all that there ever is of it. */
+static void
+set_elsewhere(struct broker_place *place, bool there)
+{
+	const struct own *own = place->own;
+	const char *type = there ? "worker-heartbeat" : "worker-offline";
+	char event[512];
+	snprintf(event, sizeof(event),
+		"{\"body\":\"{\\\"type\\\":\\\"%s\\\",\\\"hostname\\\":\\\"w2@elsewhere\\\","
+		"\\\"freq\\\":0.1,\\\"pid\\\":1,\\\"sw_ver\\\":\\\"5.2.6\\\"}\","
+		"\"content-type\":\"application/json\",\"content-encoding\":\"utf-8\","
+		"\"headers\":{},\"properties\":{}}",
+		type);
+	free(server_ask(&own->server, "PUBLISH /0.celeryev/worker.%s %s",
+		there ? "heartbeat" : "offline", event));
+}
+
 static void
 set_down(struct broker_place *place, bool down)
 {
@@ -245,6 +263,7 @@ main(void)
 		.count = count,
 		.ran = ran,
 		.set_away = set_away,
+		.set_elsewhere = set_elsewhere,
 		.set_down = set_down,
 	};
 	return broker_suite_run(&place);

@@ -7,7 +7,7 @@
 #include "broker/faulty.h"
 
 static struct ql_runtime_faults faults;
-static struct ql_farm_worker *worker;
+static struct ql_farm_worker *worker, *elsewhere;
 
 static void
 setup(struct broker_place *place, uv_loop_t *loop)
@@ -94,6 +94,17 @@ set_away(struct broker_place *place, bool away)
 }
 
 static void
+set_elsewhere(struct broker_place *place, bool there)
+{
+	if (!there) {
+		ql_farm_kill_worker(elsewhere);
+		return;
+	}
+	elsewhere = ql_farm_hire(place->own, "w2@elsewhere", 0, 0);
+	ql_farm_set_silent(elsewhere);
+}
+
+static void
 set_down(struct broker_place *place, bool down)
 {
 	ql_farm_set_down(place->own, down);
@@ -116,6 +127,7 @@ main(int argc, char **argv)
 		.count = count,
 		.ran = ran,
 		.set_away = set_away,
+		.set_elsewhere = set_elsewhere,
 		.set_down = set_down,
 	};
 	if (hurts)

@@ -222,6 +222,19 @@ stage_await_epoch(
 	return sighting;
 }
 
+bool
+stage_has_answer(const struct stage *stage, const struct name *name)
+{
+	const struct seen *seen;
+	DL_FOREACH (stage->seen, seen) {
+		const struct ql_event *event = &seen->sighting->event;
+		bool ends = event->kind == QL_EVENT_ABSENT || event->kind == QL_EVENT_EXITED;
+		if (ends && event->epoch && !strcmp(seen->sighting->eval_id, name->eval_id))
+			return true;
+	}
+	return false;
+}
+
 int
 stage_count(const struct stage *stage, const struct name *name, enum ql_event_kind kind)
 {

@@ -62,6 +62,8 @@ const struct ql_sighting *stage_await(struct stage *stage, const struct name *na
 	enum ql_event_kind kind, uint64_t incarnation);
 const struct ql_sighting *stage_await_epoch(
 	struct stage *stage, const struct name *name, enum ql_event_kind kind, int32_t epoch);
+/* Was ABSENT or EXITED seen, as the answer to a look at the whole task? */
+bool stage_has_answer(const struct stage *stage, const struct name *name);
 int stage_count(const struct stage *stage, const struct name *name, enum ql_event_kind kind);
 void stage_forget_seen(struct stage *stage);
 

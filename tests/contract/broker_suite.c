@@ -184,6 +184,34 @@ what_is_not_queued_says_so(void **state)
 
 /* ---- looks ---- */
 
+struct locating {
+	struct ql_locate op; /* first */
+	int done;
+	int status;
+};
+
+static void
+located(struct ql_locate *op, int status)
+{
+	struct locating *locating = (struct locating *)(void *)op;
+	assert_int_equal(++locating->done, 1);
+	locating->status = status;
+}
+
+static struct ql_locate
+find(struct stage *stage, const struct name *name)
+{
+	struct locating locating = {
+		.op = {.task_id = name->task_id, .timeout_ms = 10000, .done = located}};
+	stage->broker->ops->locate(stage->broker, &locating.op);
+	assert_int_equal(locating.done, 0);
+	int64_t since = ql_alarm_ms();
+	while (!locating.done)
+		stage_turn(stage, since, "it is located");
+	assert_int_equal(locating.status, 0);
+	return locating.op;
+}
+
 static void
 nowhere_is_absent(void **state)
 {
@@ -225,6 +253,33 @@ who_does_not_answer_proves_nothing(void **state)
 	stage_await(stage, &name, QL_EVENT_ABSENT, 0);
 }
 
+/* It may have whatever was not found: a look says so, and that it is nowhere only without it. */
+static void
+who_says_nothing_any_more_is_named(void **state)
+{
+	struct stage *stage = fresh(state);
+	struct name name = stage_name(stage);
+	int64_t since = ql_alarm_ms();
+	stage->place->set_elsewhere(stage->place, true);
+	while (!stage_count(stage, &name, QL_EVENT_ABSENT) ||
+		!stage_await(stage, &name, QL_EVENT_ABSENT, 0)->event.unasked) {
+		stage_forget_seen(stage);
+		stage_act(stage, QL_ACT_INSPECT, &name, 0);
+		stage_turn(stage, since, "a look without it");
+	}
+	const struct ql_sighting *absent = stage_await(stage, &name, QL_EVENT_ABSENT, 0);
+	assert_int_equal(absent->event.unasked, 1 << QL_CHECK_WORKERS);
+	assert_int_equal(stage_act(stage, QL_ACT_INSPECT, &name, 0), -1);
+	assert_false(find(stage, &name).complete);
+	stage->place->set_elsewhere(stage->place, false);
+	while (stage_act(stage, QL_ACT_INSPECT, &name, 0))
+		stage_turn(stage, since, "it took its leave");
+	stage_forget_seen(stage);
+	assert_int_equal(stage_act(stage, QL_ACT_INSPECT, &name, 0), 0);
+	assert_int_equal(stage_await(stage, &name, QL_EVENT_ABSENT, 0)->event.unasked, 0);
+	assert_true(find(stage, &name).complete);
+}
+
 static void
 a_run_keeps_its_name(void **state)
 {
@@ -243,6 +298,20 @@ a_run_keeps_its_name(void **state)
 
 /* ---- stops ---- */
 
+/* What a stop is settled by: all places were asked after it, and there is no more than its end. */
+static void
+nothing_else_is_there(struct stage *stage, const struct name *name)
+{
+	int64_t since = ql_alarm_ms();
+	stage_forget_seen(stage);
+	while (!stage_has_answer(stage, name)) {
+		stage_act(stage, QL_ACT_INSPECT, name, 0);
+		stage_turn(stage, since, "an answer to a look");
+	}
+	assert_int_equal(stage_count(stage, name, QL_EVENT_RUNNING), 0);
+	assert_int_equal(stage_count(stage, name, QL_EVENT_HELD), 0);
+}
+
 static void
 terminate_ends_it(void **state)
 {
@@ -257,6 +326,7 @@ terminate_ends_it(void **state)
 	assert_true(exited.flags & QL_RUN_REVOKED);
 	assert_false(exited.flags & QL_RUN_UNSTARTED);
 	stage_await(stage, &name, QL_EVENT_GONE, run);
+	nothing_else_is_there(stage, &name);
 }
 
 static void
@@ -276,6 +346,7 @@ what_swallows_sigterm_is_killed(void **state)
 	assert_int_equal(exited.exit_signal, SIGKILL);
 	assert_int_equal(exited.sent, QL_RUNG_KILL);
 	assert_int_equal(ran(stage, &name), 1);
+	nothing_else_is_there(stage, &name);
 }
 
 static void
@@ -290,6 +361,7 @@ a_notice_is_heard(void **state)
 	assert_int_equal(exited.sent, QL_RUNG_NOTICE);
 	assert_true(exited.flags & QL_RUN_SAID_STOPPED);
 	stage_await(stage, &name, QL_EVENT_GONE, run);
+	nothing_else_is_there(stage, &name);
 }
 
 static void
@@ -338,6 +410,7 @@ what_is_held_is_dropped(void **state)
 	stage_end(stage, &busy, run);
 	stage_await(stage, &name, QL_EVENT_GONE, incarnation);
 	assert_int_equal(ran(stage, &name), 0);
+	nothing_else_is_there(stage, &name);
 	stage->broker->ops->lift(stage->broker, name.task_id);
 }
 
@@ -353,6 +426,7 @@ what_is_buried_never_runs_until_it_is_lifted(void **state)
 	assert_int_equal(exited->event.flags & dropped, dropped);
 	stage_await(stage, &name, QL_EVENT_GONE, exited->event.incarnation);
 	assert_int_equal(ran(stage, &name), 0);
+	nothing_else_is_there(stage, &name);
 	stage->broker->ops->lift(stage->broker, name.task_id);
 	struct name nobody = stage_name(stage);
 	assert_int_equal(stage_act(stage, QL_ACT_INSPECT, &nobody, 0), 0);
@@ -362,34 +436,6 @@ what_is_buried_never_runs_until_it_is_lifted(void **state)
 }
 
 /* ---- where it is ---- */
-
-struct locating {
-	struct ql_locate op; /* first */
-	int done;
-	int status;
-};
-
-static void
-located(struct ql_locate *op, int status)
-{
-	struct locating *locating = (struct locating *)(void *)op;
-	assert_int_equal(++locating->done, 1);
-	locating->status = status;
-}
-
-static struct ql_locate
-find(struct stage *stage, const struct name *name)
-{
-	struct locating locating = {
-		.op = {.task_id = name->task_id, .timeout_ms = 10000, .done = located}};
-	stage->broker->ops->locate(stage->broker, &locating.op);
-	assert_int_equal(locating.done, 0);
-	int64_t since = ql_alarm_ms();
-	while (!locating.done)
-		stage_turn(stage, since, "it is located");
-	assert_int_equal(locating.status, 0);
-	return locating.op;
-}
 
 static void
 a_task_is_located(void **state)
@@ -534,6 +580,7 @@ broker_suite_run(struct broker_place *place)
 		cmocka_unit_test(nowhere_is_absent),
 		cmocka_unit_test(what_is_queued_is_not_absent),
 		cmocka_unit_test(who_does_not_answer_proves_nothing),
+		cmocka_unit_test(who_says_nothing_any_more_is_named),
 		cmocka_unit_test(a_run_keeps_its_name),
 		cmocka_unit_test(terminate_ends_it),
 		cmocka_unit_test(what_swallows_sigterm_is_killed),

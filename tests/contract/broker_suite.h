@@ -54,6 +54,8 @@ struct broker_place {
 	int (*ran)(struct broker_place *place, const char *task_id);
 	/* The worker hears and answers nothing, until it is back. */
 	void (*set_away)(struct broker_place *place, bool away);
+	/* Another worker, elsewhere and idle, is heard of, and then of it no more; or it takes its leave. */
+	void (*set_elsewhere)(struct broker_place *place, bool there);
 	/* Nobody reaches the broker, until it is back. */
 	void (*set_down)(struct broker_place *place, bool down);
 };

@@ -115,7 +115,7 @@ fill_place(struct ql_locate *op, const struct ql_quest *look)
 		   (look->has_result && !strcmp(look->result.state, "REVOKED"))) {
 		op->place = QL_PLACE_FINISHED;
 	}
-	op->complete = ql_quest_is_complete(look);
+	op->complete = ql_quest_is_complete(look) && !look->silent;
 	if (!op->complete)
 		ql_str_copy(op->note, sizeof(op->note), look->err.text);
 }
@@ -291,6 +291,7 @@ on_changed(void *arg, const struct ql_worker *worker)
 	char line[QL_ERR_TEXT];
 	ql_worker_show(worker, ql_alarm_ms(), line, sizeof(line));
 	ql_celery_log(celery, "%s", line);
+	ql_silence_meet(celery, worker);
 	ql_watch_soon(celery);
 }
 

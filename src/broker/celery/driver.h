@@ -147,6 +147,7 @@ struct ql_quest {
 	bool expired; /* what is in a list or unacknowledged was marked: any worker drops it */
 	bool has_result;
 	struct ql_result result;
+	bool silent; /* a worker that is known says nothing any more: it may have it; err names it */
 	bool works_on_another; /* the process does: whatever it did before is over */
 	struct ql_err err; /* what could not be asked */
 
@@ -183,6 +184,17 @@ void ql_rounds_go_on(struct ql_celery *celery);
 int ql_round_join(struct ql_celery *celery, struct ql_quest *look);
 void ql_quest_fail(struct ql_quest *look, const struct ql_err *err);
 void ql_quest_asked(struct ql_quest *look);
+/* All that are there answered; others are silent. */
+void ql_quest_hush(struct ql_quest *look, const struct ql_err *err);
+
+/* ---- silence.c ---- */
+
+/* It came, or something of it changed: its process is met where it is on this host. */
+void ql_silence_meet(struct ql_celery *celery, const struct ql_worker *worker);
+/* Gone, frozen, cut off, or a solo one at work: what it has is not known. One whose process is dead has nothing. */
+bool ql_silence_is_of(const struct ql_worker *worker);
+/* How many are, and who, as the reason why a look is not of all places. */
+size_t ql_silence_count(const struct ql_celery *celery, struct ql_err *ret_err);
 
 /* ---- deliveries: runs that are known (delivery.c) ---- */
 
@@ -278,9 +290,11 @@ void ql_sight(struct ql_celery *celery, const struct ql_sighting *sighting);
 void ql_tell(struct ql_celery *celery, const char *eval_id, int32_t attempt,
 	enum ql_event_kind kind, uint64_t incarnation);
 void ql_tell_copy(struct delivery *delivery, const struct copy *copy);
-/* Its worker wrote how it ended, or says nothing of it any more. */
-/* epoch: of the look that found this end and nothing else, which is told each time; or 0. */
-void ql_tell_exit(struct delivery *delivery, const struct ql_result *result, int32_t epoch);
+/*
+ * Its worker wrote how it ended, or says nothing of it any more. epoch: of the look that found this end
+ * and nothing else, which is told each time; or 0.
+ */
+void ql_tell_exit(struct delivery *delivery, const struct ql_quest *look, int32_t epoch);
 void ql_tell_gone(struct delivery *delivery);
 void ql_tell_stuck(struct delivery *delivery, const char *text);
 /* What a look says of the task as a whole: its runs, where they are, and those that are over; with an epoch also

@@ -36,6 +36,24 @@ is_worker(int32_t pid)
 }
 
 bool
+ql_hand_meet(struct ql_hand_process *process, int64_t main_pid)
+{
+	struct ql_process main;
+	*process = (struct ql_hand_process){0};
+	if (main_pid <= 0 || main_pid > INT32_MAX || ql_process_read((int32_t)main_pid, &main) ||
+		!is_numbered_by_us((int32_t)main_pid) || !is_worker((int32_t)main_pid))
+		return false;
+	*process = (struct ql_hand_process){.pid = (int32_t)main_pid, .start = main.start};
+	return true;
+}
+
+bool
+ql_hand_lives(const struct ql_hand_process *process)
+{
+	return ql_process_lives(process->pid, process->start);
+}
+
+bool
 ql_hand_take(struct ql_hand *hand, int64_t main_pid, int64_t pid)
 {
 	struct ql_process process;

@@ -22,6 +22,10 @@ struct ql_hand {
 	int child_count;
 };
 
+/* The main process of a worker; false, and pid 0, where it is none of this host that can be named for sure. */
+bool ql_hand_meet(struct ql_hand_process *process, int64_t main_pid);
+bool ql_hand_lives(const struct ql_hand_process *process);
+
 /*
  * Takes hold of a task's process: `pid` on this host whose parent is the worker's main process. False where it
  * isn't there, or isn't a child of it, or where that is no worker of Celery's, or one of another PID namespace: the

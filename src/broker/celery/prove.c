@@ -36,7 +36,7 @@ ended(struct delivery *delivery)
 {
 	struct ql_containers *containers = delivery->celery->config.containers;
 	bool stopped = delivery->sent >= QL_RUNG_TERMINATE || delivery->kill;
-	ql_tell_exit(delivery, delivery->look.has_result ? &delivery->look.result : NULL, 0);
+	ql_tell_exit(delivery, &delivery->look, 0);
 	if (stopped && ql_hand_orphans(&delivery->hand)) {
 		ql_hand_kill_orphans(&delivery->hand);
 		ql_stop_ring_again(delivery);
@@ -79,7 +79,7 @@ is_out_of_sight(const struct delivery *delivery)
 	const struct ql_worker *worker =
 		ql_workers_find(ql_control_workers(delivery->celery->control), delivery->node);
 	bool proven = delivery->hand.holds && !ql_hand_task_lives(&delivery->hand);
-	return worker && worker->state == QL_WORKER_SILENT && !proven;
+	return worker && ql_silence_is_of(worker) && !proven;
 }
 
 /* Without any word of how it ended. */

@@ -76,6 +76,13 @@ ql_quest_fail(struct ql_quest *look, const struct ql_err *err)
 }
 
 void
+ql_quest_hush(struct ql_quest *look, const struct ql_err *err)
+{
+	look->silent = true;
+	keep_why(look, err);
+}
+
+void
 ql_quest_asked(struct ql_quest *look)
 {
 	ql_results_get(look->celery, &look->command, look->task_id);
@@ -87,6 +94,7 @@ begin(struct ql_celery *celery, struct ql_quest *look)
 	look->celery = celery;
 	look->workers_answered = look->lists_answered = true;
 	look->result_answered = look->expired = look->works_on_another = false;
+	look->silent = false;
 	look->copy_count = 0;
 	look->err = (struct ql_err){0};
 	look->find = (struct ql_queue_op){.verb = QL_QUEUE_FIND,

@@ -70,11 +70,12 @@ each_seen(void *arg, const struct ql_seen *seen)
 /* ---- a round ---- */
 
 static void
-fail(struct look_round *round, const struct ql_err *err)
+each(struct look_round *round, const struct ql_err *err,
+	void (*say)(struct ql_quest *look, const struct ql_err *err))
 {
 	for (struct ql_quest *head = round->looks; head; head = head->in_round.next) {
 		for (struct ql_quest *look = head; look; look = look->same)
-			ql_quest_fail(look, err);
+			say(look, err);
 	}
 }
 
@@ -103,14 +104,17 @@ on_asked(struct ql_ask *ask, int status)
 		i++;
 	struct look_round *round = OWNER(ask, struct look_round, asks[i]);
 	struct ql_celery *celery = round->celery;
+	struct ql_err err;
 	json_object_foreach (ask->replies, node, reply) {
 		struct finding finding = {.round = round, .node = node};
 		ql_inspect_list(reply, questions[i].place, each_seen, &finding);
 	}
 	if (status)
-		fail(round, &ask->err);
+		each(round, &ask->err, ql_quest_fail);
 	if (--round->open)
 		return;
+	if (ql_silence_count(celery, &err))
+		each(round, &err, ql_quest_hush);
 	celery->rounds--;
 	over(round);
 	ql_rounds_go_on(celery);
@@ -192,6 +196,6 @@ ql_rounds_close(struct ql_celery *celery, uv_close_cb closed)
 	if (!round)
 		return;
 	ql_fail(&err, QL_E_UNAVAILABLE, "the server ends");
-	fail(round, &err);
+	each(round, &err, ql_quest_fail);
 	over(round);
 }

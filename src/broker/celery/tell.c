@@ -89,9 +89,17 @@ fill_exit(const struct delivery *delivery, const struct ql_result *result, struc
 	}
 }
 
-void
-ql_tell_exit(struct delivery *delivery, const struct ql_result *result, int32_t epoch)
+/* What a look at the whole task could not ask. */
+static int32_t
+unasked_by(const struct ql_quest *look, int32_t epoch)
 {
+	return epoch && look->silent ? 1 << QL_CHECK_WORKERS : 0;
+}
+
+void
+ql_tell_exit(struct delivery *delivery, const struct ql_quest *look, int32_t epoch)
+{
+	const struct ql_result *result = look->has_result ? &look->result : NULL;
 	struct ql_sighting sighting = {
 		.event =
 			{
@@ -100,6 +108,7 @@ ql_tell_exit(struct delivery *delivery, const struct ql_result *result, int32_t 
 				.incarnation = delivery->incarnation,
 				.epoch = epoch,
 				.exit_code = -1,
+				.unasked = unasked_by(look, epoch),
 			},
 		.eval_id = delivery->eval_id,
 		.worker = delivery->node[0] ? delivery->node : NULL,
@@ -248,6 +257,7 @@ tell_result(struct ql_celery *celery, const char *eval_id, const char *task_id, 
 				.attempt = attempt,
 				.incarnation = incarnation,
 				.epoch = epoch,
+				.unasked = unasked_by(look, epoch),
 				.exit_code = -1,
 				.flags = QL_RUN_UNSTARTED | QL_RUN_REVOKED},
 			.eval_id = eval_id,
@@ -259,17 +269,20 @@ tell_result(struct ql_celery *celery, const char *eval_id, const char *task_id, 
 	struct delivery *delivery = ql_delivery_add(celery, incarnation, eval_id, task_id, attempt);
 	if (!delivery)
 		return;
-	ql_tell_exit(delivery, result, epoch);
+	ql_tell_exit(delivery, look, epoch);
 	ql_stop_prove(delivery);
 }
 
-/* What a complete look found of the task as a whole, where it is in no list and no worker. */
+/* What a look found of the task as a whole, where it is in no list and no worker that answers. */
 static void
 tell_nowhere(struct ql_celery *celery, const char *eval_id, const char *task_id, int32_t attempt,
 	const struct ql_quest *look, int32_t epoch)
 {
 	struct ql_sighting sighting = {
-		.event = {.kind = QL_EVENT_ABSENT, .attempt = attempt, .epoch = epoch},
+		.event = {.kind = QL_EVENT_ABSENT,
+			.attempt = attempt,
+			.epoch = epoch,
+			.unasked = unasked_by(look, epoch)},
 		.eval_id = eval_id,
 	};
 	struct delivery *delivery, *ended = NULL;
@@ -280,11 +293,11 @@ tell_nowhere(struct ql_celery *celery, const char *eval_id, const char *task_id,
 			ended = delivery;
 	}
 	if (ended && ql_quest_is_over(look))
-		ql_tell_exit(ended, &look->result, epoch);
+		ql_tell_exit(ended, look, epoch);
 	else if (ql_quest_is_finished(look)) /* by a run that was never seen */
 		tell_result(celery, eval_id, task_id, attempt, look, epoch);
 	else
-		ql_sight(celery, &sighting);
+		ql_sight(celery, &sighting); /* REVOKED is of one that was dropped, and is gone */
 }
 
 void
@@ -323,7 +336,7 @@ on_looked(struct ql_quest *look)
 	struct job *job = inspection->job;
 	struct ql_celery *celery = job->celery;
 	struct ql_err err = look->err;
-	bool complete = ql_quest_is_complete(look);
+	bool complete = ql_quest_is_complete(look) && (!look->silent || job->incarnation);
 	if (job->incarnation)
 		ask_again_of(job);
 	ql_tell_look(celery, job->eval_id, job->task_id, job->attempt, look,

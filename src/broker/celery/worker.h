@@ -16,6 +16,7 @@
 #include <uthash.h>
 
 #include "broker/broker.h"
+#include "broker/celery/hand.h"
 #include "broker/celery/message.h"
 
 #define QL_WORKERS_MAX 4096
@@ -46,6 +47,8 @@ struct ql_worker {
 	bool deaf; /* it is heard of, and did not answer when all were asked last */
 	int64_t heard_at;
 	int64_t pace_ms;
+	struct ql_hand_process
+		process; /* the driver's: its main process, where that is on this host */
 };
 
 struct ql_workers {
