@@ -1,5 +1,8 @@
 """Cancels while what they need is away."""
+import json
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 from conftest import system
@@ -7,8 +10,17 @@ from deployment import alive
 
 
 def test_storage_is_down(deployed, worker, storage):
-    """A service that PUTs by itself loses this one."""
+    """A service that revokes and then PUTs by itself has one try, and nobody knows of it afterwards."""
     storage.stop()
+    plain = deployed.began("work", task_id="celery-untold")
+    deployed.revoke(plain, terminate=True)
+    plain.until_state("REVOKED")
+    body = json.dumps({"status": "cancelled", "error": "Task cancelled by user"}).encode()
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(urllib.request.Request(
+            f"{storage.url}/evaluations/untold", body, {"Content-Type": "application/json"},
+            method="PUT"), timeout=10)
+
     began = time.monotonic()
     stopped = deployed.began("work", task_id="celery-unheard")
     told = stopped.cancel(terminate="true", wait=20).expect(200).json
@@ -21,6 +33,7 @@ def test_storage_is_down(deployed, worker, storage):
     storage.start()
     system.eventually(lambda: storage.of("unheard"), what="the storage service to be told")
     assert [body["status"] for body in storage.of("unheard")] == ["cancelled"]
+    assert not storage.of("untold")
     system.eventually(
         lambda: deployed.quell.get("/readyz").json["dependencies"]["storage"]["backlog"] == 0,
         what="an empty backlog")

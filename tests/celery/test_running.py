@@ -87,11 +87,17 @@ def test_pool(deployed, pool):
         told = polite.cancel(wait=0).expect(202).json
         told = polite.settled()
         if pool == "solo":  # its worker hears nothing while it works: nobody knows that it runs
-            assert not told["cancelled"], told
+            assert not told["cancelled"] and told["outcome"] == "unconfirmed", told
+            assert "ended" not in polite.said
             polite.release()
         else:
             assert told["cancelled"] and told["outcome"] == "stopped", told
         polite.until("ended" if pool == "solo" else "stopped")
+        if pool == "solo":
+            polite.until_state("SUCCESS")
+            seen = system.eventually(lambda: one if (one := polite.record().json)["status"] ==
+                                     "succeeded" else None, what="Quell to see its end")
+            assert seen["cancellation"]["outcome"] == "finished_first", seen
 
         rude = deployed.began("work", queue=pool)
         told = rude.cancel(terminate="true", grace=1, wait=30).json

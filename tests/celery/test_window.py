@@ -1,12 +1,15 @@
 """Cancels that come early, late, twice, all at once, or for what nobody knows."""
 import collections
 import concurrent.futures
+import os
 import random
+import subprocess
 import time
 import uuid
 
 import pytest
-from conftest import system
+from celeries import PYTHON, environment
+from conftest import HERE, system
 from deployment import Sent, alive, at_once
 
 
@@ -135,8 +138,20 @@ def test_finished_and_its_result_expired(deployed, worker):
     assert finished.meta is None and seen.meta is None
 
 
+def usual(deployed, count):
+    """How many of so many cold cancels come back, of a service with one app and one pool."""
+    said = subprocess.run([PYTHON, os.path.join(HERE, "usual.py"), str(count)], check=True, text=True,
+                          stdout=subprocess.PIPE, env=environment(
+                              deployed.redis.url, STOCK_FOLDER=deployed.folder, PYTHONPATH=HERE))
+    return int(said.stdout)
+
+
 def test_64_cold_cancels_at_once(deployed, worker):
-    """The first thing that a new server does."""
+    """The first thing that a new server does. Each of Celery's revokes takes two connections of the
+    app's pool, so that as many as it has wait for each other for ever."""
+    assert usual(deployed, 1) == 1
+    assert usual(deployed, 64) < 64
+
     running = [deployed.began("work") for _ in range(4)]
     queued = [deployed.send("work") for _ in range(60)]
     sent = running + queued
