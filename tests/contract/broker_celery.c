@@ -81,6 +81,13 @@ log_line(const char *line)
 	fprintf(stderr, "%s\n", line);
 }
 
+static void
+unheard(void *arg, const struct ql_sighting *sighting)
+{
+	(void)arg;
+	(void)sighting;
+}
+
 /* It works when every place that there is answers. */
 static void
 await_answers(struct ql_broker *broker, uv_loop_t *loop)
@@ -111,6 +118,7 @@ open_celery(struct broker_place *place, uv_loop_t *loop)
 	struct ql_err e;
 	if (ql_broker_celery_open(loop, &config, &broker, &e))
 		fail_msg("%s", e.text);
+	broker->sink = (struct ql_runtime_sink){.sighted = unheard}; /* the stage sets its own */
 	await_answers(broker, loop);
 	return broker;
 }
