@@ -384,6 +384,24 @@ bound_queues_are_looked_through(void **state)
 	look_done(&look);
 }
 
+/* Whatever the names' age, and should another have removed its binding. */
+static void
+a_queue_that_was_sent_to_is_looked_through(void **state)
+{
+	struct hall *hall = *state;
+	struct look look = {0};
+	struct put of;
+	char *bytes = message("new", NULL);
+	find(hall, &look, "none"); /* the names are known now */
+	put(hall, &of, "new", 0, bytes);
+	number(hall->context, "DEL _kombu.binding.evaluations");
+	take_out(hall, &look, "new");
+	assert_true(look.op.removed);
+	LISTED(hall, "evaluations", "");
+	look_done(&look);
+	free(bytes);
+}
+
 static void
 a_prefix_and_another_separator(void **state)
 {
@@ -484,6 +502,7 @@ main(void)
 		TEST(what_a_worker_holds_is_marked),
 		TEST(all_copies_are_removed),
 		TEST(bound_queues_are_looked_through),
+		TEST(a_queue_that_was_sent_to_is_looked_through),
 		TEST(a_prefix_and_another_separator),
 		TEST(marks_left_behind_are_swept),
 		TEST(a_frozen_server_does_not_hold_an_answer_up),

@@ -9,7 +9,7 @@
 #define ARGS_MAX (KEYS_MAX + 5 + 2 * QL_QUEUE_BATCH)
 #define BLOCK 4096 /* bytes: a list of Redis is a chain of 8 KiB, half of them empty after sweeps */
 #define BLOCK_NS 5
-#define ROOM 4 /* times what others took while the last chunk was on its way */
+#define ROOM 4 /* times what others took while the last chunk was on its way, a chunk at most */
 
 /*
  * A task that each application of Celery has, expired long ago: a worker that takes it before it is
@@ -212,6 +212,13 @@ ql_queue_take_add(struct ql_queues *queues, struct ql_queue_take **take, struct 
 	return 0;
 }
 
+/* For what workers take until the command is there: several times what they took since the last one, in bounds. */
+static int64_t
+room(int64_t moved)
+{
+	return moved < QL_QUEUE_CHUNK / ROOM ? moved * ROOM : QL_QUEUE_CHUNK;
+}
+
 /* An argument list that grows; the room for it is sure. */
 struct words {
 	int count;
@@ -239,7 +246,7 @@ go(struct ql_queue_take *take, struct words *words)
 	const struct ql_queue_reading *reading = &queues->reading;
 	const struct ql_queue_list *list = &queues->lists[reading->list];
 	char from[24], to[24], seconds[16];
-	int64_t end = take->to + reading->overlap + reading->taken + ROOM * reading->moved;
+	int64_t end = take->to + reading->overlap + reading->taken + room(reading->moved);
 	snprintf(from, sizeof(from), "%lld", (long long)take->from - QL_QUEUE_FIRST);
 	snprintf(to, sizeof(to), "%lld", (long long)(end < -1 ? end : -1));
 	snprintf(seconds, sizeof(seconds), "%d", QL_QUEUE_KEPT_S);
