@@ -10,6 +10,7 @@
 #define DEFAULT_LIMIT 50
 
 static const struct ql_option options[] = {
+	{"selector", 'l', "TERMS", "only those for which all terms hold, as owner=bob,age>10m"},
 	{"status", 's', "STATUS[,STATUS]", "only those of these statuses"},
 	{"owner", 0, "OWNER", "only those of this owner"},
 	{"label", 0, "NAME=VALUE", "only those with this label"},
@@ -85,7 +86,7 @@ print_page(const struct ql_cmd *cmd, const json_t *page, bool first)
 static void
 add_filters(const struct ql_cmd *cmd, struct ql_buf *path)
 {
-	static const char *const filters[] = {"status", "owner", "label"};
+	static const char *const filters[] = {"selector", "status", "owner", "label"};
 	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
 		const char *value = ql_cmd_text(cmd, filters[i]);
 		if (value)
@@ -154,7 +155,12 @@ const struct ql_verb ql_verb_ls = {
 	.about = "Lists evaluations, newest first. With --json each page of the API's answer\n"
 		 "is one line. With --ids it prints IDs alone, to be used like this:\n"
 		 "\n"
-		 "    quell ls --all --ids --status queued | xargs quell cancel\n",
+		 "    quell ls --all --ids --status queued | xargs quell cancel\n"
+		 "\n"
+		 "A selector is terms with a comma between them: a field, an operator and a value\n"
+		 "each. docs/api.md names the fields.\n"
+		 "\n"
+		 "    quell ls -l 'status in (queued,running),priority<5,age>10m,label.team=ml'\n",
 	.options = options,
 	.also = "list ps jobs",
 	.run = run,

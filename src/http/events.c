@@ -11,13 +11,21 @@
 #include "http/inside.h"
 #include "http/look.h"
 #include "http/route.h"
+#include "http/select.h"
 #include "http/stream.h"
 
 #define TOLD 1024
 
-/* One event as it is sent, then its owner's name. Held by the ring and by who is sending it. */
+/* The evaluation that events tell of, as selectors ask of it. Held by each of its events. */
+struct subject {
+	int refs;
+	struct ql_record record;
+};
+
+/* One event as it is sent. Held by the ring and by who is sending it. */
 struct event {
 	int refs;
+	struct subject *subject; /* NULL = a listener's own */
 	size_t len;
 	char text[];
 };
@@ -39,6 +47,7 @@ struct listener {
 	struct listener *next, *prev;
 	struct ql_request *req;
 	struct ql_events *events;
+	struct ql_selector selector; /* owned; empty = all that it may hear */
 	uint64_t place; /* the number of the event that it gets next */
 	struct event *event; /* the one being sent, or NULL */
 	size_t sent; /* bytes of it */
@@ -48,32 +57,65 @@ struct listener {
 };
 
 static void
+release_subject(struct subject *subject)
+{
+	if (!subject || --subject->refs)
+		return;
+	ql_record_done(&subject->record);
+	free(subject);
+}
+
+static void
 release(struct event *event)
 {
-	if (event && !--event->refs)
-		free(event);
+	if (!event || --event->refs)
+		return;
+	release_subject(event->subject);
+	free(event);
+}
+
+/* NULL when out of memory. */
+static struct subject *
+make_subject(const struct ql_record *record)
+{
+	struct subject *subject = malloc(sizeof(*subject));
+	struct ql_record asked = *record;
+	asked.payload = asked.error = asked.reason = NULL; /* no selector asks of them */
+	if (subject && !ql_record_copy(&subject->record, &asked)) {
+		subject->refs = 1;
+		return subject;
+	}
+	free(subject);
+	return NULL;
 }
 
 static struct event *
-make_event(const char *owner, const char *text, size_t len)
+make_event(struct subject *subject, const char *text, size_t len)
 {
-	size_t owner_size = strlen(owner) + 1;
-	struct event *event = malloc(sizeof(*event) + len + owner_size);
+	struct event *event = malloc(sizeof(*event) + len);
 	if (!event)
 		return NULL;
-	*event = (struct event){.refs = 1, .len = len};
+	*event = (struct event){.refs = 1, .subject = subject, .len = len};
 	memcpy(event->text, text, len);
-	memcpy(event->text + len, owner, owner_size);
+	if (subject)
+		subject->refs++;
 	return event;
 }
 
 /* ---- the ring ---- */
 
+/* Of memory, where two events of one change share their subject, each counts it. */
+static size_t
+size_of(const struct event *event)
+{
+	return event->len + sizeof(*event) + sizeof(*event->subject);
+}
+
 static void
 drop_oldest(struct ql_events *events)
 {
 	struct event **place = &events->ring[events->oldest++ % QL_EVENTS_MAX];
-	events->bytes -= *place ? (*place)->len : 0;
+	events->bytes -= *place ? size_of(*place) : 0;
 	release(*place);
 	*place = NULL;
 }
@@ -94,9 +136,10 @@ is_heard(const struct ql_events *events)
 
 /* Takes the text. One that there is no memory for is missed by all: they are reset. */
 static void
-append(struct ql_events *events, const char *owner, struct ql_buf *text)
+append(struct ql_events *events, struct subject *subject, struct ql_buf *text)
 {
-	struct event *event = text->failed ? NULL : make_event(owner, text->data, text->len);
+	struct event *event =
+		text->failed || !subject ? NULL : make_event(subject, text->data, text->len);
 	ql_buf_done(text);
 	if (!event) {
 		drop_all(events);
@@ -105,10 +148,10 @@ append(struct ql_events *events, const char *owner, struct ql_buf *text)
 	}
 	while (events->oldest < events->next &&
 		(events->next - events->oldest == QL_EVENTS_MAX ||
-			events->bytes + event->len > QL_EVENTS_BYTES))
+			events->bytes + size_of(event) > QL_EVENTS_BYTES))
 		drop_oldest(events);
 	events->ring[events->next++ % QL_EVENTS_MAX] = event;
-	events->bytes += event->len;
+	events->bytes += size_of(event);
 }
 
 static uint64_t
@@ -139,7 +182,8 @@ typedef void(render_fn)(struct ql_json *json, const char *name, const struct ql_
 	const struct ql_rows *rows);
 
 static void
-tell(struct ql_events *events, const struct ql_record *record, const char *kind, render_fn *render)
+tell(struct ql_events *events, const struct ql_record *record, struct subject *subject,
+	const char *kind, render_fn *render)
 {
 	struct ql_json json = {0};
 	ql_buf_addf(&json.buf, "id: %s-%llu\nevent: %s\ndata: ", events->boot,
@@ -151,7 +195,7 @@ tell(struct ql_events *events, const struct ql_record *record, const char *kind,
 		return;
 	}
 	ql_buf_adds(&json.buf, "\n\n");
-	append(events, record->owner ? record->owner : "", &json.buf);
+	append(events, subject, &json.buf);
 }
 
 static void
@@ -165,9 +209,11 @@ on_changed(struct ql_subscriber *sub, const struct ql_record *record, bool stopp
 		events->oldest = ++events->next;
 		return;
 	}
-	tell(events, record, "evaluation", ql_render_evaluation);
+	struct subject *subject = make_subject(record);
+	tell(events, record, subject, "evaluation", ql_render_evaluation);
 	if (stopping)
-		tell(events, record, "cancellation", ql_render_cancellation);
+		tell(events, record, subject, "cancellation", ql_render_cancellation);
+	release_subject(subject);
 	DL_FOREACH (events->listeners, listener)
 		ql_stream_wake(listener->req);
 }
@@ -199,18 +245,21 @@ ql_events_free(struct ql_events *events)
 
 /* ---- listeners ---- */
 
+/* Whose it is comes first, and what was asked for after that. */
 static bool
-may_hear(const struct listener *listener, const struct event *event)
+hears(const struct listener *listener, const struct event *event)
 {
-	const struct ql_caller *caller = &listener->req->caller;
-	return caller->admin || !strcmp(event->text + event->len, caller->owner);
+	const struct ql_record *record = &event->subject->record;
+	struct ql_engine *engine = listener->events->server->config.engine;
+	return ql_is_callers(listener->req, record) &&
+	       ql_selector_match(&listener->selector, record, ql_engine_now(engine));
 }
 
 /* A text of the listener's own, between two events. */
 static void
 say(struct listener *listener, const char *text)
 {
-	listener->event = make_event("", text, strlen(text));
+	listener->event = make_event(NULL, text, strlen(text));
 	listener->sent = 0;
 	if (!listener->event)
 		listener->ended = true;
@@ -241,7 +290,7 @@ take_next(struct listener *listener)
 	}
 	while (!listener->event && listener->place < events->next) {
 		struct event *event = events->ring[listener->place++ % QL_EVENTS_MAX];
-		if (!may_hear(listener, event))
+		if (!hears(listener, event))
 			continue;
 		event->refs++;
 		listener->event = event;
@@ -285,6 +334,7 @@ drop_listener(void *state)
 	struct listener *listener = state;
 	struct ql_events *events = listener->events;
 	release(listener->event);
+	ql_selector_done(&listener->selector);
 	if (!events)
 		return;
 	DL_DELETE(events->listeners, listener);
@@ -341,7 +391,13 @@ ql_serve_events(struct ql_request *req)
 	struct ql_events *events = req->server->events;
 	const char *id = ql_request_header(req, "Last-Event-ID");
 	struct listener *listener = ql_request_state(req, sizeof(*listener), drop_listener);
-	if (!listener || ql_reply_stream(req, "text/event-stream", -1, pull, leave))
+	if (!listener)
+		return;
+	if (ql_param_selector(req, &listener->selector)) {
+		ql_reply_problem(req, &req->problem);
+		return;
+	}
+	if (ql_reply_stream(req, "text/event-stream", -1, pull, leave))
 		return;
 	listener->req = req;
 	listener->events = events;

@@ -51,7 +51,7 @@ const struct ql_route ql_routes[] = {
 	{"GET", "/api/cancellations/{cid}", ql_serve_cancellation},
 	{"GET", "/api/cancellations/{cid}/receipt", ql_serve_receipt},
 	{"GET", "/api/signer", ql_serve_signer},
-	{"GET", "/api/events", ql_serve_events},
+	{"GET", "/api/events", ql_serve_events, 0, select_names},
 	{"GET", "/api/observe", ql_serve_observe},
 	{"GET", "/evaluations/{id}", ql_serve_report, TASK},
 	{"PUT", "/evaluations/{id}", ql_serve_report_put, NEEDED | TASK, NULL, report_members},

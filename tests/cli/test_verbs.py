@@ -101,6 +101,12 @@ def test_ls_prints_a_table(quell, server):
     assert "\033" not in said
 
 
+def test_ls_selects(quell, server):
+    server.on("GET /api/evaluations?selector=owner%3Dbob%2Cage%3E10m&limit=50",
+              page(evaluation("e1")))
+    assert quell("ls", "-q", "-l", "owner=bob,age>10m") == (0, "e1\n", "")
+
+
 def test_ls_filters_and_follows_pages(quell, server):
     base = "GET /api/evaluations?status=queued%2Crunning&owner=bob&label=k%3Dv%20w&limit="
     server.on(base + "1000", page(*[evaluation(f"e{i}") for i in range(1000)], cursor="c/1"))

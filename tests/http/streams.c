@@ -344,6 +344,30 @@ test_events_are_told_to_their_owner(void **state)
 }
 
 static void
+test_events_are_selected_and_still_owned(void **state)
+{
+	struct world *world = *state;
+	char said[8192];
+	int stopped = begin(world, ALICE, "GET",
+		"/api/events?selector=status%3Dcancelled%2Cowner%20in%20%28alice%2Cbob%29", NULL);
+	read_until(stopped, "\n\n", said, sizeof(said));
+	world_call(world, add_bobs, "e2");
+	world_call(world, stop_it, "e2");
+	world_call(world, add_one, "e1");
+	world_call(world, change, "e1");
+	world_call(world, stop_it, "e1");
+	read_until(stopped, "event: cancellation", said, sizeof(said));
+	assert_non_null(strstr(said, "\"status\":\"cancelled\""));
+	assert_null(strstr(said, "\"status\":\"running\""));
+	assert_null(strstr(said, "\"e2\""));
+	close(stopped);
+	struct answer answer = get(world, "/api/events?selector=age%3D1s");
+	assert_int_equal(answer.status, 422);
+	assert_string_equal(answer_text(&answer, "field"), "selector");
+	answer_done(&answer);
+}
+
+static void
 test_last_event_id_resumes(void **state)
 {
 	struct world *world = *state;
@@ -461,6 +485,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			test_streams_are_bounded, setup_narrow, world_teardown),
 		WORLD_TEST(test_events_are_told_to_their_owner),
+		WORLD_TEST(test_events_are_selected_and_still_owned),
 		WORLD_TEST(test_last_event_id_resumes),
 		WORLD_TEST(test_an_id_that_is_not_kept_is_reset),
 		WORLD_TEST(test_who_falls_behind_is_reset),

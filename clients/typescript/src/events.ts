@@ -8,6 +8,8 @@ import type { Asking, Cancellation, Evaluation, QuellEvent } from "./types.js";
 export interface EventsOptions extends Asking {
   /** Go on after this event. */
   last?: string | undefined;
+  /** Only what happens to evaluations that match it. */
+  selector?: string | undefined;
   /** Told when a connection stands, and when it broke (then with the ms until the next try). */
   onState?: ((state: "open" | "away", retryMs: number) => void) | undefined;
 }
@@ -43,6 +45,7 @@ async function* connection(
   const response = await transport.ask({
     method: "GET",
     path: "/api/events",
+    query: { selector: options.selector },
     headers: { Accept: "text/event-stream", "Last-Event-ID": reader.last },
     signal: options.signal,
   });
