@@ -2,7 +2,7 @@
 BUILD ?= build
 MESON = meson
 
-.PHONY: all run test test-asan mutants bench fmt clean bootstrap bootstrap-test
+.PHONY: all run test test-asan test-matrix mutants bench fmt clean bootstrap bootstrap-test
 
 all: $(BUILD)/build.ninja
 	@tools/modules
@@ -28,6 +28,10 @@ test: bootstrap-test
 
 test-asan: bootstrap-test
 	@tools/test --asan $(ARGS)
+
+# The core proofs beside PyPI's newest Celery.
+test-matrix: bootstrap-test all
+	@tools/test-matrix $(BUILD)
 
 mutants: bootstrap-test
 	@tools/mutants

@@ -15,7 +15,14 @@ from celery.exceptions import TaskRevokedError
 
 from conftest import HERE, PACKAGE, system
 
-PYTHON = "/usr/bin/python3"
+PYTHON = os.environ.get("QUELL_CELERY_PYTHON", "/usr/bin/python3")  # the workers'
+
+
+def knows_unrevoke():
+    """Whether a worker that was told of a revoke can be told to forget it: until Celery 5.6."""
+    said = subprocess.run([PYTHON, "-c", "import celery; print(celery.__version__)"], check=True,
+                          text=True, stdout=subprocess.PIPE).stdout
+    return tuple(map(int, said.split(".")[:2])) < (5, 7)
 
 
 def free_port():
