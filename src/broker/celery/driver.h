@@ -90,14 +90,14 @@ struct job {
 	int64_t ends_at; /* loop time of its deadline */
 	char *eval_id, *task_id; /* owned */
 	char *keep_dir; /* owned: KILL, SALVAGE; or NULL */
-	struct ql_queue_op look;
-	struct ql_queue_put put;
-	struct ql_queue_forget forget;
-	struct ql_redis_command command;
-	struct ql_ask ask;
-	struct ql_containers_op containers;
+	union { /* each kind of act has one of them: there are as many jobs as stops under way */
+		struct ql_queue_op look;
+		struct ql_queue_put put;
+		struct ql_queue_forget forget;
+		struct ql_containers_op containers;
+	};
+	struct ql_redis_command command; /* NOTICE; ENQUEUE has it before `put` */
 	char *bytes; /* owned: a message that is sent */
-	json_t *arguments, *nodes; /* owned */
 };
 
 /* NULL: it was refused already. */

@@ -11,8 +11,6 @@ job_free(struct job *job)
 	free(job->task_id);
 	free(job->keep_dir);
 	free(job->bytes);
-	json_decref(job->arguments);
-	json_decref(job->nodes);
 	free(job);
 }
 
