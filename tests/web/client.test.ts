@@ -1,6 +1,6 @@
 /** The TypeScript client, against the real server. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { type QuellEvent, Refused, Unreachable, WaitTimeout } from "quell-client";
 import { Server, untilOutput } from "./server.js";
 
@@ -10,8 +10,7 @@ print('ready', flush=True)
 while not os.path.exists(os.environ['QUELL_CANCEL']): time.sleep(0.01)
 sys.exit(75)`;
 
-const server = new Server(["--workers", "2"], { alice: "key-of-alice-0123456789" });
-before(() => server.start());
+const server = await new Server(["--workers", "2"], { alice: "key-of-alice-0123456789" }).start();
 after(() => server.close());
 
 async function started(code: string): Promise<string> {

@@ -44,9 +44,11 @@ export function App() {
   }, [view.title, signedOut]);
   return (
     <>
-      <a class="skip" href="#content" onClick={skip}>
-        Skip to the content
-      </a>
+      {!signedOut && (
+        <a class="skip" href="#content" onClick={skip}>
+          Skip to the content
+        </a>
+      )}
       <header class="bar">
         <a class="mark" href={href("/")} aria-label="Quell, evaluations">
           <span aria-hidden="true" />

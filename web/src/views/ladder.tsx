@@ -67,16 +67,19 @@ function useTick(on: boolean): void {
 
 function Next({ cancellation }: { cancellation: Cancellation }) {
   const { next, mode } = cancellation;
-  if (!next && mode === "cancel")
-    return <>It was asked to stop at its next checkpoint, and is waited for. Nothing stronger comes by itself.</>;
-  if (!next) return <>{cancellation.message}</>;
+  const asked = mode === "cancel" && "It was asked to stop at its next checkpoint, and is waited for. ";
+  if (!next) return <>{asked ? `${asked}Nothing stronger comes by itself.` : cancellation.message}</>;
   const left = Math.max(0, Date.parse(next.at) - Date.now());
   return (
     <>
-      <b>{RUNG_NAME[next.rung]}</b> in <b class="countdown">{(left / 1000).toFixed(left < 10_000 ? 1 : 0)} s</b>, unless it
-      ends before.
+      {asked}
+      <b>{RUNG_NAME[next.rung]}</b> in <b class="countdown">{countdown(left)}</b>, unless it ends before.
     </>
   );
+}
+
+function countdown(ms: number): string {
+  return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : ticking(ms);
 }
 
 function Escalate({ evaluation }: { evaluation: Evaluation }) {

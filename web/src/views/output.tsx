@@ -123,7 +123,16 @@ function Text({ lines, wrap, follow, onFollow, query, hit }: TextProps) {
     if (end !== follow && !query) onFollow(end);
   };
   return (
-    <pre class={wrap ? "text wrap" : "text"} ref={box} tabIndex={0} aria-label="Text of the output" onWheel={look} onTouchMove={look} onKeyUp={look}>
+    <pre
+      class={wrap ? "text wrap" : "text"}
+      ref={box}
+      role="region"
+      aria-label="Text of the output"
+      tabIndex={0}
+      onWheel={look}
+      onTouchMove={look}
+      onKeyUp={look}
+    >
       {lines.chunks.map((chunk, index) => (
         <Chunk key={lines.dropped / 200 + index} text={chunk} query={query} here={hit?.chunk === index ? hit.nth : -1} />
       ))}

@@ -68,7 +68,7 @@ function Steps({ cancellation }: { cancellation: Cancellation }) {
   if (!cancellation.steps.length) return null;
   const began = Date.parse(cancellation.requested_at ?? cancellation.steps[0]!.at);
   return (
-    <ol class="steps" aria-label="What was done and seen">
+    <ol class="steps" tabIndex={0} aria-label="What was done and seen">
       {cancellation.steps.map((step, index) => (
         <li key={index}>
           <time dateTime={step.at} title={step.at}>

@@ -117,17 +117,17 @@ export function ranFor(evaluation: Evaluation): string {
 /** What is queued is cancelled at once; what runs is a decision, which has a page. */
 function RowAction({ evaluation }: { evaluation: Evaluation }) {
   const { eval_id: id, status, cancellation } = evaluation;
-  const label = `Cancel ${id}`;
   if (status === "queued")
     return (
-      <button class="quiet small" aria-label={label} onClick={() => void stop(id, "cancel")}>
+      <button class="quiet small" aria-label={`Cancel ${id}`} onClick={() => void stop(id, "cancel")}>
         Cancel
       </button>
     );
+  const word = status === "cancelling" ? "Stopping…" : "Cancel…";
   if (!hasEnded(status))
     return (
-      <button class="quiet small" aria-label={label} onClick={() => go(evaluationHref(id))}>
-        {status === "cancelling" ? "Stopping…" : "Cancel…"}
+      <button class="quiet small" aria-label={`${word} ${id}`} onClick={() => go(evaluationHref(id))}>
+        {word}
       </button>
     );
   if (cancellation?.outcome !== "removed") return null;

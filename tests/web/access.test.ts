@@ -1,0 +1,100 @@
+/** For everybody: axe finds nothing, the keyboard reaches everything, and 360 px are enough. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { begin, stage } from "./stage.js";
+import { TOP } from "./server.js";
+
+const { server, browser } = await stage(["--workers", "2"]);
+const axe = readFileSync(createRequire(`${TOP}/tests/web/package.json`).resolve("axe-core/axe.min.js"), "utf8");
+
+const proven = await begin(server, "Refuses to die", "still here", { labels: { team: "red" } });
+await server.client().kill(proven, { wait: 30 });
+const stopping = await begin(server, "Refuses to die", "still here", { grace_s: 600 });
+await server.client().terminate(stopping, { wait: 0 });
+const running = await begin(server, "Counts to 60", "1 of", { timeout_s: 600 });
+await server.client().submit({ code: "print(1)", language: "python", eval_id: "waits" });
+
+/** Each view with the sign that it is there. */
+function views(): [string, string, (page: Page) => Promise<unknown>][] {
+  return [
+    ["list", "#/", (page) => page.getByRole("link", { name: running }).waitFor()],
+    ["submit", "#/submit", (page) => page.getByLabel("Code").waitFor()],
+    ["queued", "#/eval/waits", (page) => page.getByText("It waits in the queue.").waitFor()],
+    ["choice", `#/eval/${running}`, (page) => page.getByRole("button", { name: "Cancel" }).click()],
+    ["ladder", `#/eval/${stopping}`, (page) => page.locator(".countdown").waitFor()],
+    ["proof", `#/eval/${proven}`, (page) => page.getByText("Stopped, and proven").waitFor()],
+    ["health", "#/health", (page) => page.locator(".panels").waitFor()],
+    ["nowhere", "#/nowhere", (page) => page.getByText("There is nothing here").waitFor()],
+  ];
+}
+
+/** Put in past the page's own policy, which would not let a script in: the browser's protocol may. */
+async function violations(page: Page): Promise<string[]> {
+  const found = await page.evaluate(`(async () => {
+    ${axe}
+    const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+    return violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html.slice(0, 120)).join(" | "));
+  })()`);
+  return found as string[];
+}
+
+for (const [width, colorScheme] of [[1440, "light"], [390, "dark"], [360, "light"]] as const) {
+  test(`no violation, and nothing wider than ${width} px, ${colorScheme}`, async () => {
+    const found: string[] = [];
+    const page = await browser.open(server, "#/", { viewport: { width, height: 800 }, colorScheme });
+    for (const [name, at, look] of views()) {
+      await page.evaluate((hash) => (location.hash = hash), at);
+      await look(page);
+      found.push(...(await violations(page)).map((text) => `${name}: ${text}`));
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+      if (wide > width) found.push(`${name}: ${wide} px wide`);
+    }
+    assert.deepEqual(found, []);
+    await page.context().close();
+  });
+}
+
+test("the sign-in has no violation either", async () => {
+  const page = await browser.open(server, "#/", {}, "wrong");
+  await page.getByRole("heading", { name: "Who is asking?" }).waitFor();
+  assert.deepEqual(await violations(page), []);
+  await page.context().close();
+});
+
+test("the keyboard is enough to find one and to stop it", async () => {
+  const page = await browser.open(server);
+  await page.getByRole("link", { name: running }).waitFor();
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement!.textContent!.trim()), "Skip to the content");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement!.id), "content");
+  await page.keyboard.press("/");
+  await page.keyboard.type("waits");
+  await page.getByText("1 of 4 evaluations").waitFor();
+  await page.getByRole("button", { name: "Show all" }).press("Enter");
+  await page.getByRole("link", { name: "waits" }).focus();
+  await page.keyboard.press("ArrowDown");
+  await page.waitForFunction((id) => document.activeElement!.textContent === id, running);
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Cancel", exact: true }).press("Enter");
+  await page.getByRole("heading", { name: "How shall it stop?" }).waitFor();
+  await page.waitForFunction(() => document.activeElement!.textContent === "Cancel");
+  await page.keyboard.press("Escape");
+  await page.getByText("Its program runs.").waitFor();
+  await page.context().close();
+});
+
+test("the editor takes a Tab, and lets go after Escape", async () => {
+  const page = await browser.open(server, "#/submit");
+  const code = page.getByLabel("Code");
+  await code.fill("if True:\n");
+  await code.press("Tab");
+  assert.equal(await code.inputValue(), "if True:\n    ");
+  await code.press("Escape");
+  await page.keyboard.press("Tab");
+  assert.notEqual(await page.evaluate(() => document.activeElement!.id), "code");
+  await page.context().close();
+});

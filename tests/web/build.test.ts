@@ -1,0 +1,46 @@
+/** What is built: the types hold, the page is light, and the package is what will be published. */
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { TOP } from "./server.js";
+
+const HEAVIEST = 120 * 1024;
+const CLIENT = join(TOP, "clients/typescript");
+
+function npm(folder: string, ...args: string[]): string {
+  const ran = spawnSync("npm", [...args, "--loglevel=error"], { cwd: folder, encoding: "utf8" });
+  assert.equal(ran.status, 0, ran.stdout + ran.stderr);
+  return ran.stdout;
+}
+
+test("the types made from the contract hold in the client, the page and the tests", () => {
+  npm(CLIENT, "run", "build");
+  for (const folder of ["web", "tests/web"]) {
+    const ran = spawnSync("node_modules/.bin/tsc", ["--project", folder], { cwd: TOP, encoding: "utf8" });
+    assert.equal(ran.status, 0, ran.stdout);
+  }
+});
+
+test("the package has what it needs, and nothing of the repository's", () => {
+  const [packed] = JSON.parse(npm(CLIENT, "pack", "--dry-run", "--json", "--ignore-scripts"));
+  const paths: string[] = packed.files.map((file: { path: string }) => file.path);
+  assert.ok(paths.includes("dist/index.js") && paths.includes("dist/index.d.ts") && paths.includes("README.md"));
+  assert.deepEqual(paths.filter((path) => !/^(dist\/|README\.md$|package\.json$)/.test(path)), []);
+});
+
+test("the package can be imported by its name, without a step in between", () => {
+  const code = "import('quell-client').then(({ Quell }) => console.log(new Quell({ url: 'http://h:1/' }).url))";
+  assert.equal(execFileSync("node", ["-e", code], { cwd: join(TOP, "web"), encoding: "utf8" }), "http://h:1\n");
+});
+
+test("the page weighs at most 120 kB, in both forms", () => {
+  const folder = mkdtempSync(join(tmpdir(), "quell-page-"));
+  execFileSync("node", [join(TOP, "web/build.mjs"), folder]);
+  const sizes = ["page.html.br", "page.html.gz"].map((name) => statSync(join(folder, name)).size);
+  console.log(`# ${sizes[0]} bytes by brotli, ${sizes[1]} by gzip`);
+  assert.ok(sizes.every((size) => size > 10_000 && size <= HEAVIEST), String(sizes));
+  rmSync(folder, { recursive: true });
+});

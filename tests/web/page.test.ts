@@ -1,0 +1,144 @@
+/** The page from its first view on: who asks, the list, what is submitted, and what goes wrong. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { begin, stage } from "./stage.js";
+
+const { server, browser } = await stage(["--workers", "3"]);
+
+const row = (page: Page, id: string) => page.getByRole("row").filter({ has: page.getByRole("link", { name: id, exact: true }) });
+
+test("the link of the start takes the key out of the address", async () => {
+  const page = await browser.open(server);
+  await page.getByRole("heading", { name: "Nothing has run yet" }).waitFor();
+  assert.equal(page.url(), `${server.url}/#/`);
+  await page.reload();
+  await page.locator(".link-live").waitFor();
+  assert.equal(await page.evaluate(() => sessionStorage.getItem("quell.key")), server.key);
+  assert.equal(await page.evaluate(() => document.cookie), "");
+  assert.equal(await page.evaluate(() => localStorage.length), 0);
+  await page.context().close();
+});
+
+test("who has no key is asked for one, and one that is wrong is refused", async () => {
+  const page = await browser.open(server, "#/", {}, "wrong");
+  await page.getByRole("heading", { name: "Who is asking?" }).waitFor();
+  await page.getByLabel("Key").fill(server.key);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Nothing has run yet" }).waitFor();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Who is asking?" }).waitFor();
+  await page.context().close();
+});
+
+test("an empty list leads to the first submit, whose output comes as it is written", async () => {
+  const page = await browser.open(server);
+  await page.getByRole("link", { name: "Submit the first one" }).click();
+  await page.getByRole("button", { name: /^Counts to 60/ }).click();
+  await page.getByLabel("Run deadline").fill("50");
+  await page.getByLabel("Labels").fill("team=red run=7");
+  await page.getByLabel("Code").press("Control+Enter");
+  await page.locator(".text").getByText("2 of 60").waitFor();
+  const id = (await page.getByRole("heading", { level: 1 }).textContent())!;
+  const made = await server.client().get(id);
+  assert.deepEqual(made.labels, { team: "red", run: "7" });
+  await page.getByRole("button", { name: "Edit and run again" }).click();
+  assert.match(await page.getByLabel("Code").inputValue(), /range\(1, 61\)/);
+  assert.equal(await page.getByLabel("Run deadline").inputValue(), "50");
+  await server.client().kill(id, { wait: 30 });
+  await page.context().close();
+});
+
+test("a refused submit says which member is wrong, in words", async () => {
+  const page = await browser.open(server, "#/submit");
+  await page.getByLabel("Priority").fill("12");
+  await page.getByRole("button", { name: "Submit" }).click();
+  await page.getByRole("alert").getByText("Priority must be a whole number from 0 to 9").waitFor();
+  assert.equal(await page.getByLabel("Priority").getAttribute("aria-invalid"), "true");
+  await page.context().close();
+});
+
+test("stdout and stderr are shown apart, searched and downloaded", async () => {
+  const quell = server.client();
+  const code = "import sys\nfor i in range(500): print('line', i)\nprint('oops', file=sys.stderr)";
+  const done = await quell.run({ code, language: "python" });
+  const page = await browser.open(server, `#/eval/${done.eval_id}`);
+  const text = page.locator(".text");
+  await text.getByText("line 499").waitFor();
+  await page.getByRole("button", { name: "stderr" }).click();
+  await text.getByText("oops").waitFor();
+  assert.equal((await text.textContent())!.trim(), "oops");
+  await page.getByRole("button", { name: "stdout" }).click();
+  await page.getByLabel("Search the output").fill("LINE 12");
+  await page.locator(".hits").getByText("1 of 11").waitFor();
+  await page.getByLabel("Search the output").press("Enter");
+  await page.locator(".hits").getByText("2 of 11").waitFor();
+  assert.equal(await page.locator("mark.here").textContent(), "line 12");
+  const downloading = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download" }).click();
+  assert.equal((await downloading).suggestedFilename(), `${done.eval_id}-1-stdout.txt`);
+  await page.context().close();
+});
+
+test("the list follows what happens, and a link to a filter shows the same", async () => {
+  const quell = server.client();
+  const page = await browser.open(server);
+  await page.locator(".link-live").waitFor();
+  const id = await begin(server, "Counts to 60", "1 of", { eval_id: "followed", labels: { team: "blue" } });
+  await row(page, id).locator(".s-running").waitFor();
+  await page.getByRole("button", { name: /^running/ }).click();
+  await page.getByRole("searchbox").fill("label:team=blue follow");
+  await page.waitForFunction(() => location.hash.includes("status=running"));
+  const other = await browser.open(server, new URL(page.url()).hash);
+  await row(other, id).waitFor();
+  assert.equal(await other.getByRole("searchbox").inputValue(), "label:team=blue follow");
+  assert.equal(await other.getByRole("button", { name: /^running/ }).getAttribute("aria-pressed"), "true");
+  await quell.kill(id, { wait: 30 });
+  await row(page, id).waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Show all" }).click();
+  await row(page, id).locator(".s-cancelled").waitFor();
+  await page.context().close();
+  await other.context().close();
+});
+
+test("many are selected, told what would happen, and stopped", async () => {
+  const quell = server.client();
+  for (let i = 0; i < 12; i++) {
+    const code = "import time; time.sleep(600)";
+    await quell.submit({ eval_id: `many-${i}`, code, language: "python", labels: { sweep: "many" } });
+  }
+  const page = await browser.open(server, "#/?label=sweep%3Dmany");
+  await row(page, "many-11").waitFor();
+  await page.getByLabel("Select all 12 that are shown").check();
+  const bar = page.getByRole("region", { name: "Selected evaluations" });
+  await bar.getByText(/take \d+ out of the queue/).waitFor();
+  await bar.getByLabel("How to stop them").selectOption("kill");
+  assert.equal(await bar.getByRole("button", { name: "Stop 12" }).isDisabled(), true);
+  await bar.getByLabel("Type 12 to confirm").fill("12");
+  await bar.getByRole("button", { name: "Stop 12" }).click();
+  await page.getByRole("button", { name: "cancelled 12" }).waitFor();
+  for (let i = 0; i < 12; i++) assert.equal((await quell.get(`many-${i}`)).status, "cancelled");
+  await page.context().close();
+});
+
+test("what is not there says so, and leads back", async () => {
+  const page = await browser.open(server, "#/eval/nobody");
+  await page.getByRole("alert").getByText(/nobody/).waitFor();
+  await page.getByRole("link", { name: "Back to all evaluations" }).click();
+  await page.getByRole("table", { name: "Evaluations" }).waitFor();
+  await page.context().close();
+});
+
+test("it says when the server is away, and goes on when it is back", async () => {
+  const page = await browser.open(server);
+  await page.locator(".link-live").waitFor();
+  await server.end("SIGKILL");
+  await page.getByText("Reconnecting").waitFor();
+  await page.getByRole("alert").getByText("The server does not answer.").waitFor();
+  await server.start();
+  const made = await server.client().submit({ code: "pass", language: "python" });
+  await page.locator(".link-live").waitFor();
+  await row(page, made.eval_id).locator(".s-succeeded").waitFor();
+  assert.equal(await page.getByRole("alert").count(), 0);
+  await page.context().close();
+});
