@@ -103,7 +103,8 @@ add_header(struct ql_ask *request, const char *name, const char *value)
 static int
 add_headers(struct ql_ask *request, const struct ql_client *client, const struct ql_call *call)
 {
-	int rc = add_header(request, "Accept:", " application/json, */*");
+	const char *accept = call->accept ? call->accept : "application/json, */*";
+	int rc = add_header(request, "Accept: ", accept);
 	if (client->key)
 		rc |= add_header(request, "Authorization: Bearer ", client->key);
 	if (call->body)

@@ -44,6 +44,7 @@ struct ql_call {
 	const char *path; /* from the slash on, encoded */
 	const json_t *body; /* or NULL */
 	const char *header; /* one more, "Name: value", or NULL */
+	const char *accept; /* the type that it wants; NULL = JSON */
 	int64_t wait_ms; /* how long it asks the server to hold the answer; -1 = a stream */
 };
 

@@ -14,6 +14,8 @@ const struct ql_verb *const ql_verbs[] = {
 	&ql_verb_restore,
 	&ql_verb_resume,
 	&ql_verb_rm,
+	&ql_verb_key,
+	&ql_verb_audit,
 	&ql_verb_doctor,
 	&ql_verb_completion,
 	&ql_verb_help,

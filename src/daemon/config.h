@@ -30,6 +30,12 @@ struct ql_config {
 	char *storage_url; /* NULL = none; so is the next one */
 	char *storage_key_file;
 	char *auth;
+	char *jwt_secret_file; /* NULL = none; so are the next ones */
+	char *jwt_jwks_file;
+	char *jwt_issuer;
+	char *jwt_audience;
+	char *jwt_owner_claim;
+	char *jwt_role_claim;
 	char *docker_host;
 	char *docker_image;
 	char *container_label;
@@ -38,6 +44,8 @@ struct ql_config {
 	int64_t max_queued;
 	int64_t keep_ms;
 	int64_t keep_bytes;
+	int64_t audit_keep_ms;
+	int64_t audit_keep_bytes;
 	int64_t uid_base;
 	bool stop_runs;
 	bool observe;

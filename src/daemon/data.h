@@ -3,7 +3,7 @@
  *	quell.db	the store
  *	admin.key	the admin's key (0600), made at first start
  *	users.keys	optional: lines `owner key`, # comments
- *	sign.key	the key that receipts are signed with (0600), made at first start
+ *	sign.key	signs receipts and the audit (0600), made at first start
  *	lock		flock'ed by the server, which writes its pid and address into it
  *	kept/		outputs and checkpoints
  *	run		live runs (rundir.h)

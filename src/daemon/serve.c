@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "cli/cli.h"
+#include "daemon/access.h"
 #include "daemon/config.h"
 #include "daemon/data.h"
 #include "daemon/drivers.h"
@@ -36,7 +37,7 @@ struct daemon {
 	struct ql_signer *signer;
 	struct ql_lag lag;
 	struct ql_engine *engine;
-	struct ql_auth auth;
+	struct ql_access access;
 	struct ql_server *server;
 	uv_signal_t signals[2];
 	bool stopping;
@@ -79,6 +80,9 @@ open_engine(struct daemon *daemon, struct ql_err *e)
 		.max_queued = daemon->config.max_queued,
 		.keep_ms = daemon->config.keep_ms,
 		.keep_bytes = daemon->config.keep_bytes,
+		.audit_keep_ms = daemon->config.audit_keep_ms,
+		.audit_keep_bytes = daemon->config.audit_keep_bytes,
+		.signer = daemon->signer,
 		.policy = ql_policy_default,
 		.meter = &daemon->meter,
 		.log = ql_log,
@@ -90,33 +94,12 @@ open_engine(struct daemon *daemon, struct ql_err *e)
 }
 
 static int
-add_user(void *arg, const char *owner, const char *key, struct ql_err *e)
-{
-	return ql_auth_add(arg, key, owner, false, e);
-}
-
-static int
-open_auth(struct daemon *daemon, struct ql_err *e)
-{
-	char key[QL_KEY_TEXT];
-	struct ql_auth *auth = &daemon->auth;
-	auth->none = !strcmp(daemon->config.auth, "none");
-	if (ql_data_admin_key(&daemon->data, key, e))
-		return -1;
-	int status = ql_auth_add(auth, key, QL_AUTH_ADMIN, true, e);
-	if (!status)
-		status = ql_auth_secret(auth, key, e);
-	explicit_bzero(key, sizeof(key));
-	return status ? -1 : ql_data_user_keys(&daemon->data, add_user, auth, e);
-}
-
-static int
 open_server(struct daemon *daemon, struct ql_err *e)
 {
 	struct ql_server_config config = {
 		.loop = &daemon->loop,
 		.engine = daemon->engine,
-		.auth = &daemon->auth,
+		.auth = &daemon->access.auth,
 		.listen = daemon->config.listen,
 		.data_dir = daemon->data.dir,
 		.broker = daemon->broker != NULL,
@@ -272,7 +255,9 @@ open_all(struct daemon *daemon, struct ql_err *e)
 			&daemon->loop, &daemon->config, &daemon->data, &daemon->broker, e) ||
 		ql_drivers_storage(&daemon->loop, &daemon->config, &daemon->storage, e) ||
 		ql_data_signer(&daemon->data, &daemon->signer, e) || open_engine(daemon, e) ||
-		open_auth(daemon, e) || open_server(daemon, e))
+		ql_access_open(&daemon->loop, &daemon->config, &daemon->data, daemon->store,
+			&daemon->access, e) ||
+		open_server(daemon, e))
 		return -1;
 	return open_observer(daemon, e);
 }
@@ -285,7 +270,7 @@ free_all(struct daemon *daemon)
 	if (daemon->store)
 		daemon->store->ops->close(daemon->store);
 	ql_meter_done(&daemon->meter);
-	ql_auth_done(&daemon->auth);
+	ql_access_done(&daemon->access);
 	ql_signer_free(daemon->signer);
 	if (daemon->data.lock_fd >= 0)
 		ql_rundir_close(&daemon->data);

@@ -235,6 +235,8 @@ static void
 decided_end(struct decided *decided, const struct ql_err *err)
 {
 	struct ql_live *live = decided->live;
+	if (decided->attempt && !err)
+		decided->attempt->written = true;
 	if (decided->done)
 		decided->done(decided, err);
 	ql_sighting_free(decided->sighting);

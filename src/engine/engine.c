@@ -220,6 +220,7 @@ ql_engine_close(struct ql_engine *engine, bool stop_runs, void (*closed)(void *a
 	engine->closed = closed;
 	engine->closed_arg = arg;
 	ql_wake_clear(engine, &engine->sweep);
+	ql_wake_clear(engine, &engine->trim.wake);
 	ql_wake_clear(engine, &engine->overdue);
 	ql_outbox_stop(engine);
 	struct ql_live *live, *next;

@@ -19,10 +19,12 @@
 #include "base/breaker.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/sign.h"
 #include "broker/broker.h"
 #include "core/record.h"
 #include "core/step.h"
 #include "outlet/outlet.h"
+#include "rules/attempt.h"
 #include "rules/meter.h"
 #include "runtime/runtime.h"
 #include "store/store.h"
@@ -44,6 +46,9 @@ struct ql_engine_config {
 	int64_t max_queued;
 	int64_t keep_ms; /* settled ones older than this are swept */
 	int64_t keep_bytes; /* and the oldest ones beyond this many bytes */
+	int64_t audit_keep_ms; /* so for the rows of the audit; both only with a signer */
+	int64_t audit_keep_bytes;
+	const struct ql_signer *signer; /* borrowed: signs from where the audit goes on; or NULL */
 	struct ql_policy policy;
 	struct ql_meter *meter; /* borrowed; NULL = nothing is counted */
 	void (*log)(const char *line); /* library code does not log by itself; may be NULL */
@@ -74,7 +79,9 @@ int64_t ql_engine_now(const struct ql_engine *engine);
 struct ql_caller {
 	const char *actor; /* "user:alice"; goes into the record */
 	const char *owner;
-	bool admin; /* sees and stops all owners' */
+	bool all; /* sees and stops all owners' */
+	/* gets a row in the audit with the decision; the caller's. NULL = it is nobody's attempt */
+	struct ql_attempt *attempt;
 };
 
 /* Submit one or many: all or none. */
@@ -171,11 +178,6 @@ struct ql_write {
 	void *engine_private;
 };
 void ql_engine_write(struct ql_engine *engine, struct ql_write *op);
-
-/* Changes for it, with copies of the texts; NULL when out of memory. */
-struct ql_change *ql_change_put(enum ql_object_kind kind, const char *id, const char *text);
-struct ql_change *ql_change_drop(enum ql_object_kind kind, const char *id);
-struct ql_change *ql_change_audit(const char *text);
 
 /* A read goes straight to the store; owners are the caller's business (filter.owner). */
 void ql_engine_read(struct ql_engine *engine, struct ql_store_read *op);

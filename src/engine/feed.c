@@ -120,6 +120,16 @@ address(struct ql_change *change, const struct ql_live *live)
 	return change->task_id ? 0 : -1;
 }
 
+/* What HTTP says to it before any wait. */
+static int
+answer_to(enum ql_event_kind kind, const struct ql_state *next)
+{
+	if (kind == QL_EVENT_RESUME)
+		return 201;
+	bool open = kind == QL_EVENT_CANCEL && next->cancel.outcome == QL_OUTCOME_NONE;
+	return open ? 202 : 200;
+}
+
 static struct ql_change *
 change_of(const struct ql_live *live, const struct feeding *feeding,
 	const struct ql_decision *decision)
@@ -133,7 +143,9 @@ change_of(const struct ql_live *live, const struct feeding *feeding,
 	change->rung = decision->next.cancel.rung;
 	ql_str_copy(change->what, sizeof(change->what), decision->why);
 	fill_texts(change, live, feeding, &decision->next);
-	if (!address(change, live))
+	int status = answer_to(feeding->event.kind, &decision->next);
+	if (!address(change, live) &&
+		!ql_attempt_add(change, feeding->attempt, status, feeding->event.now))
 		return change;
 	ql_changes_free(change);
 	return NULL;
@@ -163,6 +175,7 @@ ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
 	memcpy(decided->acts, ret->acts, sizeof(decided->acts));
 	decided->done = feeding->done;
 	decided->arg = feeding->arg;
+	decided->attempt = feeding->attempt;
 	decided->stopping = ret->next.cancel.requested_at != 0;
 	if (feeding->sighting)
 		decided->sighting = ql_sighting_copy(feeding->sighting);

@@ -215,7 +215,7 @@ bool
 ql_live_owned(const struct ql_live *live, const struct ql_caller *caller)
 {
 	const char *owner = live->record.owner;
-	return caller->admin || (owner && caller->owner && !strcmp(owner, caller->owner));
+	return caller->all || (owner && caller->owner && !strcmp(owner, caller->owner));
 }
 
 /*

@@ -9,7 +9,7 @@
  *	act.c	 performs acts at the place of execution and feeds the answers back; prepare.c before a start
  *	claim.c	 fills free slots from the queue; ends what waited for too long
  *	wake.c	 one heap of wake times, one timer
- *	recover.c  takes up after a start;  sweep.c  forgets old ones
+ *	recover.c  takes up after a start;  sweep.c  forgets old ones;  trim.c	 the audit's old rows
  *	outbox.c  tells the outlets how attempts were settled
  *	write.c	 documents and rows of the audit
  *	tally.c	 counts what became durable
@@ -36,6 +36,7 @@
 #define QL_ENGINE_GIVE_UP_MS 10000 /* of failing commits, when runs are stopped for a shutdown */
 #define QL_ENGINE_SWEEP_MS 60000 /* between two looks for what is old */
 #define QL_ENGINE_SWEEP_BATCH 500
+#define QL_ENGINE_TRIM_BATCH 5000 /* rows of the audit that one commit forgets */
 #define QL_ENGINE_OVERDUE_BATCH 500
 #define QL_ENGINE_LETTERS_MAX 256 /* of one outlet in memory, whatever its backlog */
 #define QL_ENGINE_DELIVERIES_MAX 16 /* under way to one outlet */
@@ -88,6 +89,14 @@ struct scan {
 	void (*over)(struct scan *scan, const struct ql_err *err); /* err: of the read */
 };
 
+/* The audit's retention: one read or one write at a time. */
+struct trim {
+	struct ql_engine *engine;
+	struct wake wake;
+	struct ql_store_read read;
+	struct ql_write write;
+};
+
 /* How a sighting finds its evaluation. */
 struct run_ref {
 	uint64_t incarnation; /* 0 = unused */
@@ -138,6 +147,7 @@ struct decided {
 	struct ql_act acts[QL_ACTS];
 	struct ql_sighting *sighting; /* owned copy, fed again if the commit fails */
 	bool stopping; /* the cancellation changed */
+	struct ql_attempt *attempt; /* whose row is among the changes, or NULL */
 	void (*done)(struct decided *decided, const struct ql_err *err); /* err NULL: durable */
 	void *arg;
 };
@@ -192,6 +202,7 @@ struct ql_engine {
 
 	struct scan sweeps;
 	struct wake sweep;
+	struct trim trim;
 
 	struct acting *preparing; /* starts, and what is sent to a broker */
 	struct outbox *outboxes[QL_OUTLET_COUNT]; /* NULL where there is no such outlet */
@@ -262,6 +273,7 @@ struct feeding {
 	struct ql_event event;
 	const char *actor; /* CANCEL */
 	const char *reason;
+	struct ql_attempt *attempt; /* or NULL */
 	const struct ql_sighting *sighting;
 	void (*done)(struct decided *decided, const struct ql_err *err);
 	void *arg;
@@ -349,15 +361,24 @@ void ql_watch_gone(struct ql_engine *engine, const char *eval_id); /* there is n
 void ql_watch_end(struct ql_engine *engine); /* all waits are over */
 bool ql_wait_is_over(const struct ql_state *state);
 
+/*
+ * write.c: puts the row of an accepted attempt, which may be NULL, behind the changes; status: what
+ * HTTP answers to it. -1 when out of memory.
+ */
+int
+ql_attempt_add(struct ql_change *changes, const struct ql_attempt *attempt, int status, int64_t at);
+
 /* recover.c, sweep.c */
 void ql_recover(struct ql_engine *engine);
 /* Nobody knows which of its acts were done: asks again for what is open, and looks at its runs. */
 void ql_take_up(struct ql_live *live);
 void ql_sweep_start(struct ql_engine *engine);
+void ql_trim_start(struct ql_engine *engine); /* trim.c */
 void ql_missed_start(struct ql_engine *engine); /* missed.c */
 /* done is called later unless -1 is returned, when it isn't over or is being changed. */
-int ql_forget(struct ql_live *live, void (*done)(struct decided *decided, const struct ql_err *err),
-	void *arg, struct ql_err *e);
+int ql_forget(struct ql_live *live, struct ql_attempt *attempt,
+	void (*done)(struct decided *decided, const struct ql_err *err), void *arg,
+	struct ql_err *e);
 /* Its files, once that is durable. */
 void ql_forget_kept(struct ql_engine *engine, const char *eval_id, int32_t attempts);
 

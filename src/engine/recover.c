@@ -25,6 +25,7 @@ finish(struct recovery *recovery)
 		engine->accepting = true;
 		ql_outbox_start(engine);
 		ql_sweep_start(engine);
+		ql_trim_start(engine);
 		ql_missed_start(engine);
 		ql_claim(engine);
 		engine->ready(engine->ready_arg);

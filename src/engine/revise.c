@@ -73,6 +73,7 @@ revise(struct revision *revision, struct ql_live *live)
 		.event = {.kind = revision->op->kind == QL_REVISE_RESTORE ? QL_EVENT_RESTORE
 									  : QL_EVENT_RESUME},
 		.actor = revision->op->caller.actor,
+		.attempt = revision->op->caller.attempt,
 		.done = on_durable,
 		.arg = revision,
 	};
@@ -86,7 +87,7 @@ revise(struct revision *revision, struct ql_live *live)
 static void
 forget(struct revision *revision, struct ql_live *live)
 {
-	if (ql_forget(live, on_durable, revision, &revision->err))
+	if (ql_forget(live, revision->op->caller.attempt, on_durable, revision, &revision->err))
 		fail_later(revision);
 }
 

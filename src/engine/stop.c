@@ -185,7 +185,7 @@ adopts(struct stopping *stopping, const struct ql_err *err)
 {
 	struct ql_engine *engine = stopping->engine;
 	struct ql_stop *op = stopping->op;
-	if (!engine->config.broker || err->code != QL_E_NOT_FOUND || !op->caller.admin ||
+	if (!engine->config.broker || err->code != QL_E_NOT_FOUND || !op->caller.all ||
 		stopping->adopting)
 		return false;
 	stopping->adopting = true;
@@ -220,6 +220,7 @@ decide(struct stopping *stopping, struct ql_live *live)
 			.grace_ms = op->grace_ms},
 		.actor = op->caller.actor,
 		.reason = op->reason,
+		.attempt = op->caller.attempt,
 		.done = on_durable,
 		.arg = stopping,
 	};
@@ -276,7 +277,7 @@ ql_engine_stop(struct ql_engine *engine, struct ql_stop *op)
 		return;
 	}
 	stopping->adopting =
-		op->caller.admin && ql_adopt_join(engine, stopping->eval_id, &stopping->want);
+		op->caller.all && ql_adopt_join(engine, stopping->eval_id, &stopping->want);
 	if (!stopping->adopting)
 		ql_live_want(engine, stopping->eval_id, &stopping->want);
 }

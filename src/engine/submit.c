@@ -230,18 +230,35 @@ all_changes(struct submission *submission)
 	return first;
 }
 
+/* Of a batch: one row, which names its first and says how many. */
+static int
+add_attempt(const struct submission *submission, struct ql_change *changes)
+{
+	const struct ql_submit *op = submission->op;
+	if (!op->caller.attempt)
+		return 0;
+	struct ql_attempt attempt = *op->caller.attempt;
+	attempt.target = op->records[0].eval_id;
+	attempt.count = op->count > 1 ? (int64_t)op->count : 0;
+	return ql_attempt_add(changes, &attempt, 201, changes->at);
+}
+
 /* Nothing waits between here and the end: what is decided goes into one commit. */
 void
 ql_submission_decide(struct submission *submission)
 {
+	struct ql_engine *engine = submission->engine;
+	struct ql_attempt *attempt = submission->op->caller.attempt;
 	struct ql_change *changes = all_changes(submission);
-	struct decided *decided = changes ? ql_batch_add(submission->engine, changes) : NULL;
+	bool whole = changes && !add_attempt(submission, changes);
+	struct decided *decided = whole ? ql_batch_add(engine, changes) : NULL;
 	if (!decided) {
 		abandon(changes);
 		ql_fail(&submission->err, QL_E_UNAVAILABLE, "out of memory: try again later");
 		ql_submission_finish_later(submission);
 		return;
 	}
+	decided->attempt = attempt;
 	decided->done = on_committed;
 	decided->arg = submission;
 	ql_supersede_cancel(submission);

@@ -51,8 +51,9 @@ ql_forget_kept(struct ql_engine *engine, const char *eval_id, int32_t attempts)
 }
 
 int
-ql_forget(struct ql_live *live, void (*done)(struct decided *decided, const struct ql_err *err),
-	void *arg, struct ql_err *e)
+ql_forget(struct ql_live *live, struct ql_attempt *attempt,
+	void (*done)(struct decided *decided, const struct ql_err *err), void *arg,
+	struct ql_err *e)
 {
 	const struct ql_state *state = &live->record.state;
 	const char *eval_id = live->record.eval_id;
@@ -64,13 +65,16 @@ ql_forget(struct ql_live *live, void (*done)(struct decided *decided, const stru
 	if (live->uncommitted)
 		return ql_fail(e, QL_E_CONFLICT, "%s is being changed: try again", eval_id);
 	struct ql_change *change = ql_change_new(QL_CHANGE_FORGET);
-	struct decided *decided = change ? ql_batch_add_to(live, change, true) : NULL;
+	int64_t now = ql_engine_now(live->engine);
+	int made = change ? ql_attempt_add(change, attempt, 204, now) : -1;
+	struct decided *decided = made ? NULL : ql_batch_add_to(live, change, true);
 	if (!decided) {
 		ql_changes_free(change);
 		return ql_fail(e, QL_E_UNAVAILABLE, "out of memory: try again later");
 	}
 	memcpy(change->record.eval_id, eval_id, sizeof(change->record.eval_id));
-	change->at = ql_engine_now(live->engine);
+	change->at = now;
+	decided->attempt = attempt;
 	decided->done = done;
 	decided->arg = arg;
 	live->stale = true; /* whoever asks next finds that it is gone */
@@ -84,7 +88,7 @@ forget(struct scan *scan, struct ql_live *live, const struct ql_err *err)
 {
 	struct ql_err ignored; /* somebody is at it: next time */
 	if (!err && !scan->engine->closing)
-		(void)ql_forget(live, NULL, NULL, &ignored);
+		(void)ql_forget(live, NULL, NULL, NULL, &ignored);
 }
 
 static void

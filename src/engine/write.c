@@ -84,35 +84,21 @@ ql_engine_write(struct ql_engine *engine, struct ql_write *op)
 	ql_later(engine, &writing->later);
 }
 
-static struct ql_change *
-change_of(enum ql_change_kind kind, enum ql_object_kind object, const char *id, const char *text)
+int
+ql_attempt_add(struct ql_change *changes, const struct ql_attempt *attempt, int status, int64_t at)
 {
-	struct ql_change *change = ql_change_new(kind);
-	if (!change)
-		return NULL;
-	change->object = object;
-	change->object_id = ql_str_dup(id);
-	change->text = ql_str_dup(text);
-	if ((!id || change->object_id) && (!text || change->text))
-		return change;
-	ql_changes_free(change);
-	return NULL;
-}
-
-struct ql_change *
-ql_change_put(enum ql_object_kind kind, const char *id, const char *text)
-{
-	return change_of(QL_CHANGE_PUT_OBJECT, kind, id, text);
-}
-
-struct ql_change *
-ql_change_drop(enum ql_object_kind kind, const char *id)
-{
-	return change_of(QL_CHANGE_DROP_OBJECT, kind, id, NULL);
-}
-
-struct ql_change *
-ql_change_audit(const char *text)
-{
-	return change_of(QL_CHANGE_AUDIT, QL_OBJECT_KEY, NULL, text);
+	if (!attempt)
+		return 0;
+	char *text = ql_attempt_text(attempt, "accepted", status);
+	struct ql_change *change = text ? ql_change_new(QL_CHANGE_AUDIT) : NULL;
+	if (!change) {
+		free(text);
+		return -1;
+	}
+	change->text = text;
+	change->at = at;
+	while (changes->next)
+		changes = changes->next;
+	changes->next = change;
+	return 0;
 }

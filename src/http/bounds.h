@@ -30,6 +30,7 @@
 #define QL_HTTP_PARAMS 16 /* of a query */
 #define QL_HTTP_KEY_MAX 256 /* bytes of a key, and of an Idempotency-Key */
 #define QL_HTTP_KEYS_MAX 4096 /* users' keys */
+#define QL_HTTP_ATTEMPTS_MAX 1000 /* rows of the audit under way; more are counted */
 #define QL_HTTP_LIST_MAX 1000 /* rows of one page */
 #define QL_HTTP_LIST_SIZE 100 /* where none is asked for */
 #define QL_HTTP_WAIT_MAX 60 /* seconds */

@@ -222,7 +222,7 @@ ql_serve_count(struct ql_request *req)
 	counting->read = (struct ql_store_read){.kind = QL_READ_COUNT, .done = reply_count};
 	counting->read.filter.selector = &counting->selector;
 	counting->read.filter.now = ql_engine_now(req->server->config.engine);
-	if (!req->caller.admin)
+	if (!req->caller.all)
 		counting->read.filter.owner = req->caller.owner;
 	ql_engine_read(req->server->config.engine, &counting->read);
 }

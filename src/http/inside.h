@@ -9,6 +9,7 @@
 #include "http/listen.h"
 #include "http/request.h"
 #include "http/server.h"
+#include "rules/attempt.h"
 
 #define QL_SERVER_MAGIC 0x5e7ce701u
 #define QL_CONN_MAGIC 0xc0221ec7u
@@ -48,6 +49,8 @@ struct ql_server {
 	struct ql_events *events;
 	struct ql_output *followed; /* outputs.c */
 	char *report; /* owned; of /api/observe, or NULL */
+	struct ql_flood *flood; /* owned: refusals and repeats of late */
+	size_t writes; /* rows of the audit under way */
 	bool stopping;
 	int64_t stop_deadline;
 	void (*stopped)(void *arg);
@@ -85,6 +88,18 @@ void ql_request_end(
 
 /* Gives the answer to MHD; only from within ql_request_serve. */
 enum MHD_Result ql_request_answer(struct ql_request *req);
+
+/* admit.c: may its caller ask this? Fills principal and caller, and begins the attempt. */
+int ql_request_admit(struct ql_request *req);
+
+/* attempts.c: what the caller gave as the reason, where that was a text. */
+void ql_attempt_reason(struct ql_request *req);
+
+/* The answer is known; where no decision left a row, this does. */
+void ql_attempt_end(struct ql_request *req);
+
+/* Rows for what was counted, of kinds whose time is over or of all. */
+void ql_attempts_tell(struct ql_server *server, bool all);
 
 /* A request is suspended from within MHD's callbacks, and resumed from anywhere else. */
 void ql_request_suspend(struct ql_request *req);

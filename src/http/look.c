@@ -10,7 +10,7 @@ bool
 ql_is_callers(const struct ql_request *req, const struct ql_record *record)
 {
 	const struct ql_caller *caller = &req->caller;
-	return caller->admin || (record->owner && !strcmp(record->owner, caller->owner));
+	return caller->all || (record->owner && !strcmp(record->owner, caller->owner));
 }
 
 void

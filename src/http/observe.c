@@ -18,7 +18,7 @@ ql_serve_observe(struct ql_request *req)
 	const struct ql_server *server = req->server;
 	struct ql_err err;
 	struct ql_json json = {0};
-	if (!server->config.observes || !req->caller.admin) {
+	if (!server->config.observes || !req->caller.all) {
 		ql_fail(&err, QL_E_NOT_FOUND,
 			"this server observes nothing for you: that takes --observe, and the "
 			"admin's key");

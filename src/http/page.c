@@ -26,7 +26,7 @@ parse_page(struct ql_page *page)
 		ql_param_int(req, "cursor", 1, INT64_MAX, &filter->cursor))
 		return -1;
 	filter->limit = (int32_t)limit;
-	if (!req->caller.admin)
+	if (!req->caller.all)
 		filter->owner = req->caller.owner;
 	return 0;
 }

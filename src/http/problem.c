@@ -36,6 +36,8 @@ ql_problem_render(struct ql_json *json, const struct ql_problem *problem)
 		ql_json_int(json, "limit", problem->limit);
 	if (problem->index)
 		ql_json_int(json, "index", problem->index - 1);
+	if (problem->scope)
+		ql_json_text(json, "scope", problem->scope);
 	if (problem->at)
 		ql_json_int(json, "position", (int64_t)problem->at - 1);
 	if (!problem->line)

@@ -17,6 +17,7 @@ struct ql_problem {
 	char field[QL_PROBLEM_FIELD]; /* the member, parameter or header that is wrong; "" = none */
 	int64_t limit; /* the bound that was passed; 0 = none */
 	int64_t index; /* 1 + which of a batch; 0 = none */
+	const char *scope; /* the one that the key lacks; NULL = does not matter */
 	int line, column, position; /* where the JSON breaks off; line 0 = nowhere */
 	size_t at; /* 1 + where a selector is wrong, in bytes; 0 = none is */
 	char allow[QL_PROBLEM_ALLOW]; /* the methods of that path; "" = does not matter */

@@ -61,6 +61,7 @@ ql_reply_json(struct ql_request *req, unsigned status, struct ql_json *json)
 void
 ql_reply_problem_json(struct ql_request *req, enum ql_code code, struct ql_json *json)
 {
+	req->outcome = ql_code_name(code);
 	ql_reply_text(req, (unsigned)ql_code_http(code), "application/problem+json", &json->buf);
 	if (ql_code_retry(code))
 		ql_reply_header(req, "Retry-After", "1");

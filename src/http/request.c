@@ -165,10 +165,7 @@ check_head(struct ql_request *req, const char *method)
 		return -1;
 	if (check_origin(req) || ql_route_find(req, method, &req->route))
 		return -1;
-	const char *eval_id = req->route->flags & QL_ROUTE_EVAL_KEY ? req->id : NULL;
-	if (!(req->route->flags & QL_ROUTE_OPEN) &&
-		ql_auth_check(req->server->config.auth, ql_request_header(req, "Authorization"),
-			eval_id, &req->caller, &req->problem.err))
+	if (!(req->route->flags & QL_ROUTE_OPEN) && ql_request_admit(req))
 		return -1;
 	return check_looks(req) || check_query(req) ? -1 : 0;
 }
@@ -320,6 +317,7 @@ ql_request_answer(struct ql_request *req)
 	const struct ql_server_limits *limits = &req->server->config.limits;
 	int64_t send_ms = limits->send_ms + (int64_t)req->size / QL_HTTP_SEND_RATE;
 	set_phase(req, QL_REQUEST_SENT, req->streaming ? 0 : send_ms);
+	ql_attempt_end(req);
 	bool shared = req->response == req->server->healthy;
 	if (req->server->stopping && !shared)
 		MHD_add_response_header(req->response, "Connection", "close");
@@ -342,10 +340,12 @@ static enum MHD_Result
 work(struct ql_request *req)
 {
 	set_phase(req, QL_REQUEST_WORK, 0);
-	if (req->problem.err.code || check_still_serving(req) || parse_body(req))
+	if (req->problem.err.code || check_still_serving(req) || parse_body(req)) {
 		ql_reply_problem(req, &req->problem);
-	else
+	} else {
+		ql_attempt_reason(req);
 		req->route->handle(req);
+	}
 	if (req->response)
 		return ql_request_answer(req);
 	ql_request_suspend(req);

@@ -16,6 +16,8 @@
 #include "http/json.h"
 #include "http/problem.h"
 #include "http/target.h"
+#include "rules/attempt.h"
+#include "rules/principal.h"
 
 #define QL_REQUEST_MAGIC 0x4e90e571u
 
@@ -46,7 +48,10 @@ struct ql_request {
 	bool streaming; /* the answer is a stream */
 	bool held; /* counts among those that wait */
 	bool left; /* its client has left, or the server stops */
-	struct ql_caller caller;
+	struct ql_principal principal;
+	struct ql_caller caller; /* points into the principal and the attempt */
+	struct ql_attempt attempt; /* verb NULL = it leaves no row in the audit */
+	const char *outcome; /* of a problem: its name */
 	struct ql_target target;
 	struct ql_buf body;
 	size_t received; /* bytes of the body, dropped ones too */

@@ -19,11 +19,15 @@ static const char *const stops_names[] = {
 static const char *const batch_members[] = {"evaluations", NULL};
 static const char *const report_members[] = {
 	"status", "output", "error", "result", "reported_status", NULL};
+static const char *const key_members[] = {"owner", "name", "role", "scopes", "expires_in_s", NULL};
+static const char *const audit_names[] = {
+	"since", "actor", "verb", "order", "limit", "cursor", NULL};
 static const char *const no_members[] = {NULL};
 
 #define BODY QL_ROUTE_BODY
 #define NEEDED (QL_ROUTE_BODY | QL_ROUTE_NEEDED)
 #define TASK QL_ROUTE_EVAL_KEY
+#define SCOPE(scope) QL_ROUTE_SCOPE(QL_SCOPE_##scope)
 
 const struct ql_route ql_routes[] = {
 	{"GET", "/", ql_serve_web, QL_ROUTE_OPEN},
@@ -31,30 +35,41 @@ const struct ql_route ql_routes[] = {
 	{"GET", "/readyz", ql_serve_readyz, QL_ROUTE_OPEN},
 	{"GET", "/openapi.json", ql_serve_openapi},
 	{"GET", "/metrics", ql_serve_metrics},
-	{"POST", "/api/eval", ql_serve_submit, NEEDED},
-	{"POST", "/api/eval-batch", ql_serve_batch, NEEDED, NULL, batch_members},
+	{"POST", "/api/eval", ql_serve_submit, NEEDED | SCOPE(SUBMIT), .verb = "submit"},
+	{"POST", "/api/eval-batch", ql_serve_batch, NEEDED | SCOPE(SUBMIT), NULL, batch_members,
+		"submit"},
 	{"GET", "/api/eval/{id}", ql_serve_evaluation, 0, wait_names},
-	{"DELETE", "/api/eval/{id}", ql_serve_delete},
+	{"DELETE", "/api/eval/{id}", ql_serve_delete, SCOPE(DELETE), .verb = "delete"},
 	{"GET", "/api/evaluations", ql_serve_evaluations, 0, list_names},
 	{"GET", "/api/evaluations/count", ql_serve_count, 0, select_names},
 	{"GET", "/api/eval/{id}/output", ql_serve_output, 0, output_names},
 	{"GET", "/api/eval/{id}/timeline", ql_serve_timeline},
 	{"GET", "/api/eval/{id}/checkpoint", ql_serve_checkpoint},
-	{"POST", "/api/eval/{id}/cancel", ql_serve_cancel, BODY, stop_names, stop_names},
-	{"POST", "/api/eval/{id}/kill", ql_serve_kill, BODY, stop_names, stop_names},
-	{"POST", "/api/eval/{id}/restore", ql_serve_restore, BODY, NULL, no_members},
-	{"POST", "/api/eval/{id}/resume", ql_serve_resume, BODY, NULL, no_members},
+	{"POST", "/api/eval/{id}/cancel", ql_serve_cancel, BODY | SCOPE(CANCEL), stop_names,
+		stop_names, "cancel"},
+	{"POST", "/api/eval/{id}/kill", ql_serve_kill, BODY | SCOPE(KILL), stop_names, stop_names,
+		"kill"},
+	{"POST", "/api/eval/{id}/restore", ql_serve_restore, BODY | SCOPE(CANCEL), NULL, no_members,
+		"restore"},
+	{"POST", "/api/eval/{id}/resume", ql_serve_resume, BODY | SCOPE(SUBMIT), NULL, no_members,
+		"resume"},
 	{"GET", "/api/task/{task_id}", ql_serve_task},
-	{"POST", "/api/task/{task_id}/cancel", ql_serve_task_cancel, BODY, task_stop_names,
-		task_stop_names},
+	{"POST", "/api/task/{task_id}/cancel", ql_serve_task_cancel, BODY | SCOPE(CANCEL),
+		task_stop_names, task_stop_names, "cancel"},
 	{"GET", "/api/cancellations", ql_serve_cancellations, 0, stops_names},
 	{"GET", "/api/cancellations/{cid}", ql_serve_cancellation},
 	{"GET", "/api/cancellations/{cid}/receipt", ql_serve_receipt},
 	{"GET", "/api/signer", ql_serve_signer},
 	{"GET", "/api/events", ql_serve_events, 0, select_names},
+	{"GET", "/api/keys", ql_serve_keys, SCOPE(ADMIN)},
+	{"POST", "/api/keys", ql_serve_key_create, NEEDED | SCOPE(ADMIN), NULL, key_members,
+		"key-create"},
+	{"DELETE", "/api/keys/{key_id}", ql_serve_key_revoke, SCOPE(ADMIN), .verb = "key-revoke"},
+	{"GET", "/api/audit", ql_serve_audit, SCOPE(ADMIN), audit_names},
 	{"GET", "/api/observe", ql_serve_observe},
 	{"GET", "/evaluations/{id}", ql_serve_report, TASK},
-	{"PUT", "/evaluations/{id}", ql_serve_report_put, NEEDED | TASK, NULL, report_members},
+	{"PUT", "/evaluations/{id}", ql_serve_report_put,
+		NEEDED | TASK | QL_ROUTE_QUIET | SCOPE(SUBMIT), NULL, report_members, "report"},
 };
 
 const size_t ql_route_count = sizeof(ql_routes) / sizeof(ql_routes[0]);
@@ -77,6 +92,15 @@ matches(const char *pattern, const struct ql_target *target, const char **ret_id
 	}
 	*ret_id = id;
 	return n == target->segment_count;
+}
+
+enum ql_scope
+ql_route_scope(const struct ql_route *route)
+{
+	unsigned scope = route->flags >> 8;
+	if (scope)
+		return (enum ql_scope)(scope - 1);
+	return strcmp(route->method, "GET") ? QL_SCOPE_ADMIN : QL_SCOPE_READ;
 }
 
 static bool
@@ -111,6 +135,8 @@ check_id(struct ql_request *req, const struct ql_route *route)
 		return ql_problem_field(
 			&req->problem, "task_id", "a task id has 1 to %d bytes", QL_TASK_ID - 1);
 	}
+	if (strstr(route->pattern, "{key_id}"))
+		return 0; /* none is unknown */
 	if (ql_str_is_eval_id(req->id))
 		return 0;
 	req->problem.limit = QL_EVAL_ID - 1;

@@ -11,7 +11,11 @@ enum ql_route_flag {
 	QL_ROUTE_BODY = 1 << 1, /* takes a JSON object */
 	QL_ROUTE_NEEDED = 1 << 2, /* and can't do without one */
 	QL_ROUTE_EVAL_KEY = 1 << 3, /* a key made for that evaluation will do */
+	QL_ROUTE_QUIET = 1 << 4, /* only what is refused leaves a row in the audit */
 };
+
+/* The scope that it takes, as a flag. Without one: READ for GET, else ADMIN. */
+#define QL_ROUTE_SCOPE(scope) (((unsigned)(scope) + 1) << 8)
 
 struct ql_route {
 	const char *method; /* GET stands for HEAD too */
@@ -20,10 +24,13 @@ struct ql_route {
 	unsigned flags;
 	const char *const *query; /* what the query may name, NULL-terminated; NULL = nothing */
 	const char *const *members; /* what the body may; NULL = the handler's business */
+	const char *verb; /* what the audit calls it; NULL = it leaves no row */
 };
 
 extern const struct ql_route ql_routes[];
 extern const size_t ql_route_count;
+
+enum ql_scope ql_route_scope(const struct ql_route *route);
 
 /*
  * The route of that method and path, with req->id. On failure the problem is NOT_FOUND, METHOD
@@ -54,6 +61,10 @@ void ql_serve_signer(struct ql_request *req);
 void ql_serve_events(struct ql_request *req); /* events.c */
 void ql_serve_report(struct ql_request *req); /* reports.c */
 void ql_serve_report_put(struct ql_request *req);
+void ql_serve_keys(struct ql_request *req); /* keys.c */
+void ql_serve_key_create(struct ql_request *req);
+void ql_serve_key_revoke(struct ql_request *req);
+void ql_serve_audit(struct ql_request *req); /* audit.c */
 void ql_serve_observe(struct ql_request *req); /* observe.c */
 void ql_serve_healthz(struct ql_request *req); /* meta.c */
 void ql_serve_readyz(struct ql_request *req);

@@ -79,6 +79,7 @@ on_sweep(uv_timer_t *sweep)
 	ql_conns_sweep(server);
 	ql_events_beat(server->events);
 	ql_outputs_sweep(server);
+	ql_attempts_tell(server, false);
 	ql_server_kick(server);
 }
 
@@ -186,6 +187,11 @@ ql_server_start(
 		return ql_fail(e, QL_E_SYSTEM, "out of memory for the HTTP server");
 	server->magic = QL_SERVER_MAGIC;
 	server->config = *config;
+	server->flood = calloc(1, sizeof(*server->flood));
+	if (!server->flood) {
+		ql_server_free(server);
+		return ql_fail(e, QL_E_SYSTEM, "out of memory for the HTTP server");
+	}
 	if (start(server, e)) {
 		ql_server_free(server);
 		return -1;
@@ -223,6 +229,9 @@ finish_stop(struct ql_server *server)
 		if (!late && conn->request.phase != QL_REQUEST_NONE)
 			return false;
 	}
+	ql_attempts_tell(server, true);
+	if (server->writes)
+		return false; /* their answers come to the server */
 	uv_close((uv_handle_t *)&server->poll, on_closed);
 	uv_close((uv_handle_t *)&server->timer, on_closed);
 	uv_close((uv_handle_t *)&server->sweep, on_closed);
@@ -260,6 +269,7 @@ ql_server_free(struct ql_server *server)
 	if (server->healthy)
 		MHD_destroy_response(server->healthy);
 	server->magic = 0;
+	free(server->flood);
 	free(server->report);
 	free(server);
 }

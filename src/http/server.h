@@ -13,6 +13,7 @@
 
 #include "base/sign.h"
 #include "base/err.h"
+#include "base/sign.h"
 #include "engine/engine.h"
 #include "http/auth.h"
 #include "rules/submission.h"
@@ -39,7 +40,7 @@ extern const struct ql_server_limits ql_server_limits_default;
 struct ql_server_config {
 	uv_loop_t *loop;
 	struct ql_engine *engine; /* borrowed */
-	const struct ql_auth *auth; /* borrowed; `none` is refused on any address but loopback */
+	struct ql_auth *auth; /* borrowed; `none` is refused on any address but loopback */
 	const char *listen; /* "127.0.0.1:8080"; port 0 = a free one */
 	const char *data_dir; /* borrowed: outputs and checkpoints live below it */
 	bool broker; /* the engine has one */
@@ -47,7 +48,7 @@ struct ql_server_config {
 	struct ql_submission_place place; /* who runs what is submitted */
 	bool observes; /* only looks: all but reads is refused */
 	struct ql_meter *meter; /* borrowed: what /metrics tells; NULL = nothing was counted */
-	const struct ql_signer *signer; /* borrowed: of receipts */
+	const struct ql_signer *signer; /* borrowed: of receipts and of the audit */
 	struct ql_server_limits limits;
 };
 

@@ -217,6 +217,7 @@ ql_stop_for(struct ql_request *req, const struct ql_stop *wanted, ql_stopped_fn 
 	stopping->look.req = req;
 	stopping->reply = reply;
 	stopping->op = *wanted;
+	req->attempt.verb = ql_mode_word(wanted->mode);
 	stopping->op.caller = req->caller;
 	stopping->op.eval_id = req->id;
 	stopping->op.cause = QL_CAUSE_USER;

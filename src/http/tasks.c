@@ -83,7 +83,7 @@ check_admin(struct ql_request *req)
 	if (!req->server->config.broker)
 		ql_fail(&err, QL_E_NOT_FOUND,
 			"this server has no broker (--broker): it knows evaluations, not tasks");
-	else if (!req->caller.admin)
+	else if (!req->caller.all)
 		ql_fail(&err, QL_E_NOT_FOUND, "there is no task %.255s", req->id);
 	else
 		return 0;

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "store/store.h"
 
 struct ql_change *
@@ -28,6 +29,39 @@ ql_changes_free(struct ql_change *changes)
 		free(changes);
 		changes = next;
 	}
+}
+
+static struct ql_change *
+change_of(enum ql_change_kind kind, enum ql_object_kind object, const char *id, const char *text)
+{
+	struct ql_change *change = ql_change_new(kind);
+	if (!change)
+		return NULL;
+	change->object = object;
+	change->object_id = ql_str_dup(id);
+	change->text = ql_str_dup(text);
+	if ((!id || change->object_id) && (!text || change->text))
+		return change;
+	ql_changes_free(change);
+	return NULL;
+}
+
+struct ql_change *
+ql_change_put(enum ql_object_kind kind, const char *id, const char *text)
+{
+	return change_of(QL_CHANGE_PUT_OBJECT, kind, id, text);
+}
+
+struct ql_change *
+ql_change_drop(enum ql_object_kind kind, const char *id)
+{
+	return change_of(QL_CHANGE_DROP_OBJECT, kind, id, NULL);
+}
+
+struct ql_change *
+ql_change_audit(const char *text)
+{
+	return change_of(QL_CHANGE_AUDIT, QL_OBJECT_KEY, NULL, text);
 }
 
 void

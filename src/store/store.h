@@ -93,6 +93,11 @@ struct ql_change {
 /* A zeroed change of that kind, or NULL when out of memory. */
 struct ql_change *ql_change_new(enum ql_change_kind kind);
 
+/* PUT_OBJECT, DROP_OBJECT, AUDIT, with copies of the texts; NULL when out of memory. */
+struct ql_change *ql_change_put(enum ql_object_kind kind, const char *id, const char *text);
+struct ql_change *ql_change_drop(enum ql_object_kind kind, const char *id);
+struct ql_change *ql_change_audit(const char *text);
+
 /* Frees the whole list. */
 void ql_changes_free(struct ql_change *changes);
 

@@ -35,7 +35,7 @@ caller(void)
 {
 	return (struct ql_caller){.actor = owner ? "user:someone" : "user:root",
 		.owner = owner ? owner : "root",
-		.admin = !owner};
+		.all = !owner};
 }
 
 /* Until it is answered, or the engine that was asked is no more. */

@@ -75,6 +75,8 @@ fake_free(struct ql_engine *engine)
 	}
 	for (size_t i = 0; i < engine->row_count; i++)
 		free(engine->rows[i].what);
+	for (size_t i = 0; i < engine->audit_count; i++)
+		free(engine->audits[i].text);
 	free(engine->replay_key);
 	free(engine->fingerprint);
 	free(engine->replay_ids);
@@ -280,7 +282,7 @@ ql_engine_submit(struct ql_engine *engine, struct ql_submit *op)
 static bool
 owned(const struct ql_record *record, const struct ql_caller *caller)
 {
-	return record && (caller->admin || !strcmp(record->owner, caller->owner));
+	return record && (caller->all || !strcmp(record->owner, caller->owner));
 }
 
 static int
@@ -499,6 +501,23 @@ read_rows(struct ql_engine *engine, struct ql_store_read *op)
 }
 
 static void
+read_audit(struct ql_engine *engine, struct ql_store_read *op)
+{
+	op->audits = calloc(engine->audit_count + 1, sizeof(*op->audits));
+	for (size_t i = 0; i < engine->audit_count; i++) {
+		if ((int64_t)i + 1 <= op->filter.cursor)
+			continue;
+		if (op->audit_count == (size_t)op->filter.limit) {
+			op->next_cursor = (int64_t)i;
+			return;
+		}
+		struct ql_audit_row *row = &op->audits[op->audit_count++];
+		*row = engine->audits[i];
+		row->text = strdup(row->text);
+	}
+}
+
+static void
 read_turn(struct ql_engine *engine, void *arg)
 {
 	struct ql_store_read *op = arg;
@@ -514,6 +533,8 @@ read_turn(struct ql_engine *engine, void *arg)
 	} else if (op->kind == QL_READ_REPORT) {
 		struct ql_record *record = fake_find(engine, op->filter.eval_id);
 		op->text = record ? ql_str_dup(engine->reports[record - engine->records]) : NULL;
+	} else if (op->kind == QL_READ_AUDIT) {
+		read_audit(engine, op);
 	} else {
 		read_records(engine, op);
 	}
@@ -528,20 +549,39 @@ ql_engine_read(struct ql_engine *engine, struct ql_store_read *op)
 	later(engine, read_turn, op);
 }
 
-void
-ql_store_read_done(struct ql_store_read *op)
+/* ---- documents and the audit ---- */
+
+static void
+write_one(struct ql_engine *engine, struct ql_change *change)
 {
-	for (size_t i = 0; i < op->record_count; i++)
-		ql_record_done(&op->records[i]);
-	for (size_t i = 0; i < op->row_count; i++)
-		free(op->rows[i].what);
-	free(op->records);
-	free(op->rows);
-	free(op->text);
-	op->records = NULL;
-	op->rows = NULL;
-	op->text = NULL;
-	op->record_count = op->row_count = 0;
+	engine->writes++;
+	if (change->kind != QL_CHANGE_AUDIT || engine->audit_count == FAKE_AUDITS)
+		return;
+	struct ql_audit_row *row = &engine->audits[engine->audit_count++];
+	ql_chain_add(&engine->chain, change->at, change->text, NULL);
+	*row = (struct ql_audit_row){
+		.at = change->at, .text = strdup(change->text), .chain = engine->chain};
+}
+
+static void
+write_turn(struct ql_engine *engine, void *arg)
+{
+	struct ql_write *op = arg;
+	op->err = engine->fail;
+	for (struct ql_change *change = op->changes; !op->err.code && change;
+		change = change->next) {
+		change->at = ql_engine_now(engine);
+		write_one(engine, change);
+	}
+	ql_changes_free(op->changes);
+	op->changes = NULL;
+	op->done(op, op->err.code ? -1 : 0);
+}
+
+void
+ql_engine_write(struct ql_engine *engine, struct ql_write *op)
+{
+	later(engine, write_turn, op);
 }
 
 void

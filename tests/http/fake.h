@@ -10,6 +10,7 @@
 
 #define FAKE_RECORDS 64
 #define FAKE_ROWS 64
+#define FAKE_AUDITS 256
 
 struct fake_turn;
 
@@ -26,6 +27,10 @@ struct ql_engine {
 	struct ql_wait *waits[FAKE_RECORDS];
 	size_t wait_count;
 	struct ql_health health;
+	struct ql_audit_row audits[FAKE_AUDITS]; /* the first of them; what is owned */
+	size_t audit_count;
+	struct ql_chain chain;
+	size_t writes; /* of documents, and rows of the audit */
 	char *replay_key, *fingerprint, *replay_ids;
 
 	/* the script */

@@ -208,19 +208,19 @@ static void
 test_keys(void **state)
 {
 	struct ql_auth auth = {0};
-	struct ql_caller caller;
+	struct ql_principal who;
 	struct ql_err e;
 	char own[QL_HASH_TEXT], header[128];
 	(void)state;
 	assert_int_equal(ql_auth_add(&auth, "secret", "alice", false, &e), 0);
-	assert_int_equal(ql_auth_check(&auth, "Bearer secret", NULL, &caller, &e), 0);
-	assert_string_equal(caller.owner, "alice");
-	assert_string_equal(caller.actor, "user:alice");
-	assert_false(caller.admin);
-	assert_int_equal(ql_auth_check(&auth, "bearer   secret", NULL, &caller, &e), 0);
-	assert_int_equal(ql_auth_check(&auth, "Bearer secre", NULL, &caller, &e), -1);
-	assert_int_equal(ql_auth_check(&auth, "Basic secret", NULL, &caller, &e), -1);
-	assert_int_equal(ql_auth_check(&auth, NULL, NULL, &caller, &e), -1);
+	assert_int_equal(ql_auth_check(&auth, "Bearer secret", NULL, 0, &who, &e), 0);
+	assert_string_equal(who.owner, "alice");
+	assert_string_equal(who.actor, "user:alice");
+	assert_int_equal(who.role, QL_ROLE_USER);
+	assert_int_equal(ql_auth_check(&auth, "bearer   secret", NULL, 0, &who, &e), 0);
+	assert_int_equal(ql_auth_check(&auth, "Bearer secre", NULL, 0, &who, &e), -1);
+	assert_int_equal(ql_auth_check(&auth, "Basic secret", NULL, 0, &who, &e), -1);
+	assert_int_equal(ql_auth_check(&auth, NULL, NULL, 0, &who, &e), -1);
 	assert_int_equal(e.code, QL_E_UNAUTHORIZED);
 	assert_int_equal(ql_auth_eval_key(&auth, "e1", own), -1);
 	assert_int_equal(ql_auth_secret(&auth, "key", &e), 0);
@@ -229,14 +229,14 @@ test_keys(void **state)
 	assert_string_equal(
 		own, "ec4cfdb18d5937be4ddaef636a9b4dbdcd44c86d222f1ee93d63ec7dbb650669");
 	snprintf(header, sizeof(header), "Bearer %s", own);
-	assert_int_equal(ql_auth_check(&auth, header, "e1", &caller, &e), 0);
-	assert_int_equal(ql_auth_check(&auth, header, "e2", &caller, &e), -1);
-	assert_int_equal(ql_auth_check(&auth, header, NULL, &caller, &e), -1);
+	assert_int_equal(ql_auth_check(&auth, header, "e1", 0, &who, &e), 0);
+	assert_int_equal(ql_auth_check(&auth, header, "e2", 0, &who, &e), -1);
+	assert_int_equal(ql_auth_check(&auth, header, NULL, 0, &who, &e), -1);
 	assert_int_equal(ql_auth_add(&auth, "", "x", false, &e), -1);
 	ql_auth_done(&auth);
 	auth.none = true;
-	assert_int_equal(ql_auth_check(&auth, NULL, NULL, &caller, &e), 0);
-	assert_true(caller.admin);
+	assert_int_equal(ql_auth_check(&auth, NULL, NULL, 0, &who, &e), 0);
+	assert_int_equal(who.role, QL_ROLE_ADMIN);
 }
 
 /* ---- kept files ---- */

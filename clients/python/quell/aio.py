@@ -251,6 +251,28 @@ class AsyncClient:
         return self._pages(limit, lambda cursor, rows: calls.cancellations(
             status, mode, actor, since, cursor, rows))
 
+    # ---- keys and the audit: for the admin ----
+
+    def keys(self) -> Awaitable[List[Dict[str, Any]]]:
+        """The API keys in force; what a key itself says is shown at its creation alone."""
+        return self.call(calls.keys())
+
+    def create_key(self, owner: str, *, name: Optional[str] = None, role: Optional[str] = None,
+                   scopes: Optional[Sequence[str]] = None,
+                   expires_in_s: Optional[int] = None) -> Awaitable[Dict[str, Any]]:
+        """The member `key` is the key: it is shown this once."""
+        return self.call(calls.create_key(owner, name, role, scopes, expires_in_s))
+
+    def revoke_key(self, key_id: str) -> Awaitable[None]:
+        return self.call(calls.revoke_key(key_id))
+
+    def audit(self, *, since: Optional[str] = None, actor: Optional[str] = None,
+              verb: Optional[str] = None, order: Optional[str] = None,
+              limit: Optional[int] = None) -> AsyncIterator[Dict[str, Any]]:
+        """Who tried what, oldest first (or `order="newest"`), page by page as it is read."""
+        return self._pages(limit, lambda cursor, rows: calls.audit(
+            since, actor, verb, order, cursor, rows))
+
     # ---- events, reports, the server ----
 
     async def events(self, last: Optional[str] = None, *,

@@ -230,6 +230,34 @@ def observation() -> Call[Any]:
     return asks("GET", path("api", "observe"), read_json)
 
 
+# ---- keys and the audit ----
+
+def keys() -> Call[Any]:
+    return asks("GET", path("api", "keys"), lambda answer: answer.json()["keys"])
+
+
+def create_key(owner: str, name: Optional[str], role: Optional[str],
+               scopes: Optional[Sequence[str]], expires_in_s: Optional[int]) -> Call[Any]:
+    wanted = {"owner": owner, "name": name, "role": role,
+              "scopes": None if scopes is None else list(scopes), "expires_in_s": expires_in_s}
+    return asks("POST", path("api", "keys"), read_json, again=False,
+                body={name: value for name, value in wanted.items() if value is not None})
+
+
+def revoke_key(key_id: str) -> Call[None]:
+    return asks("DELETE", path("api", "keys", key_id), lambda answer: None, again=False)
+
+
+def audit(since: Optional[str], actor: Optional[str], verb: Optional[str], order: Optional[str],
+          cursor: Optional[str], limit: int) -> Call[Tuple[List[Any], Optional[str]]]:
+    def read(answer: Answer) -> Tuple[List[Any], Optional[str]]:
+        members = answer.json()
+        return members["rows"], members["next_cursor"]
+
+    return asks("GET", path("api", "audit", cursor=cursor, limit=min(limit, PAGE), since=since,
+                            actor=actor, verb=verb, order=order), read)
+
+
 # ---- the storage service, the server ----
 
 def report(eval_id: str) -> Call[Report]:

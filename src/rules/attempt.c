@@ -1,0 +1,129 @@
+#include "rules/attempt.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+
+/* A text as a row repeats it: cut between characters; what is no UTF-8 is not repeated. */
+static json_t *
+shown(const char *text)
+{
+	if (!text || !*text)
+		return json_null();
+	size_t len = strnlen(text, QL_ATTEMPT_SHOWN);
+	if (len == QL_ATTEMPT_SHOWN) {
+		len--;
+		while (len && ((unsigned char)text[len] & 0xc0) == 0x80)
+			len--;
+	}
+	json_t *string = json_stringn(text, len);
+	return string ? string : json_string("(no UTF-8)");
+}
+
+char *
+ql_attempt_text(const struct ql_attempt *attempt, const char *outcome, int status)
+{
+	json_t *json = json_object();
+	json_object_set_new(json, "actor", shown(attempt->actor));
+	json_object_set_new(json, "role", shown(attempt->role));
+	json_object_set_new(json, "key", shown(attempt->key_id));
+	json_object_set_new(json, "verb", shown(attempt->verb));
+	json_object_set_new(json, "target", shown(attempt->target));
+	json_object_set_new(json, "outcome", shown(outcome));
+	json_object_set_new(json, "status", json_integer(status));
+	json_object_set_new(json, "reason", shown(attempt->reason));
+	json_object_set_new(json, "remote", shown(attempt->remote));
+	json_object_set_new(json, "trace", shown(attempt->trace));
+	if (attempt->count)
+		json_object_set_new(json, "count", json_integer(attempt->count));
+	char *text = json_object_size(json) < 10 ? NULL : json_dumps(json, JSON_COMPACT);
+	json_decref(json);
+	return text;
+}
+
+/* ---- the flood ---- */
+
+static uint64_t
+hash_of(const struct ql_flood_kind *kind)
+{
+	char text[QL_ATTEMPT_SHOWN + 160];
+	snprintf(text, sizeof(text), "%s\n%s\n%s\n%s\n%d", kind->actor, kind->remote, kind->verb,
+		kind->outcome, kind->status);
+	return ql_str_hash(text);
+}
+
+static void
+name(struct ql_flood_kind *ret_kind, const struct ql_attempt *attempt, const char *outcome,
+	int status, int64_t now)
+{
+	*ret_kind = (struct ql_flood_kind){.since = now, .status = status};
+	ql_str_copy(ret_kind->actor, sizeof(ret_kind->actor), attempt->actor ? attempt->actor : "");
+	ql_str_copy(ret_kind->verb, sizeof(ret_kind->verb), attempt->verb);
+	ql_str_copy(ret_kind->outcome, sizeof(ret_kind->outcome), outcome);
+	ql_str_copy(ret_kind->remote, sizeof(ret_kind->remote), attempt->remote);
+	ret_kind->hash = hash_of(ret_kind);
+}
+
+/* Over, and nothing was counted that has to be told. */
+static bool
+is_free(const struct ql_flood_kind *kind, int64_t now)
+{
+	return !kind->hash || (!kind->count && now - kind->since >= QL_FLOOD_MS);
+}
+
+bool
+ql_flood_admits(struct ql_flood *flood, const struct ql_attempt *attempt, const char *outcome,
+	int status, int64_t now)
+{
+	struct ql_flood_kind fresh, *room = NULL;
+	name(&fresh, attempt, outcome, status, now);
+	for (size_t i = 0; i < QL_FLOOD_KINDS; i++) {
+		struct ql_flood_kind *kind = &flood->kinds[i];
+		if (is_free(kind, now)) {
+			room = room ? room : kind;
+		} else if (kind->hash == fresh.hash) {
+			kind->count++;
+			return false;
+		}
+	}
+	if (room) {
+		*room = fresh;
+		return true;
+	}
+	if (!flood->others.count++) {
+		flood->others.since = now;
+		ql_str_copy(flood->others.verb, sizeof(flood->others.verb), "many");
+		ql_str_copy(flood->others.outcome, sizeof(flood->others.outcome), "unchanged");
+	}
+	return false;
+}
+
+static bool
+is_due(const struct ql_flood_kind *kind, int64_t now, bool all)
+{
+	return kind->count && (all || now - kind->since >= QL_FLOOD_MS);
+}
+
+static char *
+take(struct ql_flood_kind *kind)
+{
+	struct ql_attempt attempt = {
+		.actor = kind->actor, .verb = kind->verb, .count = kind->count};
+	memcpy(attempt.remote, kind->remote, sizeof(attempt.remote));
+	char *text = ql_attempt_text(&attempt, kind->outcome, kind->status);
+	if (text)
+		*kind = (struct ql_flood_kind){0};
+	return text;
+}
+
+char *
+ql_flood_take(struct ql_flood *flood, int64_t now, bool all)
+{
+	for (size_t i = 0; i < QL_FLOOD_KINDS; i++) {
+		if (is_due(&flood->kinds[i], now, all))
+			return take(&flood->kinds[i]);
+	}
+	return is_due(&flood->others, now, all) ? take(&flood->others) : NULL;
+}
