@@ -10,7 +10,7 @@ static const struct ql_option options[] = {
 	{"name", 0, "NAME", "create: what people call it"},
 	{"role", 0, "ROLE", "create: user (if not given), operator or admin",
 		"user operator admin"},
-	{"scope", 0, "SCOPE", "create: only this of what the role may; give it again for more",
+	{"scope", 0, "SCOPE", "create: only this of what the role may",
 		"read submit cancel kill delete admin", true},
 	{"expires", 0, "TIME", "create: it opens nothing after that (30d)"},
 	{NULL},
