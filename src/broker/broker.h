@@ -47,6 +47,8 @@ enum ql_place {
 /* GET /api/task/{task_id}. Asks every place there is; says what could not be asked. */
 struct ql_locate {
 	const char *task_id; /* the caller's until done */
+	const char *
+		worker_before; /* who had it last, or NULL: is told of where nobody says that he has it */
 	int64_t timeout_ms;
 	void (*done)(struct ql_locate *op, int status);
 	struct ql_err err;
@@ -60,6 +62,8 @@ struct ql_locate {
 	int64_t since; /* unix ms */
 	int64_t eta; /* unix ms */
 	char state[32]; /* Celery's word */
+	char worker[QL_ERR_TEXT]; /* what is known of that node, its heartbeats too; "" = nothing */
+	bool silent; /* it missed its heartbeats, or does not answer */
 	char note[QL_ERR_TEXT]; /* what could not be asked, and what to do; "" = nothing */
 
 	struct ql_ticket ticket;

@@ -84,61 +84,77 @@ examine_server(struct ql_cmd *cmd, struct ql_err *e)
 
 /* ---- one evaluation ---- */
 
-/* Why it is in its status, and what to do if one wants it otherwise. */
-static const char *const advice[QL_STATUS_COUNT] = {
-	[QL_STATUS_QUEUED] = "it waits for a free slot: the server runs as many at once as it has "
-			     "workers, by priority and then by age",
-	[QL_STATUS_RUNNING] = "its program runs and nobody has asked it to stop; its run deadline "
-			      "bounds it",
-	[QL_STATUS_CANCELLING] = "a stop is under way: the steps above say what was done, and NEXT "
-				 "what comes by itself",
-	[QL_STATUS_SUCCEEDED] = "it isn't alive: it ended by itself",
-	[QL_STATUS_FAILED] = "it isn't alive: it failed, see ERROR and ENDED BY",
-	[QL_STATUS_CANCELLED] = "it isn't alive: its stop is proven, and it never runs again under "
-				"this attempt",
-	[QL_STATUS_UNCONFIRMED] = "every means was used and something of it may still run: the "
-				  "kernel keeps it. It is watched on and its slot stays taken; the "
-				  "last rows below say what was seen",
-};
-
+/* What the server found out: of the record, the processes and the broker. */
 static void
-print_advice(const json_t *evaluation, const char *id)
+print_findings(const json_t *found, const char *id)
 {
-	int status = ql_status_parse(ql_member_text(evaluation, "status", ""));
-	const json_t *stop = json_object_get(evaluation, "cancellation");
-	bool has_next = json_is_object(json_object_get(stop, "next"));
-	if (status >= 0)
-		ql_detail_line("WHY", "%s", advice[status]);
-	if (status == QL_STATUS_CANCELLING && !has_next)
-		ql_detail_line("", "nothing stronger comes by itself");
+	size_t i;
+	json_t *item;
+	json_array_foreach (json_object_get(found, "findings"), i, item) {
+		const char *advice = ql_member_text(item, "advice", NULL);
+		ql_detail_line("WHY", "%s", ql_member_text(item, "what", "?"));
+		if (advice)
+			ql_detail_line("", "-> %s", advice);
+	}
+	json_array_foreach (json_object_get(found, "processes"), i, item) {
+		const char *wchan = ql_member_text(item, "wchan", NULL);
+		ql_detail_line("PROCESS", "%lld (%s), state %s%s%s",
+			(long long)json_integer_value(json_object_get(item, "pid")),
+			ql_member_text(item, "name", "?"), ql_member_text(item, "state", "?"),
+			wchan ? " in " : "", wchan ? wchan : "");
+	}
+	json_array_foreach (json_object_get(found, "unasked"), i, item)
+		ql_detail_line(
+			"NOT KNOWN", "%s", json_is_string(item) ? json_string_value(item) : "?");
+	int status = ql_status_parse(ql_member_text(found, "status", ""));
 	if (status == QL_STATUS_QUEUED || status == QL_STATUS_RUNNING)
 		ql_detail_line("TO STOP IT", "quell cancel %s", id);
 	else if (status == QL_STATUS_CANCELLING || status == QL_STATUS_UNCONFIRMED)
 		ql_detail_line("TO FORCE IT", "quell kill %s", id);
 }
 
+/* Which ones may have been meant, after the server's own sentence. */
 static int
-examine_evaluation(struct ql_cmd *cmd, const char *id, struct ql_err *e)
+fail_unknown(const struct ql_cmd *cmd, const json_t *found, struct ql_err *e)
+{
+	QL_CLEAN_BUF struct ql_buf text = {0};
+	size_t i;
+	json_t *id;
+	ql_buf_addf(&text, "%s (asked: %s)", e->text, cmd->client->url);
+	json_array_foreach (json_object_get(found, "meant"), i, id)
+		ql_buf_addf(&text, "%s%s", i ? ", " : "; did you mean ",
+			json_is_string(id) ? json_string_value(id) : "?");
+	return ql_fail(e, QL_E_NOT_FOUND, "%s", text.data ? text.data : e->text);
+}
+
+static int
+print_evaluation(struct ql_cmd *cmd, const char *id, const json_t *found, struct ql_err *e)
 {
 	struct ql_answer evaluation, timeline = {0};
-	bool quiet = ql_cmd_has(cmd, "json");
 	int rc = ql_cmd_call_eval(cmd, "GET", id, "", &evaluation, e);
-	if (rc && evaluation.status == 404)
-		rc = ql_fail(e, QL_E_NOT_FOUND,
-			"%s: this server knows no such evaluation, or it belongs to another owner: "
-			"a mistyped ID, another server (--url; this one is %s), or one that was "
-			"forgotten by rm or by --keep",
-			id, cmd->client->url);
 	if (rc == 0)
 		rc = ql_cmd_call_eval(cmd, "GET", id, "/timeline", &timeline, e);
-	if (rc == 0 && !quiet) {
+	if (rc == 0) {
 		ql_detail_print(evaluation.json);
-		print_advice(evaluation.json, id);
+		print_findings(found, id);
 		ql_print_line("");
 		ql_timeline_print(timeline.json, LAST_ROWS);
 	}
 	ql_answer_done(&evaluation);
 	ql_answer_done(&timeline);
+	return rc;
+}
+
+static int
+examine_evaluation(struct ql_cmd *cmd, const char *id, struct ql_err *e)
+{
+	struct ql_answer found;
+	int rc = ql_cmd_call_eval(cmd, "GET", id, "/doctor", &found, e);
+	if (rc && found.status == 404)
+		rc = fail_unknown(cmd, found.json, e);
+	else if (rc == 0 && !ql_cmd_has(cmd, "json"))
+		rc = print_evaluation(cmd, id, found.json, e);
+	ql_answer_done(&found);
 	return rc;
 }
 
@@ -188,8 +204,10 @@ const struct ql_verb ql_verb_doctor = {
 	.options = options,
 	.brief = "say what is wrong with the server or a broker, or why one still lives",
 	.about = "Without ID: whether a server is there, whether it is ready and what it\n"
-		 "lacks, and whether the key is good. With ID: where the evaluation stands and\n"
-		 "why, what comes next by itself, and the last decisions about it.\n\n"
+		 "lacks, and whether the key is good. With ID: why the evaluation is still alive\n"
+		 "(what its processes wait for, which signals they take, who holds its message),\n"
+		 "what comes next by itself, and the last decisions about it; or why it can't be\n"
+		 "found, and which one may have been meant.\n\n"
 		 "With --broker no server is asked, but a Celery deployment itself: what is\n"
 		 "called REVOKED and still runs, which revokes workers have forgotten or will,\n"
 		 "containers without a task, queues that nobody takes from. It only reads. Exit\n"

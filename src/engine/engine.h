@@ -196,6 +196,15 @@ void ql_engine_unsubscribe(struct ql_engine *engine, struct ql_subscriber *sub);
 /* Where a task is. Only with a broker. */
 void ql_engine_locate(struct ql_engine *engine, struct ql_locate *op);
 
+/* What the processes of its open runs are doing. done comes from the loop, once. */
+struct ql_examine {
+	const struct ql_state *state; /* the caller's until done */
+	void (*done)(struct ql_examine *op);
+	size_t count;
+	struct ql_vitals vitals[QL_RUNS];
+};
+void ql_engine_examine(struct ql_engine *engine, struct ql_examine *op);
+
 #define QL_HEALTH_DEPENDENCIES 8
 
 /*

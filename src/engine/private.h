@@ -12,6 +12,7 @@
  *	recover.c  takes up after a start;  sweep.c  forgets old ones;  trim.c	 the audit's old rows
  *	outbox.c  tells the outlets how attempts were settled
  *	write.c	 documents and rows of the audit
+ *	examine.c  looks at what the processes of runs are doing
  *	tally.c	 counts what became durable
  *	submit.c supersede.c stop.c revise.c wait.c  the operations
  */

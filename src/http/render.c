@@ -224,8 +224,8 @@ ql_render_cancellation(struct ql_json *json, const char *name, const struct ql_r
 
 /* ---- the evaluation ---- */
 
-static void
-put_signal(struct ql_json *json, int32_t number)
+void
+ql_render_signal(struct ql_json *json, const char *member, int32_t number)
 {
 	char name[32] = "";
 	const char *abbreviation = number > 0 ? sigabbrev_np(number) : NULL;
@@ -233,7 +233,7 @@ put_signal(struct ql_json *json, int32_t number)
 		snprintf(name, sizeof(name), "SIG%s", abbreviation);
 	else
 		snprintf(name, sizeof(name), "SIG%d", number);
-	ql_json_text(json, "signal", number > 0 ? name : NULL);
+	ql_json_text(json, member, number > 0 ? name : NULL);
 }
 
 static void
@@ -304,7 +304,7 @@ ql_render_evaluation_members(
 		ql_json_int(json, "exit_code", state->exit_code);
 	else
 		ql_json_null(json, "exit_code");
-	put_signal(json, state->exit_signal);
+	ql_render_signal(json, "signal", state->exit_signal);
 	ql_json_text(json, "error", record->error);
 	put_container(json, record);
 	ql_json_text(json, "worker", record->worker);

@@ -32,6 +32,9 @@ void ql_render_cancellation_members(
 void ql_render_cancellation(struct ql_json *json, const char *name, const struct ql_record *record,
 	const struct ql_rows *rows);
 
+/* "SIGTERM"; null for 0. */
+void ql_render_signal(struct ql_json *json, const char *member, int32_t number);
+
 /* The attempt was stopped, with evidence. */
 bool ql_is_cancelled(const struct ql_state *state);
 

@@ -44,6 +44,7 @@ const struct ql_route ql_routes[] = {
 	{"GET", "/api/evaluations/count", ql_serve_count, 0, select_names},
 	{"GET", "/api/eval/{id}/output", ql_serve_output, 0, output_names},
 	{"GET", "/api/eval/{id}/timeline", ql_serve_timeline},
+	{"GET", "/api/eval/{id}/doctor", ql_serve_doctor, QL_ROUTE_ANY_ID},
 	{"GET", "/api/eval/{id}/checkpoint", ql_serve_checkpoint},
 	{"POST", "/api/eval/{id}/cancel", ql_serve_cancel, BODY | SCOPE(CANCEL), stop_names,
 		stop_names, "cancel"},
@@ -128,12 +129,12 @@ check_id(struct ql_request *req, const struct ql_route *route)
 			"a cancellation's id has no slash, and less than %d characters",
 			QL_TASK_ID);
 	}
-	if (strstr(route->pattern, "{task_id}")) {
+	if (route->flags & QL_ROUTE_ANY_ID || strstr(route->pattern, "{task_id}")) {
 		if (*req->id && strlen(req->id) < QL_TASK_ID)
 			return 0;
 		req->problem.limit = QL_TASK_ID - 1;
 		return ql_problem_field(
-			&req->problem, "task_id", "a task id has 1 to %d bytes", QL_TASK_ID - 1);
+			&req->problem, "task_id", "an id has 1 to %d bytes", QL_TASK_ID - 1);
 	}
 	if (strstr(route->pattern, "{key_id}"))
 		return 0; /* none is unknown */

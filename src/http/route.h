@@ -12,6 +12,7 @@ enum ql_route_flag {
 	QL_ROUTE_NEEDED = 1 << 2, /* and can't do without one */
 	QL_ROUTE_EVAL_KEY = 1 << 3, /* a key made for that evaluation will do */
 	QL_ROUTE_QUIET = 1 << 4, /* only what is refused leaves a row in the audit */
+	QL_ROUTE_ANY_ID = 1 << 5, /* its {id} may be an id of another kind */
 };
 
 /* The scope that it takes, as a flag. Without one: READ for GET, else ADMIN. */
@@ -45,6 +46,7 @@ void ql_serve_evaluation(struct ql_request *req); /* evaluations.c */
 void ql_serve_evaluations(struct ql_request *req);
 void ql_serve_count(struct ql_request *req);
 void ql_serve_timeline(struct ql_request *req);
+void ql_serve_doctor(struct ql_request *req); /* doctor.c */
 void ql_serve_cancel(struct ql_request *req); /* stops.c */
 void ql_serve_kill(struct ql_request *req);
 void ql_serve_restore(struct ql_request *req); /* revise.c */

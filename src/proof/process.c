@@ -69,7 +69,7 @@ read_mask(const char *status, const char *key, uint64_t *ret_mask)
 }
 
 int
-ql_process_signals(int32_t pid, uint64_t *ret_pending, uint64_t *ret_caught)
+ql_process_masks(int32_t pid, struct ql_process_masks *ret_masks)
 {
 	char path[64];
 	char text[4096];
@@ -78,11 +78,37 @@ ql_process_signals(int32_t pid, uint64_t *ret_pending, uint64_t *ret_caught)
 		return -1;
 	uint64_t own;
 	uint64_t shared;
+	struct ql_process_masks masks;
+	const char *tracer = strstr(text, "\nTracerPid:");
 	if (read_mask(text, "\nSigPnd:", &own) || read_mask(text, "\nShdPnd:", &shared) ||
-		read_mask(text, "\nSigCgt:", ret_caught))
+		read_mask(text, "\nSigBlk:", &masks.blocked) ||
+		read_mask(text, "\nSigIgn:", &masks.ignored) ||
+		read_mask(text, "\nSigCgt:", &masks.caught))
 		return -1;
-	*ret_pending = own | shared;
+	masks.pending = own | shared;
+	masks.tracer = tracer ? (int32_t)strtol(tracer + strlen("\nTracerPid:"), NULL, 10) : 0;
+	*ret_masks = masks;
 	return 0;
+}
+
+int
+ql_process_signals(int32_t pid, uint64_t *ret_pending, uint64_t *ret_caught)
+{
+	struct ql_process_masks masks;
+	if (ql_process_masks(pid, &masks))
+		return -1;
+	*ret_pending = masks.pending;
+	*ret_caught = masks.caught;
+	return 0;
+}
+
+void
+ql_process_wchan(int32_t pid, char *ret_text, size_t size)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/wchan", pid);
+	if (ql_process_file(path, ret_text, size) <= 0 || !strcmp(ret_text, "0"))
+		*ret_text = 0;
 }
 
 void
@@ -93,10 +119,9 @@ ql_process_describe(int32_t pid, char *ret_text, size_t size)
 		snprintf(ret_text, size, "%d, gone since", pid);
 		return;
 	}
-	char path[64];
 	char wchan[64];
-	snprintf(path, sizeof(path), "/proc/%d/wchan", pid);
-	bool sleeps = ql_process_file(path, wchan, sizeof(wchan)) > 0 && strcmp(wchan, "0") != 0;
+	ql_process_wchan(pid, wchan, sizeof(wchan));
+	bool sleeps = *wchan;
 	uint64_t pending = 0;
 	uint64_t caught = 0;
 	ql_process_signals(pid, &pending, &caught);

@@ -23,6 +23,19 @@ bool ql_process_lives(int32_t pid, uint64_t start);
 /* Signal masks, bit n-1 for signal n. -1 when it can't be read. */
 int ql_process_signals(int32_t pid, uint64_t *ret_pending, uint64_t *ret_caught);
 
+/* The whole of what a signal meets there. -1 when it can't be read. */
+struct ql_process_masks {
+	uint64_t pending; /* to it or to its group */
+	uint64_t blocked;
+	uint64_t ignored;
+	uint64_t caught;
+	int32_t tracer; /* pid; 0 = none */
+};
+int ql_process_masks(int32_t pid, struct ql_process_masks *ret_masks);
+
+/* Where in the kernel it waits; "" when it waits nowhere or that is not to be told. */
+void ql_process_wchan(int32_t pid, char *ret_text, size_t size);
+
 /* «12 (python3), state D in request_wait_answer, SIGKILL pending» */
 void ql_process_describe(int32_t pid, char *ret_text, size_t size);
 

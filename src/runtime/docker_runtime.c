@@ -245,11 +245,31 @@ close_driver(struct ql_runtime *runtime, void (*closed)(void *arg), void *arg)
 	ql_desk_close(&driver->desk, desk_closed, driver);
 }
 
+/* On another host's daemon there is no process to look at. */
+static int
+docker_names(struct ql_runtime *runtime, uint64_t incarnation, struct ql_run_names *ret_names,
+	struct ql_err *e)
+{
+	struct ql_docker_runtime *driver = (struct ql_docker_runtime *)runtime;
+	const struct ql_docker_run *run = ql_docker_run_find(driver, incarnation);
+	const struct ql_docker_process *process = run ? run->process : NULL;
+	if (!process)
+		return ql_fail(
+			e, QL_E_NOT_FOUND, "its container's process was not found on this host");
+	*ret_names = (struct ql_run_names){
+		.init_pid = process->pid, .init_start = process->start, .pidns = process->pidns};
+	ql_str_copy(ret_names->boot_id, sizeof(ret_names->boot_id), driver->boot_id);
+	for (int i = 0; i < 2; i++)
+		ql_str_copy(ret_names->cgroups[i], QL_NAMES_PATH, process->cgroups[i]);
+	return 0;
+}
+
 static const struct ql_runtime_ops ops = {
 	.name = "docker",
 	.act = act,
 	.list = list,
 	.purge = purge,
+	.names = docker_names,
 	.describe = describe,
 	.close = close_driver,
 };

@@ -12,10 +12,12 @@
 #ifndef QL_RUNTIME_RUNTIME_H
 #define QL_RUNTIME_RUNTIME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/heap.h"
 #include "core/step.h"
@@ -127,6 +129,49 @@ struct ql_runtime_list {
 	void *driver; /* the driver's own, until done */
 };
 
+/* By what the kernel of this host knows the processes of a run. What is not known is 0 or empty. */
+#define QL_NAMES_CGROUPS 4
+#define QL_NAMES_PATH 384
+struct ql_run_names {
+	char boot_id[QL_BOOT_ID];
+	int32_t init_pid; /* its first process, with its start time */
+	uint64_t init_start;
+	uint64_t pidns; /* inode */
+	bool has_init; /* its first process is Quell's own, and not the program */
+	char cgroups[QL_NAMES_CGROUPS][QL_NAMES_PATH]; /* absolute; "" ends them */
+};
+
+/* One process of a run, as /proc shows it. Masks have bit n-1 for signal n. */
+struct ql_vital {
+	int32_t pid;
+	int32_t ppid;
+	char name[20];
+	char parent[20]; /* the name of ppid's process */
+	bool init; /* PID 1 of the run */
+	bool frozen; /* by a freezer of v1, which need not be the run's */
+	char state; /* R S D T t Z … */
+	char wchan[64]; /* where in the kernel it waits; "" = nowhere, or not to be told */
+	int32_t tracer; /* pid; 0 = none */
+	uint64_t pending;
+	uint64_t blocked;
+	uint64_t ignored;
+	uint64_t caught;
+};
+
+#define QL_VITALS_MAX 32 /* processes of one run that are looked at */
+struct ql_vitals {
+	uint64_t incarnation;
+	bool asked; /* else `why` says why not */
+	char why[QL_ERR_TEXT];
+	bool frozen; /* its cgroup, by v2 */
+	size_t count;
+	size_t more; /* over the bound */
+	struct ql_vital all[QL_VITALS_MAX];
+};
+
+/* Looks at them; blocks, for moments. It never signals. */
+void ql_vitals_read(const struct ql_run_names *names, struct ql_vitals *ret_vitals);
+
 struct ql_runtime;
 
 struct ql_runtime_ops {
@@ -154,6 +199,13 @@ struct ql_runtime_ops {
 	 * not looked at. done says 0 only when nothing is left. Nothing is sighted of it meanwhile.
 	 */
 	void (*purge)(struct ql_runtime *runtime, struct ql_runtime_op *op);
+
+	/*
+	 * Where the run is on this host, for whoever has to say why it lives on; -1 when that is not known. May be
+	 * NULL. Reads one small file at most.
+	 */
+	int (*names)(struct ql_runtime *runtime, uint64_t incarnation,
+		struct ql_run_names *ret_names, struct ql_err *e);
 
 	/* Which limits this host enforces, as one line for the log and `doctor`; static text. */
 	const char *(*describe)(struct ql_runtime *runtime);

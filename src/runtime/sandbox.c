@@ -186,6 +186,7 @@ static const struct ql_runtime_ops ops = {
 	.act = sandbox_act,
 	.list = ql_sandbox_list,
 	.purge = sandbox_purge,
+	.names = ql_sandbox_names,
 	.describe = sandbox_describe,
 	.close = sandbox_close,
 };

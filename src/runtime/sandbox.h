@@ -107,6 +107,10 @@ void ql_sandbox_reach(struct ql_sandbox_run *run, struct ql_launch *launch);
 /* How the errand ended; sandbox_run.c. */
 void ql_sandbox_reached(struct ql_sandbox_run *run, const struct ql_errand *errand);
 
+/* By what the host knows it: as its supervisor wrote it down; sandbox_list.c. */
+int ql_sandbox_names(struct ql_runtime *runtime, uint64_t incarnation,
+	struct ql_run_names *ret_names, struct ql_err *e);
+
 /* Answers a list; sandbox_list.c. */
 void ql_sandbox_list(struct ql_runtime *runtime, struct ql_runtime_list *op);
 void ql_sandbox_list_dropped(struct ql_desk *desk, struct ql_runtime_list *op);

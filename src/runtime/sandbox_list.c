@@ -1,6 +1,11 @@
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include <utlist.h>
 
+#include "base/str.h"
 #include "runtime/sandbox.h"
 
 struct ql_sandbox_listing {
@@ -118,4 +123,44 @@ ql_sandbox_list_dropped(struct ql_desk *desk, struct ql_runtime_list *op)
 		if (listing->op == op)
 			listing->op = NULL;
 	}
+}
+
+/* ---- where a run is ---- */
+
+static int
+read_status(int runs, const char *name, struct ql_runner_status *ret_status)
+{
+	char path[QL_RUN_NAME + sizeof("/" QL_RUNNER_STATUS)];
+	snprintf(path, sizeof(path), "%s/%s", name, QL_RUNNER_STATUS);
+	int fd = openat(runs, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t n = fd < 0 ? -1 : read(fd, ret_status, sizeof(*ret_status));
+	if (fd >= 0)
+		close(fd);
+	bool whole = n == sizeof(*ret_status) && ret_status->magic == QL_RUNNER_MAGIC &&
+		     ret_status->version == QL_RUNNER_VERSION && ret_status->end == QL_RUNNER_MAGIC;
+	return whole ? 0 : -1;
+}
+
+int
+ql_sandbox_names(struct ql_runtime *runtime, uint64_t incarnation, struct ql_run_names *ret_names,
+	struct ql_err *e)
+{
+	const struct ql_sandbox *sandbox = (const struct ql_sandbox *)runtime;
+	char name[QL_RUN_NAME];
+	struct ql_runner_status status;
+	ql_run_name(incarnation, name);
+	if (read_status(sandbox->runs, name, &status))
+		return ql_fail(
+			e, QL_E_NOT_FOUND, "its supervisor has written nothing of run %s", name);
+	*ret_names = (struct ql_run_names){.init_pid = status.init_pid,
+		.init_start = status.init_start,
+		.pidns = status.truth.pidns,
+		.has_init = true};
+	status.boot_id[sizeof(status.boot_id) - 1] = 0;
+	ql_str_copy(ret_names->boot_id, sizeof(ret_names->boot_id), status.boot_id);
+	for (int i = 0; i < QL_RUNNER_CGROUPS && i < QL_NAMES_CGROUPS; i++) {
+		status.cgroups[i][QL_RUNNER_CGROUP_PATH - 1] = 0;
+		ql_str_copy(ret_names->cgroups[i], QL_NAMES_PATH, status.cgroups[i]);
+	}
+	return 0;
 }

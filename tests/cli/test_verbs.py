@@ -403,13 +403,16 @@ def test_doctor_says_that_the_key_is_wrong(quell, server):
     assert complaint == "quell: this key is not known (the key of QUELL_KEY)\n"
 
 
-@pytest.mark.parametrize("status,says", [
-    ("queued", "it waits for a free slot"),
-    ("running", "its program runs and nobody has asked it to stop"),
-    ("cancelling", "a stop is under way"),
-    ("unconfirmed", "every means was used and something of it may still run"),
-])
-def test_doctor_says_why_it_is_still_alive(quell, server, status, says):
+@pytest.mark.parametrize("status,verb", [
+    ("queued", "cancel"), ("running", "cancel"), ("cancelling", "kill"), ("unconfirmed", "kill")])
+def test_doctor_says_why_it_is_still_alive(quell, server, status, verb):
+    server.on("GET /api/eval/e1/doctor", {
+        "eval_id": "e1", "status": status, "alive": True,
+        "findings": [{"kind": "frozen", "what": "its cgroup is frozen", "advice": "thaw it"},
+                     {"kind": "runs", "what": "it runs", "advice": None}],
+        "processes": [{"pid": 12, "name": "sh", "state": "D", "wchan": "a_place"},
+                      {"pid": 13, "name": "sh", "state": "R", "wchan": None}],
+        "unasked": ["no worker answered"]})
     server.on("GET /api/eval/e1", evaluation(
         status=status, cancellation=cancellation(
             next={"rung": "kill", "at": "2026-01-02T03:04:05.678Z"})))
@@ -418,18 +421,30 @@ def test_doctor_says_why_it_is_still_alive(quell, server, status, says):
         for i in range(20)]})
     code, said, _ = quell("doctor", "e1")
     assert code == 0
-    assert re.search(rf"^WHY +{says}", said, re.M)
+    assert re.search(r"^WHY +its cgroup is frozen\n +-> thaw it\nWHY +it runs$", said, re.M)
+    assert re.search(r"^PROCESS +12 \(sh\), state D in a_place$", said, re.M)
+    assert re.search(r"^PROCESS +13 \(sh\), state R$", said, re.M)
+    assert re.search(r"^NOT KNOWN +no worker answered$", said, re.M)
     assert re.search(r"^NEXT +kill at 2026", said, re.M)
-    assert re.search(r"^TO (STOP|FORCE) IT +quell (cancel|kill) e1$", said, re.M)
+    assert re.search(rf"^TO (STOP|FORCE) IT +quell {verb} e1$", said, re.M)
     assert "w12" in said and "w11" not in said and said.rstrip().endswith("w19")
 
 
+def test_doctor_as_json_is_the_servers_answer(quell, server):
+    server.on("GET /api/eval/e1/doctor", {"eval_id": "e1", "findings": []})
+    code, said, _ = quell("doctor", "--json", "e1")
+    assert code == 0 and json.loads(said) == {"eval_id": "e1", "findings": []}
+
+
 def test_doctor_says_why_it_cannot_be_found(quell, server):
-    server.on("GET /api/eval/nope", problem(404, "there is no such evaluation"))
+    answer = {"type": "urn:quell:problem:not-found", "title": "Not found", "status": 404,
+              "detail": "there is no evaluation nope: mistyped", "why": "prefix",
+              "meant": ["nope-1", "nope-2"]}
+    server.on("GET /api/eval/nope/doctor", Answer(404, answer))
     status, _, complaint = quell("doctor", "nope")
     assert status == 1
-    for reason in ["mistyped", server.url, "another owner", "--keep"]:
-        assert reason in complaint
+    assert complaint == (f"quell: there is no evaluation nope: mistyped (asked: {server.url}); "
+                         "did you mean nope-1, nope-2\n")
 
 
 # ---- keys and servers ----

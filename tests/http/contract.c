@@ -507,6 +507,8 @@ test_answers_are_as_the_contract_says(void **state)
 	check(world, "GET", "/readyz", NULL, "/readyz", 200);
 	check(world, "GET", "/openapi.json", NULL, "/openapi.json", 200);
 	check(world, "GET", "/metrics", NULL, "/metrics", 200);
+	check(world, "GET", "/api/eval/running/doctor", NULL, "/api/eval/{id}/doctor", 200);
+	check(world, "GET", "/api/eval/none/doctor", NULL, "/api/eval/{id}/doctor", 404);
 	check(world, "GET", "/api/eval/failed", NULL, "/api/eval/{id}", 200);
 	check(world, "GET", "/api/eval/none", NULL, "/api/eval/{id}", 404);
 	check(world, "GET", "/api/eval/a%2Fb", NULL, "/api/eval/{id}", 422);

@@ -177,6 +177,22 @@ ql_engine_health(const struct ql_engine *engine, struct ql_health *ret_health)
 	*ret_health = engine->health;
 }
 
+static void
+examined(struct ql_engine *engine, void *arg)
+{
+	struct ql_examine *op = arg;
+	(void)engine;
+	op->done(op);
+}
+
+void
+ql_engine_examine(struct ql_engine *engine, struct ql_examine *op)
+{
+	op->count = engine->vitals_count;
+	memcpy(op->vitals, engine->vitals, sizeof(op->vitals));
+	later(engine, examined, op);
+}
+
 void
 ql_engine_census(const struct ql_engine *engine, struct ql_census *ret_census)
 {
@@ -480,6 +496,20 @@ read_records(struct ql_engine *engine, struct ql_store_read *op)
 	}
 }
 
+/* An id that begins with "forgotten" has a tombstone. */
+static void
+read_ids(struct ql_engine *engine, struct ql_store_read *op)
+{
+	op->records = calloc(FAKE_RECORDS, sizeof(*op->records));
+	op->taken = calloc(op->id_count, sizeof(*op->taken));
+	for (size_t i = 0; i < op->id_count; i++) {
+		const struct ql_record *record = fake_find(engine, op->ids[i]);
+		op->taken[i] = record || !strncmp(op->ids[i], "forgotten", 9);
+		if (record && op->kind == QL_READ_NAMED)
+			ql_record_copy(&op->records[op->record_count++], record);
+	}
+}
+
 static void
 read_count(struct ql_engine *engine, struct ql_store_read *op)
 {
@@ -535,6 +565,8 @@ read_turn(struct ql_engine *engine, void *arg)
 		op->text = record ? ql_str_dup(engine->reports[record - engine->records]) : NULL;
 	} else if (op->kind == QL_READ_AUDIT) {
 		read_audit(engine, op);
+	} else if (op->kind == QL_READ_NAMED || op->kind == QL_READ_TAKEN) {
+		read_ids(engine, op);
 	} else {
 		read_records(engine, op);
 	}

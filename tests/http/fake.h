@@ -31,6 +31,8 @@ struct ql_engine {
 	size_t audit_count;
 	struct ql_chain chain;
 	size_t writes; /* of documents, and rows of the audit */
+	struct ql_vitals vitals[QL_RUNS]; /* what an examination finds */
+	size_t vitals_count;
 	char *replay_key, *fingerprint, *replay_ids;
 
 	/* the script */

@@ -17,7 +17,7 @@ PYTHON = "/usr/bin/python3"
 NAMES = {"get_evaluation": "get", "delete_evaluation": "delete", "list_evaluations": "list",
          "count_evaluations": "count",
          "get_output": "output", "get_timeline": "timeline", "get_checkpoint": "checkpoint",
-         "get_task": "task", "get_observation": "observation", "list_cancellations": "cancellations", "listen": "events",
+         "get_task": "task", "get_doctor": "doctor", "get_observation": "observation", "list_cancellations": "cancellations", "listen": "events",
          "get_cancellation": "cancellation", "get_receipt": "receipt", "get_signer": "signer", "get_report": "report",
          "list_keys": "keys", "list_audit": "audit"}
 

@@ -155,7 +155,7 @@ def test_cancel_restore_rm_of_a_queued_one(idle):
     assert "quell: " + eval_id in quell(idle, "rm", eval_id, expect=1)[1]  # it is queued
     quell(idle, "cancel", eval_id)
     assert quell(idle, "rm", eval_id)[0] == f"{eval_id}: forgotten\n"
-    assert "no such evaluation" in quell(idle, "doctor", eval_id, expect=1)[1]
+    assert "it was forgotten" in quell(idle, "doctor", eval_id, expect=1)[1]
 
 
 def test_cancel_with_wait_is_honest(server):
@@ -192,7 +192,7 @@ def test_doctor(server):
     eval_id = server.start(PATIENT)
     assert "nobody has asked it to stop" in quell(server, "doctor", eval_id)[0]
     quell(server, "cancel", eval_id)
-    assert "a stop is under way" in quell(server, "doctor", eval_id)[0]
+    assert "to stop at its next checkpoint" in quell(server, "doctor", eval_id)[0]
     quell(server, "kill", "--wait", "20s", eval_id)
 
 

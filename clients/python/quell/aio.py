@@ -193,6 +193,9 @@ class AsyncClient:
     def timeline(self, eval_id: str) -> Awaitable[List[TimelineStep]]:
         return self.call(calls.timeline(eval_id))
 
+    def doctor(self, eval_id: str) -> Awaitable[Dict[str, Any]]:
+        return self.call(calls.doctor(eval_id))
+
     def checkpoint(self, eval_id: str) -> Awaitable[bytes]:
         return self.call(calls.checkpoint(eval_id))
 

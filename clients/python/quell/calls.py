@@ -173,6 +173,10 @@ def timeline(eval_id: str) -> Call[List[TimelineStep]]:
     return asks("GET", path("api", "eval", eval_id, "timeline"), read)
 
 
+def doctor(eval_id: str) -> Call[Any]:
+    return asks("GET", path("api", "eval", eval_id, "doctor"), read_json)
+
+
 def checkpoint(eval_id: str) -> Call[bytes]:
     return asks("GET", path("api", "eval", eval_id, "checkpoint"), lambda answer: answer.body)
 

@@ -125,6 +125,10 @@ class Client:
     def timeline(self, eval_id: str) -> List[TimelineStep]:
         return self.call(calls.timeline(eval_id))
 
+    def doctor(self, eval_id: str) -> Dict[str, Any]:
+        """Why it is still alive; for one that isn't there the Problem says why."""
+        return self.call(calls.doctor(eval_id))
+
     def checkpoint(self, eval_id: str) -> bytes:
         """The last saved checkpoint, a tar."""
         return self.call(calls.checkpoint(eval_id))

@@ -90,6 +90,17 @@ best_copy(const struct ql_quest *look)
 }
 
 static void
+fill_worker(struct ql_locate *op, const struct ql_celery *celery)
+{
+	const char *node = *op->node || !op->worker_before ? op->node : op->worker_before;
+	const struct ql_worker *worker = ql_workers_find(ql_control_workers(celery->control), node);
+	if (!worker)
+		return;
+	op->silent = worker->state != QL_WORKER_HERE || worker->deaf;
+	ql_worker_show(worker, ql_alarm_ms(), op->worker, sizeof(op->worker));
+}
+
+static void
 fill_place(struct ql_locate *op, const struct ql_quest *look)
 {
 	const struct copy *copy = best_copy(look);
@@ -127,6 +138,7 @@ on_located(struct ql_quest *look)
 	struct ql_locate *op = locating->op;
 	if (op) {
 		fill_place(op, look);
+		fill_worker(op, locating->celery);
 		ql_desk_answer_ticket(&locating->celery->desk, &op->ticket, 0);
 	}
 	ql_quest_done(look);
