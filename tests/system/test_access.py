@@ -1,0 +1,80 @@
+"""API keys, and the audit: through kills and restarts, and checked without a server."""
+import json
+import os
+import subprocess
+
+import pytest
+from quell import QUELL, eventually, serving
+
+
+def run_quell(*words, text=""):
+    return subprocess.run([QUELL, *words], input=text, text=True,
+                          capture_output=True, timeout=60, check=False)
+
+
+def export(server):
+    url = f"http://127.0.0.1:{server.port}"
+    return run_quell("audit", "export", "--url", url, "--key", server.admin_key())
+
+
+@pytest.fixture
+def idle_server():
+    with serving("--workers", "0") as server:
+        yield server
+
+
+def test_keys_survive_a_crash(idle_server):
+    key = idle_server.post("/api/keys", {"owner": "carol", "scopes": ["read"]}).expect(201).json
+    gone = idle_server.post("/api/keys", {"owner": "carol"}).expect(201).json
+    idle_server.ask("DELETE", f"/api/keys/{gone['key_id']}").expect(204)
+    idle_server.crash()
+    idle_server.again()
+    carol = idle_server.client(key["key"])
+    carol.get("/api/evaluations").expect(200)
+    assert carol.post("/api/eval", {"code": "1", "language": "python"}).status == 403
+    assert idle_server.client(gone["key"]).get("/api/evaluations").status == 401
+    with open(os.path.join(idle_server.data, "quell.db"), "rb") as store:
+        assert key["key"].rsplit("_", 1)[1].encode() not in store.read()
+
+
+def test_what_was_answered_is_in_the_audit(idle_server):
+    idle_server.post("/api/eval", {"eval_id": "one", "command": ["true"]}).expect(201)
+    idle_server.post("/api/eval/one/cancel", {"reason": "no need"}).expect(200)
+    idle_server.ask("DELETE", "/api/eval/one").expect(204)
+    idle_server.crash()
+    idle_server.again()
+    rows = [json.loads(line).get("row") for line in export(idle_server).stdout.splitlines()]
+    assert [(row["verb"], row["target"], row["outcome"]) for row in rows if row] == [
+        ("submit", "one", "accepted"), ("cancel", "one", "accepted"),
+        ("delete", "one", "accepted")]
+    assert rows[1]["reason"] == "no need"
+
+
+def test_an_export_is_checked_offline(idle_server):
+    for number in range(3):
+        idle_server.post("/api/keys", {"owner": f"user{number}"}).expect(201)
+    text = export(idle_server).stdout
+    lines = text.splitlines(keepends=True)
+    assert run_quell("audit", "verify", text=text).returncode == 0
+    changed = run_quell("audit", "verify", text=text.replace("user:admin", "user:eve", 1))
+    assert changed.returncode == 1 and "row 1 is broken" in changed.stderr
+    lacking = run_quell("audit", "verify", text="".join(lines[:1] + lines[2:]))
+    assert lacking.returncode == 1 and "row 3 follows row 1" in lacking.stderr
+    cut = run_quell("audit", "verify", text="".join(lines[:2] + lines[3:]))
+    assert cut.returncode == 1 and "goes to row 3" in cut.stderr
+
+
+def test_what_is_forgotten_leaves_a_signed_anchor():
+    with serving("--workers", "0", "--audit-keep-bytes", "600") as server:
+        for number in range(6):
+            server.post("/api/keys", {"owner": f"user{number}"}).expect(201)
+        server.end()
+        server.again()
+        eventually(lambda: "anchor" in export(server).stdout, what="an anchor")
+        text = export(server).stdout
+        whole = run_quell("audit", "verify", text=text)
+        assert whole.returncode == 0 and "up to row 6" in whole.stdout
+        assert "not here" not in whole.stdout and 0 < len(text.splitlines()) - 2 < 6
+        seq = json.loads(text.splitlines()[0])["anchor"]["seq"]
+        forged = text.replace(f'"seq":{seq},', f'"seq":{seq - 1},', 1)
+        assert run_quell("audit", "verify", text=forged).returncode == 1
