@@ -190,7 +190,7 @@ def test_doctor(server):
     assert re.search(r"^readiness +ready$", said, re.M)
     assert re.search(r"^key .*admin\.key, accepted$", said, re.M)
     eval_id = server.start(PATIENT)
-    assert "nobody has asked it to stop" in quell(server, "doctor", eval_id)[0]
+    assert "nobody asked it to stop" in quell(server, "doctor", eval_id)[0]
     quell(server, "cancel", eval_id)
     assert "to stop at its next checkpoint" in quell(server, "doctor", eval_id)[0]
     quell(server, "kill", "--wait", "20s", eval_id)
