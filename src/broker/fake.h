@@ -163,6 +163,9 @@ const struct ql_farm_run *ql_farm_last(const struct ql_farm *farm, const char *t
 int ql_farm_alive(const struct ql_farm *farm);
 int ql_farm_waiting(const struct ql_farm *farm);
 
+/* What of it lies in the queue or is held for a time, or for ever, waits no longer. */
+void ql_farm_hurry(struct ql_farm *farm, const char *task_id);
+
 /* What is stuck or left over goes away now. */
 void ql_farm_let_go(struct ql_farm *farm, uint64_t incarnation);
 

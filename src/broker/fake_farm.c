@@ -626,6 +626,22 @@ ql_farm_waiting(const struct ql_farm *farm)
 }
 
 void
+ql_farm_hurry(struct ql_farm *farm, const char *task_id)
+{
+	struct ql_farm_message *message;
+	struct ql_farm_run *run;
+	DL_FOREACH (farm->messages, message)
+		message->ready |= !message->copy_of && !strcmp(message->task->task_id, task_id);
+	DL_FOREACH (farm->runs, run) {
+		if (run->phase != QL_FARM_HELD || strcmp(run->task->task_id, task_id) != 0)
+			continue;
+		ql_alarm_clear(&farm->runs_due, &run->due);
+		run->ready = true;
+	}
+	work(farm);
+}
+
+void
 ql_farm_let_go(struct ql_farm *farm, uint64_t incarnation)
 {
 	struct ql_farm_run *run = ql_farm_find(farm, incarnation);

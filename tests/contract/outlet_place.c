@@ -167,7 +167,7 @@ open_storage(struct place *place)
 	struct ql_err e;
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d/base/", listen_on(place, 0));
 	struct ql_storage_config config = {
-		.url = url, .key = "a-key", .timeout_ms = PLACE_TIMEOUT_MS};
+		.url = url, .key = "a-key", .timeout_ms = place->timeout_ms};
 	if (ql_outlet_storage_open(&place->loop, &config, &place->outlet, &e))
 		fail_msg("%s", e.text);
 }
@@ -176,7 +176,7 @@ static void
 open_fake(struct place *place)
 {
 	struct ql_err e;
-	place->fake.timeout_ms = PLACE_TIMEOUT_MS;
+	place->fake.timeout_ms = place->timeout_ms;
 	if (ql_outlet_fake_open(&place->loop, &place->fake, &place->outlet, &e))
 		fail_msg("%s", e.text);
 	if (!strcmp(place->kind, "faulty") && ql_outlet_faulty_open(&place->loop, place->outlet,
@@ -185,9 +185,9 @@ open_fake(struct place *place)
 }
 
 void
-place_open(struct place *place, const char *kind)
+place_open(struct place *place, const char *kind, int64_t timeout_ms)
 {
-	*place = (struct place){.kind = kind};
+	*place = (struct place){.kind = kind, .timeout_ms = timeout_ms};
 	assert_int_equal(uv_loop_init(&place->loop), 0);
 	if (!strcmp(kind, "storage"))
 		open_storage(place);

@@ -17,7 +17,8 @@
 #include "outlet/faulty.h"
 
 #define PLACE_TOLD_MAX 256
-#define PLACE_TIMEOUT_MS 200 /* of one delivery */
+#define PLACE_TIMEOUT_MS 20000 /* of one delivery: a busy machine's answer comes in time */
+#define PLACE_SHORT_MS 200 /* of one that is to run into it */
 
 struct place_told {
 	char what[600]; /* "eval_id status error", the error as JSON */
@@ -28,6 +29,7 @@ struct place {
 	uv_loop_t loop;
 	const char *kind; /* "fake", "faulty", "storage" */
 	struct ql_outlet *outlet;
+	int64_t timeout_ms; /* of one delivery */
 	struct ql_outlet_faults faults; /* faulty only */
 	enum ql_fake_mood mood;
 	int http; /* what it answers with while it takes or refuses; 0 = as the mood says */
@@ -40,7 +42,7 @@ struct place {
 	size_t told_count;
 };
 
-void place_open(struct place *place, const char *kind);
+void place_open(struct place *place, const char *kind, int64_t timeout_ms);
 void place_set(struct place *place, enum ql_fake_mood mood);
 
 /* What it was told so far, in order: number n, or NULL. */

