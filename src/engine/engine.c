@@ -223,6 +223,7 @@ ql_engine_close(struct ql_engine *engine, bool stop_runs, void (*closed)(void *a
 	ql_wake_clear(engine, &engine->trim.wake);
 	ql_wake_clear(engine, &engine->overdue);
 	ql_outbox_stop(engine);
+	ql_bulks_stop(engine);
 	struct ql_live *live, *next;
 	HASH_ITER (hh, engine->lives, live, next)
 		ql_engine_end_runs(live);
@@ -238,6 +239,7 @@ ql_engine_free(struct ql_engine *engine)
 	HASH_ITER (hh, engine->lives, live, next)
 		ql_live_free(live);
 	ql_outbox_free(engine);
+	ql_bulks_free(engine);
 	ql_heap_done(&engine->wakes);
 	free(engine->slots);
 	free(engine);

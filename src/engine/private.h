@@ -14,6 +14,7 @@
  *	write.c	 documents and rows of the audit
  *	examine.c  looks at what the processes of runs are doing
  *	tally.c	 counts what became durable
+ *	bulk*.c  batches of stops (bulk_private.h)
  *	submit.c supersede.c stop.c revise.c wait.c  the operations
  */
 #ifndef QL_ENGINE_PRIVATE_H
@@ -208,6 +209,9 @@ struct ql_engine {
 	struct acting *preparing; /* starts, and what is sent to a broker */
 	struct outbox *outboxes[QL_OUTLET_COUNT]; /* NULL where there is no such outlet */
 
+	struct bulk *bulks; /* those at work */
+	struct bulk_sweep *bulk_sweep;
+
 	struct watch *watches; /* by eval_id */
 	struct ql_subscriber *subscribers;
 	struct pending *pending; /* ids and keys of submissions that are not yet durable */
@@ -396,6 +400,11 @@ void ql_tally_refusal(struct ql_engine *engine, const struct ql_err *err);
 /* It was refused, or not answered. */
 void ql_tally_act(struct ql_engine *engine, const struct ql_runtime_op *op);
 void ql_tally_orphan(struct ql_engine *engine, enum ql_metric metric);
+
+/* bulk_sweep.c, bulk_work.c */
+void ql_bulks_start(struct ql_engine *engine);
+void ql_bulks_stop(struct ql_engine *engine);
+void ql_bulks_free(struct ql_engine *engine);
 
 /* engine.c */
 void

@@ -27,6 +27,7 @@ finish(struct recovery *recovery)
 		ql_sweep_start(engine);
 		ql_trim_start(engine);
 		ql_missed_start(engine);
+		ql_bulks_start(engine);
 		ql_claim(engine);
 		engine->ready(engine->ready_arg);
 	}

@@ -176,6 +176,10 @@ read_done(struct ql_store_read *op, int status)
 	outer->record_count = op->record_count;
 	outer->rows = op->rows;
 	outer->row_count = op->row_count;
+	outer->matches = op->matches;
+	outer->match_count = op->match_count;
+	memcpy(outer->counts, op->counts, sizeof(outer->counts));
+	outer->newest = op->newest;
 	outer->letters = op->letters;
 	outer->letter_count = op->letter_count;
 	outer->objects = op->objects;

@@ -1,0 +1,81 @@
+/*
+ * The inside of batches, shared by bulk*.c alone.
+ *
+ *	bulk.c	       the requests, and which batches there are
+ *	bulk_freeze.c  a selector or a list of ids becomes a frozen set
+ *	bulk_drift.c   what of a frozen set is still selected
+ *	bulk_work.c    asks for each item of a set, and keeps what was said
+ *	bulk_sweep.c   goes on after a start; drops what is old
+ */
+#ifndef QL_ENGINE_BULK_PRIVATE_H
+#define QL_ENGINE_BULK_PRIVATE_H
+
+#include "engine/bulk.h"
+#include "engine/private.h"
+
+/* A batch that asks for its items. */
+struct bulk {
+	struct bulk *prev, *next;
+	struct ql_engine *engine;
+	struct ql_bulk head; /* as of the newest part that was kept, or is being kept */
+	struct part *parts, *last_part; /* those with items to ask for, or asked for */
+	int64_t next_part; /* the next one to read */
+	size_t under_way; /* items asked for, and parts read or kept */
+	bool reading;
+	bool ending; /* it asks for no more */
+	bool troubled; /* the store or the broker is away: it waits, then asks again */
+	struct wake retry;
+	struct ql_store_read read;
+	char part_id[QL_BULK_CHUNK_ID];
+};
+
+/* bulk.c */
+struct bulk *ql_bulk_find(struct ql_engine *engine, const char *id);
+/* -1 when so many run already. */
+int ql_bulk_check_room(const struct ql_engine *engine, struct ql_err *e);
+
+/* bulk_work.c: takes the head's texts; -1 when out of memory (then they stay the caller's). */
+int ql_bulk_begin(struct ql_engine *engine, struct ql_bulk *head, struct ql_err *e);
+void ql_bulk_end(struct bulk *bulk); /* what is asked for is waited for, then it is over */
+
+/* bulk_freeze.c: the head is durable, and its set; total, would and sample are filled in. */
+struct bulk_freeze {
+	struct ql_engine *engine;
+	struct ql_bulk *head; /* the caller's */
+	struct ql_bulk_ask *op;
+	void (*done)(struct bulk_freeze *freeze, const struct ql_err *err);
+	struct ql_store_read read;
+	struct ql_write write;
+	struct ql_filter filter;
+	struct ql_bulk_chunk chunk;
+	struct ql_change *changes; /* parts that are full */
+	int64_t parts; /* so far */
+	size_t at; /* ids: how many of them are in it */
+};
+void ql_bulk_freeze(struct bulk_freeze *freeze);
+
+/* bulk_drift.c: left and joined of the head are filled in. */
+struct bulk_drift {
+	struct ql_engine *engine;
+	struct ql_bulk *head; /* the caller's */
+	void (*done)(struct bulk_drift *drift, const struct ql_err *err);
+	struct ql_store_read read;
+	struct ql_selector selector;
+	struct ql_bulk_chunk chunk;
+	const char *ids[QL_BULK_CHUNK];
+	char part_id[QL_BULK_CHUNK_ID];
+	int64_t part;
+	int64_t still; /* of the frozen set, selected now too */
+};
+void ql_bulk_drift(struct bulk_drift *drift);
+
+/* Those that a batch can stop, and the caller may. */
+void ql_bulk_filter(const struct ql_engine *engine, const struct ql_bulk *head,
+	const struct ql_selector *selector, struct ql_filter *ret_filter);
+
+/* The change that keeps it; NULL when out of memory. */
+struct ql_change *ql_bulk_keep_head(const struct ql_bulk *head);
+struct ql_change *
+ql_bulk_keep_part(const struct ql_bulk *head, int64_t number, const struct ql_bulk_chunk *chunk);
+
+#endif

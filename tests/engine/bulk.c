@@ -1,0 +1,354 @@
+/* Batches: frozen, executed, cancelled, undone; over restarts, crashes and a store that is away. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/ask.h"
+#include "engine/bulk.h"
+#include "rules/selector.h"
+
+struct bulk_asking {
+	struct ql_bulk_ask op; /* first */
+	bool answered;
+	int status;
+};
+
+static void
+on_answered(struct ql_bulk_ask *op, int status)
+{
+	struct bulk_asking *asking = (struct bulk_asking *)op;
+	asking->answered = true;
+	asking->status = status;
+}
+
+static enum ql_code
+ask_bulk(struct kit *kit, struct bulk_asking *asking)
+{
+	asking->op.done = on_answered;
+	asking->op.caller = (struct ql_caller){.actor = "user:alice", .owner = "alice"};
+	if (!asking->op.mode)
+		asking->op.mode = QL_MODE_CANCEL;
+	asking->op.grace_ms = -1;
+	asking->op.max_matches = asking->op.max_matches ? asking->op.max_matches : QL_BULK_MAX;
+	ql_engine_bulk(kit->engine, &asking->op);
+	kit_until_set(kit, &asking->answered, "the batch is answered");
+	return asking->status ? asking->op.err.code : QL_E_OK;
+}
+
+static enum ql_code
+make(struct kit *kit, const char *text, bool preview, struct bulk_asking *ret)
+{
+	struct ql_selector selector;
+	struct ql_err e;
+	size_t at;
+	*ret = (struct bulk_asking){
+		.op = {.verb = QL_BULK_MAKE, .selector_text = text, .preview = preview}};
+	if (ql_selector_parse(text, &selector, &at, &e))
+		kit_fail(kit, "%s", e.text);
+	ret->op.selector = &selector;
+	enum ql_code code = ask_bulk(kit, ret);
+	ql_selector_done(&selector);
+	return code;
+}
+
+static enum ql_code
+act(struct kit *kit, enum ql_bulk_verb verb, const char *id, struct bulk_asking *ret)
+{
+	*ret = (struct bulk_asking){.op = {.verb = verb, .id = id}};
+	return ask_bulk(kit, ret);
+}
+
+/* ---- what is durable of it ---- */
+
+struct reading {
+	struct ql_store_read op; /* first */
+	bool done;
+};
+
+static void
+on_read(struct ql_store_read *op, int status)
+{
+	struct reading *reading = (struct reading *)op;
+	if (status)
+		abort();
+	reading->done = true;
+}
+
+static void
+read_head(struct kit *kit, const char *id, struct ql_bulk *ret)
+{
+	struct ql_err e;
+	struct reading reading = {
+		.op = {.kind = QL_READ_OBJECTS,
+			.filter = {.object = QL_OBJECT_BATCH, .object_id = id, .limit = 1},
+			.done = on_read}};
+	ql_engine_read(kit->engine, &reading.op);
+	kit_until_set(kit, &reading.done, "the head of the batch");
+	if (!reading.op.object_count || ql_bulk_parse(reading.op.objects[0].text, ret, &e))
+		kit_fail(kit, "batch %s can't be read", id);
+	ql_store_read_done(&reading.op);
+}
+
+static struct ql_bulk
+until_over(struct kit *kit, const char *id)
+{
+	struct ql_bulk head = {0};
+	read_head(kit, id, &head);
+	while (!ql_bulk_phase_ends(head.phase)) {
+		kit_turn(kit);
+		ql_bulk_done(&head);
+		read_head(kit, id, &head);
+	}
+	return head;
+}
+
+/* ---- worlds ---- */
+
+#define MANY 2500 /* three parts */
+
+static void
+submit_many(struct kit *kit, int count)
+{
+	for (int at = 0; at < count; at++)
+		kit_check(kit, !ask_submit(kit,
+				       "{\"eval_id\":\"q%d\",\"priority\":%d,"
+				       "\"command\":[\"after=never\"]}",
+				       at, at % 10));
+}
+
+static void
+hold_slots(struct kit *kit)
+{
+	ask_run(kit, "hog1", "\"after=never\"");
+	ask_run(kit, "hog2", "\"after=never\"");
+}
+
+static void
+what_is_selected_is_stopped(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct bulk_asking asked;
+	ask_world(&kit);
+	hold_slots(&kit);
+	submit_many(&kit, 40);
+	assert_int_equal(make(&kit, "priority<5", false, &asked), QL_E_OK);
+	assert_int_equal(asked.op.bulk.total, 20);
+	assert_int_equal(asked.op.bulk.would[QL_RUNG_REMOVE], 20);
+	assert_int_equal(asked.op.sample_count, QL_BULK_SAMPLE);
+	struct ql_bulk over = until_over(&kit, asked.op.bulk.id);
+	assert_int_equal(over.phase, QL_BULK_DONE);
+	assert_int_equal(over.said[QL_SAID_REMOVED], 20);
+	for (int at = 0; at < 40; at++) {
+		char id[16];
+		snprintf(id, sizeof(id), "q%d", at);
+		assert_int_equal(kit_state(&kit, id)->status,
+			at % 10 < 5 ? QL_STATUS_CANCELLED : QL_STATUS_QUEUED);
+	}
+	ql_bulk_done(&over);
+	ql_bulk_ask_done(&asked.op);
+	kit_close(&kit);
+}
+
+static void
+ids_of_others_are_not_found(void **state)
+{
+	(void)state;
+	static const char *const ids[] = {"hog1", "mine", "gone", "bobs"};
+	struct kit kit = {0};
+	struct bulk_asking asked = {
+		.op = {.verb = QL_BULK_MAKE, .ids = ids, .id_count = 4, .mode = QL_MODE_KILL}};
+	ask_world(&kit);
+	hold_slots(&kit);
+	ask_submit(&kit, "{\"eval_id\":\"mine\",\"command\":[\"after=never\"]}");
+	ask_as("bob");
+	ask_submit(&kit, "{\"eval_id\":\"bobs\",\"command\":[\"after=never\"]}");
+	ask_as("alice");
+	assert_int_equal(ask_bulk(&kit, &asked), QL_E_OK);
+	assert_int_equal(asked.op.sample_count, 2);
+	assert_int_equal(asked.op.bulk.would[QL_RUNG_KILL], 1);
+	struct ql_bulk over = until_over(&kit, asked.op.bulk.id);
+	assert_int_equal(over.said[QL_SAID_UNKNOWN], 2);
+	assert_int_equal(over.said[QL_SAID_REMOVED], 1);
+	assert_int_equal(over.said[QL_SAID_STOPPING], 1);
+	assert_int_not_equal(kit_state(&kit, "bobs")->status, QL_STATUS_CANCELLED);
+	kit_until_status(&kit, "hog1", QL_STATUS_CANCELLED);
+	ql_bulk_done(&over);
+	ql_bulk_ask_done(&asked.op);
+	kit_close(&kit);
+}
+
+/* Between preview and execution one is stopped and another one comes. */
+static void
+a_preview_freezes_and_tells_the_drift(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct bulk_asking seen, done;
+	struct ask_stop by_cancel = {0};
+	ask_world(&kit);
+	hold_slots(&kit);
+	submit_many(&kit, 10);
+	assert_int_equal(make(&kit, "status=queued", true, &seen), QL_E_OK);
+	assert_int_equal(seen.op.bulk.phase, QL_BULK_PREVIEW);
+	assert_int_equal(seen.op.bulk.total, 10);
+	assert_int_equal(kit_state(&kit, "q1")->status, QL_STATUS_QUEUED);
+	ask_stop(&kit, "q3", &by_cancel, NULL, NULL);
+	ask_submit(&kit, "{\"eval_id\":\"late\",\"command\":[\"after=never\"]}");
+	assert_int_equal(act(&kit, QL_BULK_EXECUTE, seen.op.bulk.id, &done), QL_E_OK);
+	assert_int_equal(done.op.bulk.left, 1);
+	assert_int_equal(done.op.bulk.joined, 1);
+	struct ql_bulk over = until_over(&kit, seen.op.bulk.id);
+	assert_int_equal(over.said[QL_SAID_REMOVED], 9);
+	assert_int_equal(over.said[QL_SAID_ALREADY], 1);
+	assert_int_equal(kit_state(&kit, "late")->status, QL_STATUS_QUEUED);
+	ql_bulk_done(&over);
+	ql_bulk_ask_done(&done.op);
+	assert_int_equal(act(&kit, QL_BULK_EXECUTE, seen.op.bulk.id, &done), QL_E_CONFLICT);
+	ql_bulk_ask_done(&done.op);
+	ql_bulk_ask_done(&seen.op);
+	kit_close(&kit);
+}
+
+static void
+too_many_are_refused_whole(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct bulk_asking asked;
+	struct ql_selector selector;
+	struct ql_err e;
+	size_t at;
+	ask_world(&kit);
+	hold_slots(&kit);
+	submit_many(&kit, 10);
+	ql_selector_parse("status=queued", &selector, &at, &e);
+	asked = (struct bulk_asking){.op = {.verb = QL_BULK_MAKE,
+					     .selector = &selector,
+					     .selector_text = "status=queued",
+					     .max_matches = 9}};
+	assert_int_equal(ask_bulk(&kit, &asked), QL_E_LIMIT);
+	assert_non_null(strstr(asked.op.err.text, "10 evaluations"));
+	ql_bulk_ask_done(&asked.op);
+	ql_selector_done(&selector);
+	assert_int_equal(kit_state(&kit, "q1")->status, QL_STATUS_QUEUED);
+	kit_close(&kit);
+}
+
+static void
+an_undo_restores_what_was_removed(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct bulk_asking asked, undone, again;
+	ask_world(&kit);
+	hold_slots(&kit);
+	submit_many(&kit, 20);
+	assert_int_equal(make(&kit, "eval_id=*", false, &asked), QL_E_OK);
+	struct ql_bulk over = until_over(&kit, asked.op.bulk.id);
+	assert_int_equal(over.said[QL_SAID_REMOVED], 20);
+	assert_int_equal(over.said[QL_SAID_STOPPING], 2);
+	ql_bulk_done(&over);
+	assert_int_equal(act(&kit, QL_BULK_UNDO, asked.op.bulk.id, &undone), QL_E_OK);
+	assert_int_equal(undone.op.bulk.total, 20);
+	over = until_over(&kit, undone.op.bulk.id);
+	assert_int_equal(over.said[QL_SAID_RESTORED], 20);
+	assert_int_equal(act(&kit, QL_BULK_UNDO, asked.op.bulk.id, &again), QL_E_CONFLICT);
+	assert_non_null(strstr(again.op.err.text, undone.op.bulk.id));
+	ql_bulk_done(&over);
+	ql_bulk_ask_done(&again.op);
+	ql_bulk_ask_done(&undone.op);
+	ql_bulk_ask_done(&asked.op);
+	kit_close(&kit);
+}
+
+static void
+a_cancelled_one_asks_no_more(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct bulk_asking asked, stopped;
+	ask_world(&kit);
+	hold_slots(&kit);
+	submit_many(&kit, MANY);
+	assert_int_equal(make(&kit, "status=queued", false, &asked), QL_E_OK);
+	assert_int_equal(act(&kit, QL_BULK_CANCEL, asked.op.bulk.id, &stopped), QL_E_OK);
+	struct ql_bulk over = until_over(&kit, asked.op.bulk.id);
+	assert_int_equal(over.phase, QL_BULK_STOPPED);
+	assert_true(over.said[QL_SAID_UNASKED] > 0);
+	assert_int_equal(over.said[QL_SAID_UNASKED] + over.said[QL_SAID_REMOVED], MANY);
+	ql_bulk_done(&over);
+	ql_bulk_ask_done(&stopped.op);
+	ql_bulk_ask_done(&asked.op);
+	kit_close(&kit);
+}
+
+/* Wherever it stops, the next start goes on, and in the end each was asked for once. */
+static void
+goes_on_after(int commits, bool crash)
+{
+	struct kit kit = {.forked = crash};
+	struct bulk_asking asked;
+	char id[QL_RAND_ID];
+	ask_world(&kit);
+	hold_slots(&kit);
+	submit_many(&kit, MANY);
+	assert_int_equal(make(&kit, "status=queued", false, &asked), QL_E_OK);
+	memcpy(id, asked.op.bulk.id, sizeof(id));
+	ql_bulk_ask_done(&asked.op);
+	int from = kit.book.commits;
+	while (kit.book.commits < from + commits)
+		kit_turn(&kit);
+	kit_restart(&kit);
+	struct ql_bulk over = until_over(&kit, id);
+	assert_int_equal(over.phase, QL_BULK_DONE);
+	assert_int_equal(over.said[QL_SAID_REMOVED], MANY);
+	assert_int_equal(over.said[QL_SAID_UNASKED], 0);
+	ql_bulk_done(&over);
+	kit_close(&kit);
+}
+
+static void
+a_restart_goes_on(void **state)
+{
+	(void)state;
+	for (int commits = 0; commits < 4; commits++)
+		goes_on_after(commits, false);
+}
+
+static void
+a_store_that_is_away_is_waited_for(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct bulk_asking asked;
+	ask_world(&kit);
+	hold_slots(&kit);
+	submit_many(&kit, MANY);
+	kit.faults.fail_before = kit.book.asked + 5;
+	kit.faults.fail_count = 1;
+	assert_int_equal(make(&kit, "status=queued", false, &asked), QL_E_OK);
+	struct ql_bulk over = until_over(&kit, asked.op.bulk.id);
+	assert_int_equal(over.phase, QL_BULK_DONE);
+	assert_int_equal(over.said[QL_SAID_REMOVED], MANY);
+	ql_bulk_done(&over);
+	ql_bulk_ask_done(&asked.op);
+	kit_close(&kit);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_selected_is_stopped),
+		cmocka_unit_test(ids_of_others_are_not_found),
+		cmocka_unit_test(a_preview_freezes_and_tells_the_drift),
+		cmocka_unit_test(too_many_are_refused_whole),
+		cmocka_unit_test(an_undo_restores_what_was_removed),
+		cmocka_unit_test(a_cancelled_one_asks_no_more),
+		cmocka_unit_test(a_restart_goes_on),
+		cmocka_unit_test(a_store_that_is_away_is_waited_for),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
