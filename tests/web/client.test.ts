@@ -47,6 +47,25 @@ test("a kill is proven, and a second stop of it answers the same", async () => {
   assert.ok((await quell.cancellation(stopped.cancellation_id!)).steps.length > 1);
 });
 
+test("a receipt of a stop is signed, and says what was seen", async () => {
+  const quell = server.client();
+  const id = await started(SLEEPS);
+  const { cancellation_id } = await quell.kill(id, { wait: 30 });
+  const { payload, signatures } = await quell.receipt(cancellation_id!);
+  assert.equal(JSON.parse(Buffer.from(payload, "base64").toString()).cancellation.eval_id, id);
+  assert.equal(signatures.length, 1);
+  assert.match(await quell.signer(), /BEGIN PUBLIC KEY/);
+});
+
+test("what a selector means is counted and listed", async () => {
+  const quell = server.client();
+  const selector = "label.team=red,status=succeeded";
+  assert.equal((await quell.count({ selector })).count, 1);
+  const found = [];
+  for await (const seen of quell.list({ selector })) found.push(seen.labels["team"]);
+  assert.deepEqual(found, ["red"]);
+});
+
 test("a cancel waits for the program, which stops by itself", async () => {
   const quell = server.client();
   const id = await started(HEEDS);

@@ -40,10 +40,11 @@ async function furnish(): Promise<{ stopping: string; proven: string; running: s
   const saved = await example("Checkpoints", { eval_id: "train-resnet" });
   await untilOutput(quell, saved, "step 2");
   await quell.cancel(saved, { wait: 30 });
-  const running = await example("Counts to 60", { eval_id: "simulate-42", labels: { team: "physics" } });
-  await example("Checkpoints", { eval_id: "train-bert" });
-  for (let i = 0; i < 5; i++) await example("Counts to 60", { eval_id: `sweep-${i}`, labels: { sweep: "lr" } });
-  const stopping = await example("Refuses to die", { eval_id: "runaway-8", grace_s: 600 });
+  const long = EXAMPLES[0]!.submission.code!.replace("61", "601").replace("60", "600");
+  const running = await example("Counts to 60", { eval_id: "simulate-42", code: long, labels: { team: "physics" } });
+  await example("Counts to 60", { eval_id: "train-bert", code: long, labels: { team: "nlp" } });
+  for (let i = 0; i < 5; i++) await example("Counts to 60", { eval_id: `sweep-${i}`, code: long, labels: { sweep: "lr" } });
+  const stopping = await example("Refuses to die", { eval_id: "runaway-8", grace_s: 120 });
   await untilOutput(quell, stopping, "still here");
   await quell.terminate(stopping, { wait: 0 });
   for (let i = 0; i < 9; i++) await example("Counts to 60", { eval_id: `queued-${i}`, priority: 1 });
@@ -56,6 +57,11 @@ async function settle(page: Page): Promise<void> {
   await page.evaluate(() => document.fonts.ready);
 }
 
+async function showHealth(page: Page): Promise<void> {
+  await page.getByLabel("The last").selectOption("15 minutes");
+  await page.locator(".chart canvas").waitFor();
+}
+
 async function shoot(): Promise<void> {
   const ids = await furnish();
   const VIEWS: [string, string, (page: Page) => Promise<unknown>][] = [
@@ -64,7 +70,7 @@ async function shoot(): Promise<void> {
     ["decision", `#/eval/${ids.running}`, (page) => page.getByRole("button", { name: "Cancel" }).click()],
     ["ladder", `#/eval/${ids.stopping}`, (page) => page.locator(".countdown").waitFor()],
     ["proof", `#/eval/${ids.proven}`, (page) => page.getByText("Stopped, and proven").waitFor()],
-    ["health", "#/health", (page) => page.locator(".panels").waitFor()],
+    ["health", "#/health", showHealth],
   ];
   mkdirSync(FOLDER, { recursive: true });
   for (const [size, viewport] of Object.entries(SIZES))

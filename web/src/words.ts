@@ -77,6 +77,7 @@ export const UNASKED_MEANS: Record<Cancellation["unasked"][number], string> = {
   marks: "whether a process carries the run's marks",
   mounts: "whether a mount of the run is left",
   runtime: "the runtime's own word",
+  workers: "what a worker of the broker's has that says nothing any more",
   host: "the place of execution itself: it is another host",
 };
 

@@ -8,6 +8,7 @@ import {
   type Asking,
   type Cancellation,
   type CancellationsOptions,
+  type Counted,
   type Evaluation,
   hasEnded,
   type ListOptions,
@@ -16,6 +17,7 @@ import {
   type Page,
   type QuellEvent,
   type Readiness,
+  type Receipt,
   type Report,
   type Reported,
   type Status,
@@ -109,17 +111,16 @@ export class Quell {
     const answer = await this.#json<{ evaluations: Evaluation[]; next_cursor: string | null }>({
       method: "GET",
       path: "/api/evaluations",
-      query: {
-        selector: options.selector,
-        status: commas(options.status),
-        owner: options.owner,
-        label: options.label?.join("="),
-        limit: options.limit,
-        cursor: cursor ?? undefined,
-      },
+      query: { ...meant(options), limit: options.limit, cursor: cursor ?? undefined },
       signal: options.signal,
     });
     return { rows: answer.evaluations, cursor: answer.next_cursor };
+  }
+
+  /** How many there are, by status; `limit` is not looked at. */
+  count(options: ListOptions = {}): Promise<Counted> {
+    const path = "/api/evaluations/count";
+    return this.#json({ method: "GET", path, query: meant(options), signal: options.signal });
   }
 
   async timeline(id: string, options: Asking = {}): Promise<TimelineStep[]> {
@@ -230,6 +231,17 @@ export class Quell {
       signal,
     });
     return { rows: answer.cancellations, cursor: answer.next_cursor };
+  }
+
+  /** What was seen of a settled stop, signed: for those who were not there. */
+  receipt(cancellationId: string, options: Asking = {}): Promise<Receipt> {
+    const path = `/api/cancellations/${encodeURIComponent(cancellationId)}/receipt`;
+    return this.#json({ method: "GET", path, signal: options.signal });
+  }
+
+  /** The public key that receipts are signed by, as PEM. */
+  signer(options: Asking = {}): Promise<string> {
+    return this.#transport.text({ method: "GET", path: "/api/signer", signal: options.signal });
   }
 
   // ---- events, reports, the server ----
@@ -354,6 +366,11 @@ function taskPath(taskId: string): string {
 
 function reportPath(id: string): string {
   return `/evaluations/${encodeURIComponent(id)}`;
+}
+
+/** The words by which a list and a count say which are meant. */
+function meant({ status, owner, label, selector }: ListOptions): NonNullable<Call["query"]> {
+  return { status: commas(status), owner, label: label?.join("="), selector };
 }
 
 function commas(status: Status | readonly Status[] | undefined): string | undefined {

@@ -61,6 +61,18 @@ export interface ListOptions extends Asking {
   limit?: number | undefined;
 }
 
+export interface Counted {
+  count: number;
+  statuses: Record<Status, number>;
+}
+
+/** A DSSE envelope: what was seen of a settled stop, signed by the server. */
+export interface Receipt {
+  payloadType: string;
+  payload: string;
+  signatures: { keyid: string; sig: string }[];
+}
+
 export interface CancellationsOptions extends Asking {
   status?: Status | readonly Status[] | undefined;
   mode?: Mode | undefined;

@@ -99,8 +99,8 @@ function ms(value: number | null): string {
 }
 
 function Latency({ seen, sorted }: { seen: Health; sorted: readonly number[] }) {
-  const { records, from, to } = seen;
-  const over = useMemo(() => overTime(records, from, to, PIECES), [records]);
+  const { records, to } = seen;
+  const over = useMemo(() => overTime(records, to, PIECES), [records]);
   const series = useMemo(
     () => [
       { name: "half", colour: "--accent", values: over.half },
@@ -129,6 +129,8 @@ function Latency({ seen, sorted }: { seen: Health; sorted: readonly number[] }) 
 
 function WasteMeter({ seen }: { seen: Health }) {
   const { after, thrown, all } = useMemo(() => waste(rows.value, seen.records), [rows.value, seen.records]);
+  const burnt = sum(seen.samples, "quell_cpu_burnt_seconds_total");
+  const saved = sum(seen.samples, "quell_cpu_saved_seconds_total");
   const part = all ? Math.min(100, (100 * thrown) / all) : 0;
   return (
     <section class="panel">
@@ -140,8 +142,14 @@ function WasteMeter({ seen }: { seen: Health }) {
         <b>{span(thrown)}</b> of {span(all)} of run time was stopped without a checkpoint to go on from.
       </p>
       <p>
-        <b>{span(after)}</b> ran on after somebody asked to stop.
+        <b>{span(after)}</b> ran on after somebody asked to stop
+        {burnt !== null && ` and used ${span(burnt * 1000)} of processor time since the server's start`}.
       </p>
+      {saved !== null && saved > 0 && (
+        <p>
+          <b>{span(saved * 1000)}</b> of processor time are saved by stops, as others of the same language went on.
+        </p>
+      )}
     </section>
   );
 }

@@ -46,7 +46,7 @@ export function Ladder({ evaluation, cancellation }: Props) {
           <li key={rung} class={`rung-${place}`} aria-current={place === "here" ? "step" : undefined}>
             <i aria-hidden="true" />
             <span>{RUNG_NAME[rung]}</span>
-            <small>{place === "skipped" ? "not needed" : at ? `after ${span(Date.parse(at) - began)}` : ""}</small>
+            <small>{place === "skipped" ? "passed over" : at ? `after ${span(Date.parse(at) - began)}` : ""}</small>
           </li>
         ))}
       </ol>

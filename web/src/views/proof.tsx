@@ -2,9 +2,12 @@
 import type { Cancellation, Evaluation } from "quell-client";
 import { span } from "../format.js";
 import { Copy } from "../parts/copy.js";
+import { quell } from "../session.js";
+import { tellTrouble } from "../toast.js";
 import { EVIDENCE, EVIDENCE_MEANS, MODE_NAME, OUTCOME_MEANS, RUNG_NAME, UNASKED_MEANS } from "../words.js";
 import { Choice } from "./choice.js";
 import { Undo } from "./decision.js";
+import { save } from "./save.js";
 
 interface Props {
   evaluation: Evaluation;
@@ -29,6 +32,7 @@ export function Proof({ evaluation, cancellation }: Props) {
             in {span(took)}
           </span>
         )}
+        <Receipt cancellation={cancellation} />
         <Copy label="Copy as JSON" text={() => JSON.stringify(cancellation, null, 2)} />
         {outcome === "removed" && <Undo id={evaluation.eval_id} />}
       </div>
@@ -47,6 +51,24 @@ export function Proof({ evaluation, cancellation }: Props) {
       )}
       {outcome === "unconfirmed" && <Choice evaluation={evaluation} onClose={() => undefined} />}
     </section>
+  );
+}
+
+/** What was taken up by a record is signed by the server once it is settled. */
+function Receipt({ cancellation }: { cancellation: Cancellation }) {
+  const { cancellation_id: id, settled_at: settled } = cancellation;
+  if (!id || !settled) return null;
+  const download = async () => {
+    try {
+      save(`${id}.receipt.json`, JSON.stringify(await quell.receipt(id), null, 2), "application/json");
+    } catch (error) {
+      tellTrouble(error);
+    }
+  };
+  return (
+    <button class="quiet" title="Signed by the server; `quell receipt verify` checks it" onClick={() => void download()}>
+      Receipt
+    </button>
   );
 }
 

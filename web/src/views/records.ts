@@ -13,7 +13,6 @@ export interface Health {
   ready: Readiness | null;
   samples: readonly Sample[];
   records: readonly Cancellation[];
-  from: number;
   to: number;
   error: unknown;
 }
@@ -45,11 +44,11 @@ async function read(hours: number, signal: AbortSignal): Promise<void> {
       quell.metrics({ signal }),
       recordsSince(from, signal),
     ]);
-    health.value = { ready, samples: readMetrics(text), records, from, to, error: null };
+    health.value = { ready, samples: readMetrics(text), records, to, error: null };
   } catch (error) {
     if (signal.aborted) return;
     const before = health.peek();
-    health.value = { ready: null, samples: [], records: [], from, to, ...before, error };
+    health.value = { ready: null, samples: [], records: [], to, ...before, error };
   }
 }
 

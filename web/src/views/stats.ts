@@ -33,8 +33,10 @@ export interface Over {
   most: (number | null)[];
 }
 
-/** Percentiles for each of `pieces` equal pieces of the time between the two. */
-export function overTime(records: readonly Cancellation[], from: number, to: number, pieces: number): Over {
+/** Percentiles for each of `pieces` equal pieces of the time from the first record on. */
+export function overTime(records: readonly Cancellation[], to: number, pieces: number): Over {
+  const first = Date.parse(records.at(-1)?.requested_at ?? "");
+  const from = Math.min(first || to, to - pieces * 1000);
   const wide = (to - from) / pieces;
   const found: number[][] = Array.from({ length: pieces }, () => []);
   for (const record of records) {

@@ -1,0 +1,93 @@
+/**
+ * How quick the page is with ten thousand evaluations: the first view, from the request to a list that
+ * shows, and the frames of a scroll from end to end. It asserts nothing.
+ */
+import type { CDPSession } from "playwright-core";
+import { Browser } from "./browser.js";
+import { Server } from "./server.js";
+
+const MANY = 10_000;
+const BATCH = 2_000;
+const VIEWS = 7;
+const FRAMES = 240;
+/** Rows a frame: a fling, and the thumb of the scroll bar dragged from end to end. */
+const PACES = { fling: 3, drag: MANY / FRAMES };
+
+const server = await new Server(["--workers", "0"]).start();
+const browser = await new Browser().start();
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[values.length >> 1]!;
+}
+
+/** From the navigation's start to the frame in which rows of the list are there. */
+async function firstView(): Promise<number> {
+  const page = await browser.open(server, "#/", {}, server.key);
+  await page.locator("[data-index]").first().waitFor();
+  await page.evaluate(() => {
+    performance.clearMarks();
+  });
+  await page.addInitScript(() => {
+    const look = () => {
+      if (document.querySelector("[data-index]")) performance.mark("shown");
+      else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  });
+  await page.reload();
+  await page.waitForFunction(() => performance.getEntriesByName("shown").length > 0);
+  const ms = await page.evaluate(() => performance.getEntriesByName("shown")[0]!.startTime);
+  await page.context().close();
+  return ms;
+}
+
+/**
+ * Frames a second while the list goes by, and what one took of the page's thread. On a busy machine
+ * frames wait for a processor: believe the second.
+ */
+async function scroll(rows: number): Promise<{ rate: number; cpu: number }> {
+  const page = await browser.open(server);
+  await page.getByText(`${MANY.toLocaleString("en")} evaluations`).waitFor();
+  await page.waitForFunction(() => !document.querySelector(".list-foot")!.textContent!.includes("being read"));
+  const protocol = await page.context().newCDPSession(page);
+  await protocol.send("Performance.enable", { timeDomain: "threadTicks" });
+  const before = await taskSeconds(protocol);
+  const ms = await page.evaluate(roll, [rows, FRAMES] as const);
+  const cpu = ((await taskSeconds(protocol)) - before) * 1000;
+  await page.context().close();
+  return { rate: FRAMES / (ms / 1000), cpu: cpu / FRAMES };
+}
+
+/** In the page: so many rows further at each frame. */
+async function roll([rows, frames]: readonly [number, number]): Promise<number> {
+  const box = document.querySelector(".table-body")!;
+  const by = rows * document.querySelector<HTMLElement>("[data-index]")!.offsetHeight;
+  const began = performance.now();
+  for (let i = 0; i < frames; i++) {
+    box.scrollTop += by;
+    await new Promise(requestAnimationFrame);
+  }
+  return performance.now() - began;
+}
+
+async function taskSeconds(protocol: CDPSession): Promise<number> {
+  const { metrics } = await protocol.send("Performance.getMetrics");
+  return metrics.find(({ name }) => name === "TaskDuration")!.value;
+}
+
+try {
+  for (let made = 0; made < MANY; made += BATCH) {
+    const code = { code: "print(1)", language: "python" };
+    await server.client().submitBatch(Array.from({ length: BATCH }, () => code));
+  }
+  const views = [];
+  for (let i = 0; i < VIEWS; i++) views.push(await firstView());
+  console.log(`first view with ${MANY} evaluations: ${median(views).toFixed(0)} ms (median of ${VIEWS})`);
+  for (const [name, rows] of Object.entries(PACES)) {
+    const { rate, cpu } = await scroll(rows);
+    console.log(`${name} over ${MANY} rows: ${rate.toFixed(0)} frames/s, ${cpu.toFixed(1)} ms of processor each`);
+  }
+} finally {
+  await browser.close();
+  await server.close();
+}
