@@ -27,6 +27,7 @@ function views(): [string, string, (page: Page) => Promise<unknown>][] {
     ["ladder", `#/eval/${stopping}`, (page) => page.locator(".countdown").waitFor()],
     ["proof", `#/eval/${proven}`, (page) => page.getByText("Stopped, and proven").waitFor()],
     ["health", "#/health", (page) => page.locator(".panels").waitFor()],
+    ["access", "#/access", (page) => page.getByRole("heading", { name: "Audit" }).waitFor()],
     ["nowhere", "#/nowhere", (page) => page.getByText("There is nothing here").waitFor()],
   ];
 }

@@ -121,6 +121,26 @@ test("many are selected, told what would happen, and stopped", async () => {
   await page.context().close();
 });
 
+test("a key is made, shown once, opens what is its owner's, and is revoked", async () => {
+  const page = await browser.open(server, "#/access");
+  await page.getByLabel("Owner").fill("carol");
+  await page.getByLabel("Name").fill("laptop");
+  await page.getByRole("button", { name: "Make a key" }).click();
+  const made = page.getByRole("status").filter({ hasText: "It is shown this once" });
+  const key = (await made.locator("code").textContent())!;
+  const carol = await browser.open(server, "#/", {}, key);
+  await carol.getByRole("heading", { name: "Nothing has run yet" }).waitFor();
+  assert.equal(await carol.getByRole("link", { name: "Access" }).count(), 0);
+  await page.getByRole("button", { name: "Revoke laptop" }).click();
+  await page.getByRole("button", { name: "Revoke for good" }).click();
+  await carol.getByRole("heading", { name: "Who is asking?" }).waitFor();
+  await page.getByRole("region", { name: "What was tried" }).getByText("key-revoke").waitFor();
+  await page.getByLabel("What", { exact: true }).selectOption("kill");
+  await page.getByRole("cell", { name: "kill" }).first().waitFor();
+  await page.context().close();
+  await carol.context().close();
+});
+
 test("what is not there says so, and leads back", async () => {
   const page = await browser.open(server, "#/eval/nobody");
   await page.getByRole("alert").getByText(/nobody/).waitFor();

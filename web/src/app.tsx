@@ -5,7 +5,8 @@ import { connect } from "./live.js";
 import { LinkBanner, LinkState } from "./parts/link.js";
 import { Toasts } from "./parts/toasts.js";
 import { href, place } from "./router.js";
-import { access, useKey } from "./session.js";
+import { access, admin, useKey } from "./session.js";
+import { AccessView } from "./views/access.js";
 import { EvaluationView } from "./views/evaluation.js";
 import { HealthView } from "./views/health.js";
 import { ListView } from "./views/list.js";
@@ -26,6 +27,7 @@ function viewOf(path: string): View {
   }
   if (path === "/submit") return { title: "Submit", nav: path, content: <SubmitView /> };
   if (path === "/health") return { title: "Health", nav: path, content: <HealthView /> };
+  if (path === "/access") return { title: "Access", nav: path, content: <AccessView /> };
   if (path === "/") return { title: "Evaluations", nav: path, content: <ListView /> };
   return { title: "Not here", nav: "", content: <Nowhere /> };
 }
@@ -34,6 +36,7 @@ const NAV: readonly [string, string][] = [
   ["/", "Evaluations"],
   ["/submit", "Submit"],
   ["/health", "Health"],
+  ["/access", "Access"],
 ];
 
 export function App() {
@@ -80,7 +83,7 @@ export function App() {
 function Nav({ here }: { here: string }) {
   return (
     <nav aria-label="Views">
-      {NAV.map(([path, name]) => (
+      {NAV.filter(([path]) => path !== "/access" || admin.value).map(([path, name]) => (
         <a key={path} href={href(path)} aria-current={here === path ? "page" : undefined}>
           {name}
         </a>

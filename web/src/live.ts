@@ -6,7 +6,7 @@
  */
 import { signal } from "@preact/signals";
 import { type Cancellation, type Evaluation, type QuellEvent, Refused } from "quell-client";
-import { access, quell } from "./session.js";
+import { access, findRights, quell } from "./session.js";
 import { LIVE } from "./words.js";
 
 /** The most that is held; who has more finds the rest by filters on the command line. */
@@ -80,7 +80,10 @@ async function watch(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     if (state === "away") link.value = awayFor(retryMs);
     else link.value = { state: "live" };
-    if (state === "open") access.value = "granted";
+    if (state === "open" && access.peek() !== "granted") {
+      access.value = "granted";
+      void findRights();
+    }
     if (state === "open" && !begun) {
       begun = true;
       void load(signal);

@@ -9,6 +9,8 @@ const STORE = "quell.key";
 export type Access = "unknown" | "granted" | "refused";
 
 export const access = signal<Access>("unknown");
+/** Whether this key may see to other keys. */
+export const admin = signal(false);
 export let quell = client(sessionStorage.getItem(STORE));
 
 function client(key: string | null): Quell {
@@ -20,6 +22,17 @@ export function useKey(key: string | null): void {
   else sessionStorage.removeItem(STORE);
   quell = client(key);
   access.value = "unknown";
+  admin.value = false;
+}
+
+/** Asked once for each key; who may not is refused, and that is the answer. */
+export async function findRights(): Promise<void> {
+  const asked = quell;
+  const may = await asked.keys().then(
+    () => true,
+    () => false,
+  );
+  if (asked === quell) admin.value = may;
 }
 
 /** The start-up link has the key behind `#`: it is taken over, and out of the address and its history. */

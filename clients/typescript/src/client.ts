@@ -6,13 +6,18 @@ import { Patience, pause } from "./patience.js";
 import { type Call, type Settings, Transport } from "./transport.js";
 import {
   type Asking,
+  type AuditOptions,
+  type AuditRow,
   type Cancellation,
   type CancellationsOptions,
   type Counted,
   type Evaluation,
   hasEnded,
+  type Key,
+  type KeyRequest,
   type ListOptions,
   type Mode,
+  type NewKey,
   type OutputOptions,
   type Page,
   type QuellEvent,
@@ -224,7 +229,7 @@ export class Quell {
         status: commas(options.status),
         mode,
         actor,
-        since: since instanceof Date ? since.toISOString() : since,
+        since: isoOf(since),
         limit,
         cursor: cursor ?? undefined,
       },
@@ -242,6 +247,40 @@ export class Quell {
   /** The public key that receipts are signed by, as PEM. */
   signer(options: Asking = {}): Promise<string> {
     return this.#transport.text({ method: "GET", path: "/api/signer", signal: options.signal });
+  }
+
+  // ---- access, for the admin ----
+
+  /** Those in force, oldest first. */
+  async keys(options: Asking = {}): Promise<Key[]> {
+    const call = { method: "GET" as const, path: "/api/keys", signal: options.signal };
+    return (await this.#json<{ keys: Key[] }>(call)).keys;
+  }
+
+  createKey(request: KeyRequest, options: Asking = {}): Promise<NewKey> {
+    return this.#json({ method: "POST", path: "/api/keys", body: request, signal: options.signal });
+  }
+
+  /** What it still reads or waits for ends with it. */
+  async revokeKey(keyId: string, options: Asking = {}): Promise<void> {
+    const path = `/api/keys/${encodeURIComponent(keyId)}`;
+    await this.#transport.text({ method: "DELETE", path, signal: options.signal });
+  }
+
+  /** Who tried what, page by page as it is read; at most `limit`. */
+  async *audit(options: AuditOptions = {}): AsyncGenerator<AuditRow> {
+    yield* this.#pages(options.limit, (cursor, limit) => this.auditPage({ ...options, limit }, cursor));
+  }
+
+  async auditPage(options: AuditOptions = {}, cursor?: string | null): Promise<Page<AuditRow>> {
+    const { signal, since, ...query } = options;
+    const answer = await this.#json<{ rows: AuditRow[]; next_cursor: string | null }>({
+      method: "GET",
+      path: "/api/audit",
+      query: { ...query, since: isoOf(since), cursor: cursor ?? undefined },
+      signal,
+    });
+    return { rows: answer.rows, cursor: answer.next_cursor };
   }
 
   // ---- events, reports, the server ----
@@ -366,6 +405,10 @@ function taskPath(taskId: string): string {
 
 function reportPath(id: string): string {
   return `/evaluations/${encodeURIComponent(id)}`;
+}
+
+function isoOf(time: string | Date | undefined): string | undefined {
+  return time instanceof Date ? time.toISOString() : time;
 }
 
 /** The words by which a list and a count say which are meant. */

@@ -73,6 +73,22 @@ export interface Receipt {
   signatures: { keyid: string; sig: string }[];
 }
 
+export type Key = Schemas["Key"];
+/** With the key itself, which is told this once. */
+export type NewKey = Schemas["NewKey"];
+export type KeyRequest = Schemas["KeyRequest"];
+export type Role = Schemas["Role"];
+export type AuditRow = Schemas["AuditRow"];
+
+export interface AuditOptions extends Asking {
+  /** `user:alice` */
+  actor?: string | undefined;
+  verb?: string | undefined;
+  since?: string | Date | undefined;
+  order?: "oldest" | "newest" | undefined;
+  limit?: number | undefined;
+}
+
 export interface CancellationsOptions extends Asking {
   status?: Status | readonly Status[] | undefined;
   mode?: Mode | undefined;

@@ -1,0 +1,97 @@
+/** Who tried what, newest first: what was refused stands there too. */
+import type { AuditRow } from "quell-client";
+import { useEffect, useState } from "preact/hooks";
+import { dateTime } from "../format.js";
+import { TroubleBox } from "../parts/trouble.js";
+import { evaluationHref } from "../router.js";
+import { quell } from "../session.js";
+
+const PAGE = 100;
+const VERBS = ["submit", "cancel", "terminate", "kill", "restore", "resume", "delete", "key-create", "key-revoke"];
+
+export function Audit({ turn }: { turn: number }) {
+  const [rows, setRows] = useState<readonly AuditRow[]>([]);
+  const [cursor, setCursor] = useState<string | null>(null);
+  const [actor, setActor] = useState("");
+  const [verb, setVerb] = useState("");
+  const [error, setError] = useState<unknown>(null);
+  const read = async (from: string | null, signal?: AbortSignal) => {
+    try {
+      const who = actor && !actor.includes(":") ? `user:${actor}` : actor;
+      const asked = { actor: who || undefined, verb: verb || undefined, order: "newest" as const, limit: PAGE, signal };
+      const page = await quell.auditPage(asked, from);
+      setRows((before) => (from ? [...before, ...page.rows] : page.rows));
+      setCursor(page.cursor);
+      setError(null);
+    } catch (refusal) {
+      if (!signal?.aborted) setError(refusal);
+    }
+  };
+  useEffect(() => {
+    const end = new AbortController();
+    void read(null, end.signal);
+    return () => end.abort();
+  }, [actor, verb, turn]);
+  return (
+    <section class="panel">
+      <div class="audit-head">
+        <h2>Audit</h2>
+        <label>
+          Who <input value={actor} placeholder="anybody" onInput={(event) => setActor(event.currentTarget.value.trim())} />
+        </label>
+        <label for="audit-verb">What</label>
+        <select id="audit-verb" value={verb} onChange={(event) => setVerb(event.currentTarget.value)}>
+          <option value="">anything</option>
+          {VERBS.map((name) => (
+            <option key={name}>{name}</option>
+          ))}
+        </select>
+      </div>
+      {error !== null && <TroubleBox error={error} />}
+      {rows.length ? <Rows rows={rows} /> : <p class="hint">Nobody tried that.</p>}
+      {cursor && (
+        <button class="quiet" onClick={() => void read(cursor)}>
+          Older ones
+        </button>
+      )}
+    </section>
+  );
+}
+
+function Rows({ rows }: { rows: readonly AuditRow[] }) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="What was tried">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">When</th>
+            <th scope="col">Who</th>
+            <th scope="col">What</th>
+            <th scope="col">Of</th>
+            <th scope="col">Came to</th>
+            <th scope="col">Reason</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(({ seq, at, row }) => (
+            <tr key={seq}>
+              <td>{dateTime(at)}</td>
+              <td title={row.remote ?? undefined}>{row.actor ?? "nobody known"}</td>
+              <td>{row.verb}</td>
+              <td>{row.target && (row.verb.startsWith("key") ? row.target : <Target target={row.target} />)}</td>
+              <td class={row.status < 400 ? "" : "refused"}>
+                {row.outcome} {row.status >= 400 && row.status}
+                {row.count !== undefined && row.count > 1 && ` ×${row.count}`}
+              </td>
+              <td>{row.reason}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Target({ target }: { target: string }) {
+  return <a href={evaluationHref(target)}>{target}</a>;
+}
