@@ -141,6 +141,8 @@ ql_stop_each(struct ql_cmd *cmd, const char *what, json_t *body, struct ql_err *
 		stop.wait_ms < QL_CLIENT_WAIT_MAX * 1000 ? stop.wait_ms : QL_CLIENT_WAIT_MAX * 1000;
 	if (rc == 0 && wait_ms >= 0)
 		json_object_set_new(body, "wait", ql_json_seconds(wait_ms));
+	if (ql_cmd_has(cmd, "confirm"))
+		json_object_set_new(body, "confirm", json_true());
 	if (rc == 0 && reason && json_object_set_new(body, "reason", json_string(reason)))
 		rc = ql_fail(e, QL_E_USAGE, "--reason must be UTF-8 text");
 	if (rc == 0)

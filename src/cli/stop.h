@@ -13,6 +13,7 @@
 
 #define QL_STOP_OPTIONS \
 	{"wait", 'w', "DURATION", "wait so long for the proof that it stopped"}, \
+		{"confirm", 0, NULL, "all are meant: lifts the brake on many stops"}, \
 	{ \
 		"reason", 'r', "TEXT", "why, for the record" \
 	}

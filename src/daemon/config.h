@@ -36,6 +36,7 @@ struct ql_config {
 	char *jwt_audience;
 	char *jwt_owner_claim;
 	char *jwt_role_claim;
+	char *limits; /* NULL = on, but with auth none */
 	char *docker_host;
 	char *docker_image;
 	char *container_label;

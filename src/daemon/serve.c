@@ -34,6 +34,7 @@ struct daemon {
 	struct ql_outlet *storage;
 	struct ql_observer *observer;
 	struct ql_meter meter;
+	struct ql_limiter *limiter;
 	struct ql_signer *signer;
 	struct ql_lag lag;
 	struct ql_engine *engine;
@@ -93,6 +94,20 @@ open_engine(struct daemon *daemon, struct ql_err *e)
 	return ql_engine_new(&config, &daemon->engine, e);
 }
 
+/* Where nobody is asked for a key, all are one principal. */
+static int
+open_limiter(struct daemon *daemon, struct ql_err *e)
+{
+	struct ql_limits limits;
+	const char *text = daemon->config.limits;
+	if (!ql_config_has(text))
+		text = strcmp(daemon->config.auth, "none") ? "on" : "off";
+	if (ql_limits_parse(text, &limits, e))
+		return ql_err_prefix(e, "--limits");
+	daemon->limiter = ql_limiter_new(&limits);
+	return daemon->limiter ? 0 : ql_fail(e, QL_E_SYSTEM, "out of memory for the limits");
+}
+
 static int
 open_server(struct daemon *daemon, struct ql_err *e)
 {
@@ -108,6 +123,7 @@ open_server(struct daemon *daemon, struct ql_err *e)
 			.elsewhere = daemon->broker != NULL},
 		.observes = daemon->config.observe,
 		.meter = &daemon->meter,
+		.limiter = daemon->limiter,
 		.signer = daemon->signer,
 		.limits = ql_server_limits_default,
 	};
@@ -257,7 +273,7 @@ open_all(struct daemon *daemon, struct ql_err *e)
 		ql_data_signer(&daemon->data, &daemon->signer, e) || open_engine(daemon, e) ||
 		ql_access_open(&daemon->loop, &daemon->config, &daemon->data, daemon->store,
 			&daemon->access, e) ||
-		open_server(daemon, e))
+		open_limiter(daemon, e) || open_server(daemon, e))
 		return -1;
 	return open_observer(daemon, e);
 }
@@ -269,6 +285,7 @@ free_all(struct daemon *daemon)
 	ql_engine_free(daemon->engine);
 	if (daemon->store)
 		daemon->store->ops->close(daemon->store);
+	ql_limiter_free(daemon->limiter);
 	ql_meter_done(&daemon->meter);
 	ql_access_done(&daemon->access);
 	ql_signer_free(daemon->signer);

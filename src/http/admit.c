@@ -90,5 +90,5 @@ ql_request_admit(struct ql_request *req)
 		    ql_engine_now(server->config.engine), &req->principal, &req->problem.err))
 		return -1;
 	name_caller(req);
-	return check_scope(req);
+	return check_scope(req) || ql_request_limit(req) ? -1 : 0;
 }

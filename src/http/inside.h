@@ -10,6 +10,7 @@
 #include "http/request.h"
 #include "http/server.h"
 #include "rules/attempt.h"
+#include "rules/limit.h"
 
 #define QL_SERVER_MAGIC 0x5e7ce701u
 #define QL_CONN_MAGIC 0xc0221ec7u
@@ -91,6 +92,22 @@ enum MHD_Result ql_request_answer(struct ql_request *req);
 
 /* admit.c: may its caller ask this? Fills principal and caller, and begins the attempt. */
 int ql_request_admit(struct ql_request *req);
+
+/* limits.c: how often may its caller ask this? -1: the problem is filled. */
+int ql_request_limit(struct ql_request *req);
+
+/* The answer is known: says how much is left, and counts what leads to nothing. */
+void ql_limit_end(struct ql_request *req);
+
+/* It submits `more` besides the one that every request is. */
+void ql_limit_more(struct ql_request *req, size_t more);
+
+/* It stops one evaluation by itself: -1 when that storms, and the problem is filled. */
+int ql_limit_stop(struct ql_request *req);
+
+/* For what looks like abuse: it was stopped; it was submitted, and runs that. */
+void ql_limit_stopped(struct ql_request *req, const char *eval_id);
+void ql_limit_submitted(struct ql_request *req, uint64_t print, const char *eval_id);
 
 /* attempts.c: what the caller gave as the reason, where that was a text. */
 void ql_attempt_reason(struct ql_request *req);

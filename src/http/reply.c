@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,8 +64,10 @@ ql_reply_problem_json(struct ql_request *req, enum ql_code code, struct ql_json 
 {
 	req->outcome = ql_code_name(code);
 	ql_reply_text(req, (unsigned)ql_code_http(code), "application/problem+json", &json->buf);
+	char seconds[24];
+	snprintf(seconds, sizeof(seconds), "%lld", (long long)(req->retry_s ? req->retry_s : 1));
 	if (ql_code_retry(code))
-		ql_reply_header(req, "Retry-After", "1");
+		ql_reply_header(req, "Retry-After", seconds);
 	if (code == QL_E_UNAUTHORIZED)
 		ql_reply_header(req, "WWW-Authenticate", "Bearer realm=\"quell\"");
 }

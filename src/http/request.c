@@ -318,6 +318,7 @@ ql_request_answer(struct ql_request *req)
 	int64_t send_ms = limits->send_ms + (int64_t)req->size / QL_HTTP_SEND_RATE;
 	set_phase(req, QL_REQUEST_SENT, req->streaming ? 0 : send_ms);
 	ql_attempt_end(req);
+	ql_limit_end(req);
 	bool shared = req->response == req->server->healthy;
 	if (req->server->stopping && !shared)
 		MHD_add_response_header(req->response, "Connection", "close");

@@ -17,6 +17,7 @@
 #include "http/problem.h"
 #include "http/target.h"
 #include "rules/attempt.h"
+#include "rules/limit.h"
 #include "rules/principal.h"
 
 #define QL_REQUEST_MAGIC 0x4e90e571u
@@ -52,6 +53,8 @@ struct ql_request {
 	struct ql_caller caller; /* points into the principal and the attempt */
 	struct ql_attempt attempt; /* verb NULL = it leaves no row in the audit */
 	const char *outcome; /* of a problem: its name */
+	struct ql_limit_state limit; /* quota 0 = there is none */
+	int64_t retry_s; /* of a refusal; 0 = a second, where another try may help */
 	struct ql_target target;
 	struct ql_buf body;
 	size_t received; /* bytes of the body, dropped ones too */

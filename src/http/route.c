@@ -11,9 +11,10 @@ static const char *const list_names[] = {
 	"selector", "status", "owner", "label", "limit", "cursor", NULL};
 static const char *const select_names[] = {"selector", "status", "owner", "label", NULL};
 static const char *const output_names[] = {"attempt", "stream", "offset", "follow", NULL};
-static const char *const stop_names[] = {"terminate", "grace", "escalate", "reason", "wait", NULL};
+static const char *const stop_names[] = {
+	"terminate", "grace", "escalate", "reason", "wait", "confirm", NULL};
 static const char *const task_stop_names[] = {
-	"terminate", "grace", "escalate", "reason", "wait", "ahead", NULL};
+	"terminate", "grace", "escalate", "reason", "wait", "ahead", "confirm", NULL};
 static const char *const stops_names[] = {
 	"status", "mode", "actor", "since", "limit", "cursor", NULL};
 static const char *const batch_members[] = {"evaluations", NULL};
@@ -67,6 +68,7 @@ const struct ql_route ql_routes[] = {
 		"key-create"},
 	{"DELETE", "/api/keys/{key_id}", ql_serve_key_revoke, SCOPE(ADMIN), .verb = "key-revoke"},
 	{"GET", "/api/audit", ql_serve_audit, SCOPE(ADMIN), audit_names},
+	{"GET", "/api/abuse", ql_serve_abuse, SCOPE(ADMIN)},
 	{"GET", "/api/observe", ql_serve_observe},
 	{"GET", "/evaluations/{id}", ql_serve_report, TASK},
 	{"PUT", "/evaluations/{id}", ql_serve_report_put,

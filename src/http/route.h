@@ -67,6 +67,7 @@ void ql_serve_keys(struct ql_request *req); /* keys.c */
 void ql_serve_key_create(struct ql_request *req);
 void ql_serve_key_revoke(struct ql_request *req);
 void ql_serve_audit(struct ql_request *req); /* audit.c */
+void ql_serve_abuse(struct ql_request *req); /* limits.c */
 void ql_serve_observe(struct ql_request *req); /* observe.c */
 void ql_serve_healthz(struct ql_request *req); /* meta.c */
 void ql_serve_readyz(struct ql_request *req);

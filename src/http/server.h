@@ -16,6 +16,7 @@
 #include "base/sign.h"
 #include "engine/engine.h"
 #include "http/auth.h"
+#include "rules/limit.h"
 #include "rules/submission.h"
 
 struct ql_server;
@@ -47,6 +48,7 @@ struct ql_server_config {
 	const char *task_id; /* the template of task ids, or NULL for the usual one */
 	struct ql_submission_place place; /* who runs what is submitted */
 	bool observes; /* only looks: all but reads is refused */
+	struct ql_limiter *limiter; /* borrowed: how much each may ask; NULL = any amount */
 	struct ql_meter *meter; /* borrowed: what /metrics tells; NULL = nothing was counted */
 	const struct ql_signer *signer; /* borrowed: of receipts and of the audit */
 	struct ql_server_limits limits;

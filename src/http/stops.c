@@ -181,6 +181,8 @@ on_stopped(struct ql_stop *op, int status)
 		ql_reply_err(req, &op->err);
 		return;
 	}
+	if (!status)
+		ql_limit_stopped(req, op->record.eval_id);
 	look->record = op->record;
 	op->record = (struct ql_record){0};
 	if (status) {
@@ -230,7 +232,7 @@ void
 ql_stop_asked(struct ql_request *req, struct ql_stop *wanted)
 {
 	wanted->grace_ms = -1;
-	if (parse_stop(req, wanted))
+	if (parse_stop(req, wanted) || ql_limit_stop(req))
 		ql_reply_problem(req, &req->problem);
 	else
 		ql_stop_for(req, wanted, reply_by_outcome);

@@ -18,6 +18,7 @@ struct submitting {
 	struct ql_record *records; /* owned; count */
 	struct ql_event *events;
 	size_t count;
+	uint64_t prints[QL_ABUSE_RECENT]; /* of the first of them: what they run */
 	bool batch;
 	char fingerprint[QL_HASH_TEXT];
 	char *rest; /* of a replay: ids of the first answer that are still to be read */
@@ -131,12 +132,18 @@ on_submitted(struct ql_submit *op, int status)
 {
 	struct submitting *submitting =
 		(struct submitting *)((char *)op - offsetof(struct submitting, op));
-	if (status)
+	if (status) {
 		ql_reply_err(submitting->req, &op->err);
-	else if (op->replayed)
+		return;
+	}
+	if (op->replayed) {
 		replay(submitting);
-	else
-		reply_all(submitting);
+		return;
+	}
+	for (size_t i = 0; i < submitting->count && i < QL_ABUSE_RECENT; i++)
+		ql_limit_submitted(
+			submitting->req, submitting->prints[i], submitting->records[i].eval_id);
+	reply_all(submitting);
 }
 
 /* ---- the request ---- */
@@ -227,6 +234,8 @@ submit(struct submitting *submitting)
 	op->events = submitting->events;
 	op->count = submitting->count;
 	op->done = on_submitted;
+	for (size_t i = 0; i < submitting->count && i < QL_ABUSE_RECENT; i++)
+		submitting->prints[i] = ql_abuse_print(&submitting->records[i]);
 	ql_engine_submit(submitting->req->server->config.engine, op);
 }
 
@@ -256,6 +265,7 @@ ql_serve_batch(struct ql_request *req)
 	json_t *list = json_object_get(req->json, "evaluations");
 	size_t count = json_array_size(list);
 	if (count && count <= QL_BATCH_MAX) {
+		ql_limit_more(req, count - 1);
 		serve(req, list, count);
 		return;
 	}

@@ -535,6 +535,7 @@ test_answers_are_as_the_contract_says(void **state)
 	check(world, "GET", "/api/cancellations/stopped~1/receipt", NULL,
 		"/api/cancellations/{cid}/receipt", 200);
 	check(world, "GET", "/api/signer", NULL, "/api/signer", 200);
+	check(world, "GET", "/api/abuse", NULL, "/api/abuse", 200);
 	check(world, "GET", "/api/observe", NULL, "/api/observe", 404);
 	check(world, "GET", "/api/task/anyone", NULL, "/api/task/{task_id}", 404);
 	check(world, "POST", "/api/task/celery-running/cancel", "{\"ahead\":true}",

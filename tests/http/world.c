@@ -82,11 +82,16 @@ world_new(void)
 	assert_int_equal(ql_auth_add(&world->auth, ALICE, "alice", false, &e), 0);
 	assert_int_equal(ql_auth_add(&world->auth, BOB, "bob", false, &e), 0);
 	assert_int_equal(ql_auth_secret(&world->auth, ADMIN, &e), 0);
+	struct ql_limits limits;
+	assert_int_equal(ql_limits_parse("on", &limits, &e), 0);
+	world->limiter = ql_limiter_new(&limits);
+	assert_non_null(world->limiter);
 	world->config = (struct ql_server_config){.loop = &world->loop,
 		.engine = world->engine,
 		.auth = &world->auth,
 		.listen = "127.0.0.1:0",
 		.data_dir = world->data_dir,
+		.limiter = world->limiter,
 		.meter = &world->meter,
 		.signer = world->signer,
 		.limits = ql_server_limits_default};
@@ -149,6 +154,7 @@ world_free(struct world *world)
 	fake_free(world->engine);
 	ql_auth_done(&world->auth);
 	ql_signer_free(world->signer);
+	ql_limiter_free(world->limiter);
 	ql_meter_done(&world->meter);
 	uv_loop_close(&world->loop);
 	uv_mutex_destroy(&world->lock);

@@ -28,6 +28,7 @@ struct world {
 	struct ql_server *server;
 	struct ql_auth auth;
 	struct ql_meter meter;
+	struct ql_limiter *limiter; /* all that limit.def says, unless a test sets another */
 	struct ql_server_config config;
 	char data_dir[64];
 	struct ql_signer *signer;

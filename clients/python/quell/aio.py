@@ -212,21 +212,21 @@ class AsyncClient:
 
     def cancel(self, eval_id: str, *, grace: Optional[float] = None, escalate: Optional[str] = None,
                reason: Optional[str] = None, wait: Optional[float] = None,
-               attempt: Optional[int] = None) -> Awaitable[Cancellation]:
-        how = Stop(None, grace, escalate, reason, wait)
+               attempt: Optional[int] = None, confirm: bool = False) -> Awaitable[Cancellation]:
+        how = Stop(None, grace, escalate, reason, wait, None, confirm or None)
         return self.call(calls.stop("eval", eval_id, "cancel", how, attempt))
 
     def terminate(self, eval_id: str, *, grace: Optional[float] = None,
                   escalate: Optional[str] = None, reason: Optional[str] = None,
                   wait: Optional[float] = None,
-                  attempt: Optional[int] = None) -> Awaitable[Cancellation]:
-        how = Stop(True, grace, escalate, reason, wait)
+                  attempt: Optional[int] = None, confirm: bool = False) -> Awaitable[Cancellation]:
+        how = Stop(True, grace, escalate, reason, wait, None, confirm or None)
         return self.call(calls.stop("eval", eval_id, "cancel", how, attempt))
 
     def kill(self, eval_id: str, *, grace: Optional[float] = None, reason: Optional[str] = None,
              wait: Optional[float] = None,
-             attempt: Optional[int] = None) -> Awaitable[Cancellation]:
-        how = Stop(None, grace, None, reason, wait)
+             attempt: Optional[int] = None, confirm: bool = False) -> Awaitable[Cancellation]:
+        how = Stop(None, grace, None, reason, wait, None, confirm or None)
         return self.call(calls.stop("eval", eval_id, "kill", how, attempt))
 
     def task(self, task_id: str) -> Awaitable[Task]:
@@ -234,8 +234,10 @@ class AsyncClient:
 
     def cancel_task(self, task_id: str, *, terminate: bool = False, grace: Optional[float] = None,
                     escalate: Optional[str] = None, reason: Optional[str] = None,
-                    wait: Optional[float] = None, ahead: bool = False) -> Awaitable[Cancellation]:
-        how = Stop(terminate or None, grace, escalate, reason, wait, ahead or None)
+                    wait: Optional[float] = None, ahead: bool = False,
+                    confirm: bool = False) -> Awaitable[Cancellation]:
+        how = Stop(terminate or None, grace, escalate, reason, wait, ahead or None,
+                   confirm or None)
         return self.call(calls.stop("task", task_id, "cancel", how))
 
     def cancellation(self, cancellation_id: str) -> Awaitable[Cancellation]:
@@ -255,6 +257,10 @@ class AsyncClient:
             status, mode, actor, since, cursor, rows))
 
     # ---- keys and the audit: for the admin ----
+
+    def abuse(self) -> Awaitable[Dict[str, Any]]:
+        """Who asked for too much, and what looks like abuse."""
+        return self.call(calls.abuse())
 
     def keys(self) -> Awaitable[List[Dict[str, Any]]]:
         """The API keys in force; what a key itself says is shown at its creation alone."""

@@ -201,6 +201,7 @@ class Stop(NamedTuple):
     reason: Optional[str] = None
     wait: Optional[float] = None
     ahead: Optional[bool] = None
+    confirm: Optional[bool] = None
 
     def members(self) -> Dict[str, Any]:
         return {name: value for name, value in self._asdict().items() if value is not None}
@@ -228,6 +229,10 @@ def signer() -> Call[str]:
 
 def task(task_id: str) -> Call[Task]:
     return asks("GET", path("api", "task", task_id), read_json)
+
+
+def abuse() -> Call[Any]:
+    return asks("GET", path("api", "abuse"), read_json)
 
 
 def observation() -> Call[Any]:

@@ -148,22 +148,22 @@ class Client:
 
     def cancel(self, eval_id: str, *, grace: Optional[float] = None, escalate: Optional[str] = None,
                reason: Optional[str] = None, wait: Optional[float] = None,
-               attempt: Optional[int] = None) -> Cancellation:
+               attempt: Optional[int] = None, confirm: bool = False) -> Cancellation:
         """Asks it to stop at its next checkpoint."""
-        how = Stop(None, grace, escalate, reason, wait)
+        how = Stop(None, grace, escalate, reason, wait, None, confirm or None)
         return self.call(calls.stop("eval", eval_id, "cancel", how, attempt))
 
     def terminate(self, eval_id: str, *, grace: Optional[float] = None,
                   escalate: Optional[str] = None, reason: Optional[str] = None,
-                  wait: Optional[float] = None, attempt: Optional[int] = None) -> Cancellation:
+                  wait: Optional[float] = None, attempt: Optional[int] = None, confirm: bool = False) -> Cancellation:
         """SIGTERM, and SIGKILL after the grace."""
-        how = Stop(True, grace, escalate, reason, wait)
+        how = Stop(True, grace, escalate, reason, wait, None, confirm or None)
         return self.call(calls.stop("eval", eval_id, "cancel", how, attempt))
 
     def kill(self, eval_id: str, *, grace: Optional[float] = None, reason: Optional[str] = None,
-             wait: Optional[float] = None, attempt: Optional[int] = None) -> Cancellation:
+             wait: Optional[float] = None, attempt: Optional[int] = None, confirm: bool = False) -> Cancellation:
         """Its whole container, at once."""
-        how = Stop(None, grace, None, reason, wait)
+        how = Stop(None, grace, None, reason, wait, None, confirm or None)
         return self.call(calls.stop("eval", eval_id, "kill", how, attempt))
 
     def task(self, task_id: str) -> Task:
@@ -172,9 +172,10 @@ class Client:
 
     def cancel_task(self, task_id: str, *, terminate: bool = False, grace: Optional[float] = None,
                     escalate: Optional[str] = None, reason: Optional[str] = None,
-                    wait: Optional[float] = None, ahead: bool = False) -> Cancellation:
+                    wait: Optional[float] = None, ahead: bool = False, confirm: bool = False) -> Cancellation:
         """Stops a Celery task, whoever sent it; ahead: also one whose message is still to come."""
-        how = Stop(terminate or None, grace, escalate, reason, wait, ahead or None)
+        how = Stop(terminate or None, grace, escalate, reason, wait, ahead or None,
+                   confirm or None)
         return self.call(calls.stop("task", task_id, "cancel", how))
 
     def cancellation(self, cancellation_id: str) -> Cancellation:
@@ -197,6 +198,10 @@ class Client:
             status, mode, actor, since, cursor, rows))
 
     # ---- keys and the audit: for the admin ----
+
+    def abuse(self) -> Dict[str, Any]:
+        """Who asked for too much, and what looks like abuse."""
+        return self.call(calls.abuse())
 
     def keys(self) -> List[Dict[str, Any]]:
         """The API keys in force; what a key itself says is shown at its creation alone."""
