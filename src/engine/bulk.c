@@ -88,6 +88,27 @@ out_of_memory(struct asking *asking)
 	finish(asking, &asking->err);
 }
 
+/* ---- the audit ---- */
+
+int
+ql_bulk_add_attempt(const struct ql_bulk_ask *op, struct ql_change *changes)
+{
+	if (!op->caller.attempt)
+		return 0;
+	struct ql_attempt attempt = *op->caller.attempt;
+	bool begins = op->bulk.phase == QL_BULK_RUNNING;
+	attempt.target = attempt.target ? attempt.target : op->bulk.id;
+	attempt.count = op->bulk.total > 1 ? op->bulk.total : 0;
+	return ql_attempt_add(changes, &attempt, begins ? 202 : 200, 0);
+}
+
+void
+ql_bulk_attempt_kept(const struct ql_bulk_ask *op, int status)
+{
+	if (op->caller.attempt)
+		op->caller.attempt->written = !status;
+}
+
 /* It is durable: it begins, unless it is a preview. */
 static void
 begin(struct asking *asking)
@@ -114,6 +135,7 @@ static void
 on_durable(struct ql_write *write, int status)
 {
 	struct asking *asking = OWNER(write, struct asking, write);
+	ql_bulk_attempt_kept(asking->op, status);
 	if (status)
 		finish(asking, &write->err);
 	else
@@ -125,11 +147,12 @@ static void
 keep(struct asking *asking)
 {
 	struct ql_change *head = ql_bulk_keep_head(&asking->op->bulk);
-	if (!head) {
+	if (head)
+		LL_APPEND(asking->changes, head);
+	if (!head || ql_bulk_add_attempt(asking->op, asking->changes)) {
 		out_of_memory(asking);
 		return;
 	}
-	LL_APPEND(asking->changes, head);
 	asking->write = (struct ql_write){.changes = asking->changes, .done = on_durable};
 	asking->changes = NULL;
 	ql_engine_write(asking->engine, &asking->write);
@@ -242,6 +265,21 @@ execute(struct asking *asking)
 
 /* ---- cancel ---- */
 
+/* It asks for no more from now on, and over a crash too: what is kept of it later says so as well. */
+static void
+end_running(struct asking *asking, struct bulk *running)
+{
+	struct ql_bulk *head = &asking->op->bulk;
+	running->head.phase = QL_BULK_STOPPED;
+	running->head.finished_at = ql_engine_now(asking->engine);
+	ql_bulk_done(head);
+	if (ql_bulk_copy(head, &running->head))
+		out_of_memory(asking);
+	else
+		keep(asking);
+	ql_bulk_end(running);
+}
+
 static void
 cancel(struct asking *asking)
 {
@@ -249,13 +287,7 @@ cancel(struct asking *asking)
 	struct bulk *running = ql_bulk_find(asking->engine, head->id);
 	struct ql_err err;
 	if (running) {
-		ql_bulk_done(head);
-		if (ql_bulk_copy(head, &running->head)) {
-			out_of_memory(asking);
-			return;
-		}
-		ql_bulk_end(running);
-		finish(asking, NULL);
+		end_running(asking, running);
 		return;
 	}
 	if (head->phase != QL_BULK_PREVIEW) {
@@ -359,6 +391,8 @@ check_undo(const struct asking *asking, const struct ql_bulk *old, struct ql_err
 	if (!ql_bulk_phase_ends(old->phase) || !old->started_at)
 		return ql_fail(e, QL_E_CONFLICT, "batch %s is %s: cancel it first, or wait",
 			old->id, ql_bulk_phase_word(old->phase));
+	if (ql_bulk_find(asking->engine, old->id))
+		return ql_fail(e, QL_E_CONFLICT, "batch %s still ends: try again", old->id);
 	if (old->undoes[0])
 		return ql_fail(e, QL_E_CONFLICT, "batch %s is an undo itself", old->id);
 	if (old->undone_by[0])

@@ -44,7 +44,8 @@ struct ql_bulk_ask {
 	struct ql_bulk bulk; /* as it is durable: of UNDO the new one; ql_bulk_ask_done frees it */
 	struct ql_match sample[QL_BULK_SAMPLE]; /* MAKE: the first ones */
 	size_t sample_count;
-	struct ql_err err; /* NOT_FOUND CONFLICT LIMIT UNAVAILABLE … */
+	int64_t statuses[QL_STATUS_COUNT]; /* MAKE: how many had which, of those that there are */
+	struct ql_err err; /* NOT_FOUND CONFLICT LIMIT INVALID (max_matches) UNAVAILABLE … */
 	void *engine_private;
 };
 void ql_engine_bulk(struct ql_engine *engine, struct ql_bulk_ask *op);

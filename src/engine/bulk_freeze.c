@@ -69,6 +69,7 @@ static void
 on_written(struct ql_write *write, int status)
 {
 	struct bulk_freeze *freeze = OWNER(write, struct bulk_freeze, write);
+	ql_bulk_attempt_kept(freeze->op, status);
 	over(freeze, status ? &write->err : NULL);
 }
 
@@ -104,8 +105,10 @@ add_item(struct bulk_freeze *freeze, const char *eval_id, enum ql_status status)
 	struct ql_bulk_ask *op = freeze->op;
 	head->total++;
 	head->said[QL_SAID_UNASKED]++;
-	if (status < QL_STATUS_COUNT)
+	if (status < QL_STATUS_COUNT) {
 		head->would[ql_bulk_would(head->mode, status)]++;
+		op->statuses[status]++;
+	}
 	if (status < QL_STATUS_COUNT && op->sample_count < QL_BULK_SAMPLE) {
 		struct ql_match *shown = &op->sample[op->sample_count++];
 		*shown = (struct ql_match){.status = (int32_t)status};
@@ -118,7 +121,8 @@ add_item(struct bulk_freeze *freeze, const char *eval_id, enum ql_status status)
 static void
 keep_all(struct bulk_freeze *freeze)
 {
-	if (end_part(freeze) || add_change(freeze, ql_bulk_keep_head(freeze->head))) {
+	if (end_part(freeze) || add_change(freeze, ql_bulk_keep_head(freeze->head)) ||
+		ql_bulk_add_attempt(freeze->op, freeze->changes)) {
 		out_of_memory(freeze);
 		return;
 	}
@@ -195,7 +199,7 @@ on_count(struct ql_store_read *read, int status)
 	freeze->head->upto = read->newest;
 	ql_store_read_done(read);
 	if (count > most) {
-		ql_fail(&err, QL_E_LIMIT,
+		ql_fail(&err, QL_E_INVALID,
 			"it selects %lld evaluations, and max_matches is %lld: nothing was done",
 			(long long)count, (long long)most);
 		over(freeze, &err);

@@ -69,6 +69,10 @@ struct bulk_drift {
 };
 void ql_bulk_drift(struct bulk_drift *drift);
 
+/* The row of the audit for the request, into the commit that answers it; -1 when out of memory. */
+int ql_bulk_add_attempt(const struct ql_bulk_ask *op, struct ql_change *changes);
+void ql_bulk_attempt_kept(const struct ql_bulk_ask *op, int status);
+
 /* Those that a batch can stop, and the caller may. */
 void ql_bulk_filter(const struct ql_engine *engine, const struct ql_bulk *head,
 	const struct ql_selector *selector, struct ql_filter *ret_filter);

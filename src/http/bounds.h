@@ -33,6 +33,7 @@
 #define QL_HTTP_ATTEMPTS_MAX 1000 /* rows of the audit under way; more are counted */
 #define QL_HTTP_LIST_MAX 1000 /* rows of one page */
 #define QL_HTTP_LIST_SIZE 100 /* where none is asked for */
+#define QL_HTTP_MATCHES 100000 /* evaluations of one batch, where none is asked for */
 #define QL_HTTP_WAIT_MAX 60 /* seconds */
 #define QL_HTTP_GRACE_MAX 86400
 #define QL_HTTP_BLOCK (64 << 10) /* bytes read from a file at once */

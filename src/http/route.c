@@ -18,6 +18,9 @@ static const char *const task_stop_names[] = {
 static const char *const stops_names[] = {
 	"status", "mode", "actor", "since", "limit", "cursor", NULL};
 static const char *const batch_members[] = {"evaluations", NULL};
+static const char *const bulk_members[] = {"ids", "selector", "preview", "mode", "terminate",
+	"grace", "escalate", "reason", "max_matches", "dry_run", NULL};
+static const char *const page_names[] = {"limit", "cursor", NULL};
 static const char *const report_members[] = {
 	"status", "output", "error", "result", "reported_status", NULL};
 static const char *const key_members[] = {"owner", "name", "role", "scopes", "expires_in_s", NULL};
@@ -61,6 +64,15 @@ const struct ql_route ql_routes[] = {
 	{"GET", "/api/cancellations", ql_serve_cancellations, 0, stops_names},
 	{"GET", "/api/cancellations/{cid}", ql_serve_cancellation},
 	{"GET", "/api/cancellations/{cid}/receipt", ql_serve_receipt},
+	{"POST", "/api/batches", ql_serve_bulk_create, NEEDED | SCOPE(CANCEL), NULL, bulk_members,
+		"batch"},
+	{"GET", "/api/batches", ql_serve_bulks, 0, page_names},
+	{"GET", "/api/batches/{batch_id}", ql_serve_bulk},
+	{"GET", "/api/batches/{batch_id}/items", ql_serve_bulk_items, 0, page_names},
+	{"POST", "/api/batches/{batch_id}/cancel", ql_serve_bulk_cancel, BODY | SCOPE(CANCEL), NULL,
+		no_members, "batch-stop"},
+	{"POST", "/api/batches/{batch_id}/undo", ql_serve_bulk_undo, BODY | SCOPE(CANCEL), NULL,
+		no_members, "batch-undo"},
 	{"GET", "/api/signer", ql_serve_signer},
 	{"GET", "/api/events", ql_serve_events, 0, select_names},
 	{"GET", "/api/keys", ql_serve_keys, SCOPE(ADMIN)},
@@ -138,7 +150,7 @@ check_id(struct ql_request *req, const struct ql_route *route)
 		return ql_problem_field(
 			&req->problem, "task_id", "an id has 1 to %d bytes", QL_TASK_ID - 1);
 	}
-	if (strstr(route->pattern, "{key_id}"))
+	if (strstr(route->pattern, "{key_id}") || strstr(route->pattern, "{batch_id}"))
 		return 0; /* none is unknown */
 	if (ql_str_is_eval_id(req->id))
 		return 0;

@@ -60,6 +60,12 @@ void ql_serve_cancellation(struct ql_request *req); /* cancellations.c */
 void ql_serve_cancellations(struct ql_request *req);
 void ql_serve_receipt(struct ql_request *req); /* receipts.c */
 void ql_serve_signer(struct ql_request *req);
+void ql_serve_bulk_create(struct ql_request *req); /* batches.c */
+void ql_serve_bulk_cancel(struct ql_request *req);
+void ql_serve_bulk_undo(struct ql_request *req);
+void ql_serve_bulk(struct ql_request *req); /* batch_reads.c */
+void ql_serve_bulks(struct ql_request *req);
+void ql_serve_bulk_items(struct ql_request *req);
 void ql_serve_events(struct ql_request *req); /* events.c */
 void ql_serve_report(struct ql_request *req); /* reports.c */
 void ql_serve_report_put(struct ql_request *req);

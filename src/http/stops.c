@@ -27,8 +27,8 @@ drop_stopping(void *state)
 
 /* ---- what is asked for ---- */
 
-static int
-parse_escalate(struct ql_request *req, enum ql_mode mode, enum ql_rung *ret_top)
+int
+ql_param_escalate(struct ql_request *req, enum ql_mode mode, enum ql_rung *ret_top)
 {
 	const char *text = NULL;
 	enum ql_rung first = ql_mode_first(mode);
@@ -100,7 +100,7 @@ parse_stop(struct ql_request *req, struct ql_stop *op)
 	return ql_param_seconds(req, "grace", QL_HTTP_GRACE_MAX, &op->grace_ms) ||
 			       ql_param_seconds(req, "wait", QL_HTTP_WAIT_MAX, &op->wait_ms) ||
 			       ql_param_text(req, "reason", QL_REASON_MAX, &op->reason) ||
-			       parse_escalate(req, op->mode, &op->top) ||
+			       ql_param_escalate(req, op->mode, &op->top) ||
 			       parse_if_match(req, &op->attempt)
 		       ? -1
 		       : 0;

@@ -228,7 +228,7 @@ too_many_are_refused_whole(void **state)
 					     .selector = &selector,
 					     .selector_text = "status=queued",
 					     .max_matches = 9}};
-	assert_int_equal(ask_bulk(&kit, &asked), QL_E_LIMIT);
+	assert_int_equal(ask_bulk(&kit, &asked), QL_E_INVALID);
 	assert_non_null(strstr(asked.op.err.text, "10 evaluations"));
 	ql_bulk_ask_done(&asked.op);
 	ql_selector_done(&selector);

@@ -15,6 +15,7 @@
 #include "http/openapi.h"
 #include "http/problem.h"
 #include "http/route.h"
+#include "rules/bulk.h"
 #include "rules/member.h"
 
 static json_t *contract;
@@ -415,7 +416,19 @@ test_words_are_those_of_the_core(void **state)
 #include "base/check.def"
 #undef X
 		NULL};
+	static const char *const phases[] = {
+#define PHASE(phase, word, ends, means) word,
+#include "rules/bulk.def"
+#undef PHASE
+		NULL};
+	static const char *const saids[] = {
+#define SAID(said, letter, word, means) word,
+#include "rules/bulk.def"
+#undef SAID
+		NULL};
 	(void)state;
+	assert_words("components|schemas|Batch|properties|phase|enum", phases, false);
+	assert_words("components|schemas|Said|enum", saids, false);
 	assert_words("components|schemas|Status|enum", statuses, false);
 	/* the first row of these is NONE, which has no word */
 	assert_words("components|schemas|Cancellation|properties|outcome|enum", outcomes + 1, true);
@@ -445,6 +458,10 @@ test_bounds_are_those_of_the_code(void **state)
 		{"components|requestBodies|stop|content|application/"
 		 "json|schema|properties|grace|maximum",
 			QL_HTTP_GRACE_MAX},
+		{"components|schemas|BatchRequest|properties|ids|maxItems", QL_BULK_IDS_MAX},
+		{"components|schemas|BatchRequest|properties|max_matches|maximum", QL_BULK_MAX},
+		{"components|schemas|BatchRequest|properties|max_matches|default", QL_HTTP_MATCHES},
+		{"components|schemas|Preview|properties|sample|maxItems", QL_BULK_SAMPLE},
 		{"components|requestBodies|stop|content|application/json|schema|properties|reason|"
 		 "maxLength",
 			QL_REASON_MAX},
@@ -534,6 +551,20 @@ test_answers_are_as_the_contract_says(void **state)
 		"/api/cancellations/{cid}/receipt", 409);
 	check(world, "GET", "/api/cancellations/stopped~1/receipt", NULL,
 		"/api/cancellations/{cid}/receipt", 200);
+	check(world, "POST", "/api/batches", "{\"selector\":\"owner=alice\",\"dry_run\":true}",
+		"/api/batches", 200);
+	check(world, "POST", "/api/batches", "{\"ids\":[\"running\",\"none\"],\"mode\":\"kill\"}",
+		"/api/batches", 202);
+	check(world, "POST", "/api/batches", "{\"selector\":\"age\"}", "/api/batches", 422);
+	check(world, "GET", "/api/batches", NULL, "/api/batches", 200);
+	check(world, "GET", "/api/batches/" FAKE_BATCH, NULL, "/api/batches/{batch_id}", 200);
+	check(world, "GET", "/api/batches/" FAKE_BATCH "/items", NULL,
+		"/api/batches/{batch_id}/items", 200);
+	check(world, "POST", "/api/batches/" FAKE_BATCH "/undo", NULL,
+		"/api/batches/{batch_id}/undo", 202);
+	check(world, "POST", "/api/batches/" FAKE_BATCH "/cancel", NULL,
+		"/api/batches/{batch_id}/cancel", 200);
+	check(world, "GET", "/api/batches/none", NULL, "/api/batches/{batch_id}", 404);
 	check(world, "GET", "/api/signer", NULL, "/api/signer", 200);
 	check(world, "GET", "/api/abuse", NULL, "/api/abuse", 200);
 	check(world, "GET", "/api/observe", NULL, "/api/observe", 404);

@@ -29,8 +29,8 @@ on_idle(uv_idle_t *idle)
 	}
 }
 
-static void
-later(struct ql_engine *engine, void (*fn)(struct ql_engine *engine, void *op), void *op)
+void
+fake_later(struct ql_engine *engine, void (*fn)(struct ql_engine *engine, void *op), void *op)
 {
 	struct fake_turn *turn = calloc(1, sizeof(*turn));
 	*turn = (struct fake_turn){.fn = fn, .op = op};
@@ -77,6 +77,7 @@ fake_free(struct ql_engine *engine)
 		free(engine->rows[i].what);
 	for (size_t i = 0; i < engine->audit_count; i++)
 		free(engine->audits[i].text);
+	fake_bulk_done(engine);
 	free(engine->replay_key);
 	free(engine->fingerprint);
 	free(engine->replay_ids);
@@ -160,7 +161,7 @@ fake_changed(struct ql_engine *engine, struct ql_record *record, bool stopping)
 		if (strcmp(wait->eval_id, record->eval_id) != 0 || !is_over(record))
 			continue;
 		forget_wait(engine, wait);
-		later(engine, wait_turn, wait);
+		fake_later(engine, wait_turn, wait);
 	}
 }
 
@@ -190,7 +191,7 @@ ql_engine_examine(struct ql_engine *engine, struct ql_examine *op)
 {
 	op->count = engine->vitals_count;
 	memcpy(op->vitals, engine->vitals, sizeof(op->vitals));
-	later(engine, examined, op);
+	fake_later(engine, examined, op);
 }
 
 void
@@ -223,7 +224,7 @@ located(struct ql_engine *engine, void *arg)
 void
 ql_engine_locate(struct ql_engine *engine, struct ql_locate *op)
 {
-	later(engine, located, op);
+	fake_later(engine, located, op);
 }
 
 /* ---- submit ---- */
@@ -290,7 +291,7 @@ submit_turn(struct ql_engine *engine, void *arg)
 void
 ql_engine_submit(struct ql_engine *engine, struct ql_submit *op)
 {
-	later(engine, submit_turn, op);
+	fake_later(engine, submit_turn, op);
 }
 
 /* ---- stop ---- */
@@ -362,7 +363,7 @@ ql_engine_stop(struct ql_engine *engine, struct ql_stop *op)
 		engine->asked_reason, sizeof(engine->asked_reason), op->reason ? op->reason : "");
 	ql_str_copy(engine->asked_actor, sizeof(engine->asked_actor), op->caller.actor);
 	op->record = (struct ql_record){0};
-	later(engine, stop_turn, op);
+	fake_later(engine, stop_turn, op);
 }
 
 void
@@ -408,7 +409,7 @@ revise_turn(struct ql_engine *engine, void *arg)
 void
 ql_engine_revise(struct ql_engine *engine, struct ql_revise *op)
 {
-	later(engine, revise_turn, op);
+	fake_later(engine, revise_turn, op);
 }
 
 void
@@ -436,7 +437,7 @@ report_turn(struct ql_engine *engine, void *arg)
 void
 ql_engine_report(struct ql_engine *engine, struct ql_report *op)
 {
-	later(engine, report_turn, op);
+	fake_later(engine, report_turn, op);
 }
 
 /* ---- wait, read, subscribe ---- */
@@ -446,7 +447,7 @@ ql_engine_wait(struct ql_engine *engine, struct ql_wait *op)
 {
 	struct ql_record *record = fake_find(engine, op->eval_id);
 	if (!record || is_over(record))
-		later(engine, wait_turn, op);
+		fake_later(engine, wait_turn, op);
 	else
 		engine->waits[engine->wait_count++] = op;
 }
@@ -565,6 +566,8 @@ read_turn(struct ql_engine *engine, void *arg)
 		op->text = record ? ql_str_dup(engine->reports[record - engine->records]) : NULL;
 	} else if (op->kind == QL_READ_AUDIT) {
 		read_audit(engine, op);
+	} else if (op->kind == QL_READ_OBJECTS) {
+		fake_read_objects(engine, op);
 	} else if (op->kind == QL_READ_NAMED || op->kind == QL_READ_TAKEN) {
 		read_ids(engine, op);
 	} else {
@@ -578,7 +581,7 @@ ql_engine_read(struct ql_engine *engine, struct ql_store_read *op)
 {
 	if (op->kind == QL_READ_LIST || op->kind == QL_READ_CANCELLATIONS)
 		engine->asked_filter = op->filter;
-	later(engine, read_turn, op);
+	fake_later(engine, read_turn, op);
 }
 
 /* ---- documents and the audit ---- */
@@ -613,7 +616,7 @@ write_turn(struct ql_engine *engine, void *arg)
 void
 ql_engine_write(struct ql_engine *engine, struct ql_write *op)
 {
-	later(engine, write_turn, op);
+	fake_later(engine, write_turn, op);
 }
 
 void

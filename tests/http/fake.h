@@ -6,11 +6,13 @@
 #ifndef TESTS_HTTP_FAKE_H
 #define TESTS_HTTP_FAKE_H
 
+#include "engine/bulk.h"
 #include "engine/engine.h"
 
 #define FAKE_RECORDS 64
 #define FAKE_ROWS 64
 #define FAKE_AUDITS 256
+#define FAKE_BATCH "01batch0000000000000000000" /* the id of each batch */
 
 struct fake_turn;
 
@@ -35,6 +37,9 @@ struct ql_engine {
 	size_t vitals_count;
 	char *replay_key, *fingerprint, *replay_ids;
 
+	struct ql_bulk bulk; /* the last one; owned */
+	struct ql_bulk_chunk chunk; /* owned */
+
 	/* the script */
 	struct ql_err fail; /* each operation fails with it while code is not 0 */
 	struct ql_err fail_read;
@@ -48,6 +53,8 @@ struct ql_engine {
 	char asked_actor[256];
 	struct ql_filter asked_filter;
 	size_t asked_stops;
+	struct ql_bulk_ask asked_bulk; /* its strings are not kept */
+	size_t asked_bulks;
 };
 
 struct ql_engine *fake_new(uv_loop_t *loop);
@@ -62,6 +69,13 @@ struct ql_record *fake_find(struct ql_engine *engine, const char *eval_id);
 void fake_changed(struct ql_engine *engine, struct ql_record *record, bool stopping);
 
 void fake_row(struct ql_engine *engine, int32_t attempt, enum ql_rung rung, const char *what);
+
+/* fn is called in the next turn of the loop, or by fake_release. */
+void fake_later(struct ql_engine *engine, void (*fn)(struct ql_engine *engine, void *op), void *op);
+
+/* fake_bulk.c */
+void fake_read_objects(struct ql_engine *engine, struct ql_store_read *op);
+void fake_bulk_done(struct ql_engine *engine);
 
 /* What was held is answered now. */
 void fake_release(struct ql_engine *engine);
