@@ -26,6 +26,7 @@
 #include "outlet/outlet.h"
 #include "rules/attempt.h"
 #include "rules/meter.h"
+#include "rules/policy.h"
 #include "runtime/runtime.h"
 #include "store/store.h"
 
@@ -51,6 +52,9 @@ struct ql_engine_config {
 	const struct ql_signer *signer; /* borrowed: signs from where the audit goes on; or NULL */
 	struct ql_policy policy;
 	struct ql_meter *meter; /* borrowed; NULL = nothing is counted */
+	/* How full the host is, for policies; -1 = not known. NULL: never known. */
+	double (*measure)(void *arg, enum ql_measure measure);
+	void *measure_arg;
 	void (*log)(const char *line); /* library code does not log by itself; may be NULL */
 };
 

@@ -15,6 +15,7 @@
  *	examine.c  looks at what the processes of runs are doing
  *	tally.c	 counts what became durable
  *	bulk*.c  batches of stops (bulk_private.h)
+ *	policing.h  what stops by itself: policies and sessions
  *	submit.c supersede.c stop.c revise.c wait.c  the operations
  */
 #ifndef QL_ENGINE_PRIVATE_H
@@ -222,6 +223,8 @@ struct ql_engine {
 	struct submission *superseding; /* the one that holds the door, and those behind it */
 
 	struct ql_waste waste;
+	struct policing *policing;
+	int64_t submitted; /* evaluations that became durable since the start */
 
 	int open_ops; /* reads, starts and requests under way: the runtime can't be closed before */
 	bool accepting;
@@ -405,6 +408,14 @@ void ql_tally_orphan(struct ql_engine *engine, enum ql_metric metric);
 void ql_bulks_start(struct ql_engine *engine);
 void ql_bulks_stop(struct ql_engine *engine);
 void ql_bulks_free(struct ql_engine *engine);
+
+/* policing.c */
+int ql_policing_open(struct ql_engine *engine, struct ql_err *e);
+void ql_policing_start(struct ql_engine *engine);
+/* A run of that owner is over, and used so much processor time. */
+void ql_policing_spend(struct ql_engine *engine, const char *owner, int64_t cpu_us);
+void ql_policing_close(struct ql_engine *engine);
+void ql_policing_free(struct ql_engine *engine);
 
 /* engine.c */
 void

@@ -65,6 +65,8 @@ ql_tally_gone(struct ql_engine *engine, const struct ql_state *was, const struct
 	if (!incarnation || !before || !run || before->phase == QL_PHASE_GONE ||
 		run->phase != QL_PHASE_GONE)
 		return;
+	if (sighting->cpu_us > 0 && record->owner)
+		ql_policing_spend(engine, record->owner, sighting->cpu_us);
 	bool finished = !is->cancel.requested_at || is->cancel.outcome == QL_OUTCOME_FINISHED_FIRST;
 	if (!finished)
 		count_waste(engine, record, sighting->cpu_us ? sighting->cpu_us : -1,
@@ -100,6 +102,7 @@ ql_tally_changed(
 	struct ql_meter *meter = engine->config.meter;
 	const struct ql_state *is = &record->state;
 	bool same = was && was->attempt == is->attempt;
+	engine->submitted += !was;
 	int32_t outcome = same ? was->cancel.outcome : QL_OUTCOME_NONE;
 	if (is->cancel.outcome != QL_OUTCOME_NONE && is->cancel.outcome != outcome)
 		count_outcome(engine, record);
