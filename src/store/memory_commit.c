@@ -396,9 +396,24 @@ stage_letters(struct stage *stage, const struct ql_change *change, struct ql_err
 	return 0;
 }
 
+static void
+drop_letter(struct ql_memory_letter **letters, struct ql_memory_letter *letter)
+{
+	HASH_DEL(*letters, letter);
+	ql_letter_done(&letter->letter);
+	free(letter);
+}
+
+/* It may have come in this very commit. */
 static int
 stage_delivered(struct stage *stage, int64_t number, struct ql_err *e)
 {
+	struct ql_memory_letter *fresh;
+	HASH_FIND(hh, stage->letters, &number, sizeof(number), fresh);
+	if (fresh) {
+		drop_letter(&stage->letters, fresh);
+		return 0;
+	}
 	size_t size = (stage->delivered_count + 1) * sizeof(*stage->delivered);
 	int64_t *delivered = realloc(stage->delivered, size);
 	if (!delivered)
@@ -545,14 +560,6 @@ trim_notes(struct ql_memory *memory)
 		if (old || many)
 			drop_note(memory, note);
 	}
-}
-
-static void
-drop_letter(struct ql_memory_letter **letters, struct ql_memory_letter *letter)
-{
-	HASH_DEL(*letters, letter);
-	ql_letter_done(&letter->letter);
-	free(letter);
 }
 
 static void

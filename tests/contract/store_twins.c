@@ -162,11 +162,23 @@ requested(struct twins *twins, const struct ql_change *change)
 	return &twins->requested[atoi(change->record.eval_id + 1)][change->record.state.attempt];
 }
 
+static bool
+is_of_the_same(const struct ql_change *one, const struct ql_change *two)
+{
+	bool state = one->kind == QL_CHANGE_NEW || one->kind == QL_CHANGE_STATE;
+	return state && !strcmp(one->record.eval_id, two->record.eval_id) &&
+	       one->record.state.attempt == two->record.state.attempt;
+}
+
 /* As with the engine: once made, a request stays, and keeps its time while it is raised. */
 static void
-keep_request(struct twins *twins, struct ql_change *change)
+keep_request(struct twins *twins, const struct ql_change *before, struct ql_change *change)
 {
 	int64_t since = *requested(twins, change);
+	for (; before && !since; before = before->next) {
+		if (is_of_the_same(before, change))
+			since = before->record.state.cancel.requested_at;
+	}
 	if (since)
 		change->record.state.cancel.requested_at = since;
 }
@@ -206,7 +218,7 @@ commit_to_both(struct twins *twins)
 	twins->now += draw(twins, 3);
 	for (uint32_t i = 0, count = 1 + draw(twins, 3); i < count; i++) {
 		struct ql_change *change = draw_change(twins);
-		keep_request(twins, change);
+		keep_request(twins, ones, change);
 		kit_add(&ones, change);
 		kit_add(&twos, copy(change));
 	}
