@@ -16,6 +16,9 @@ const stopping = await begin(server, "Refuses to die", "still here", { grace_s: 
 await server.client().terminate(stopping, { wait: 0 });
 const running = await begin(server, "Counts to 60", "1 of", { timeout_s: 600 });
 await server.client().submit({ code: "print(1)", language: "python", eval_id: "waits" });
+const asked = { selector: "eval_id=waits", mode: "kill" as const };
+const { batch_id: preview } = await server.client().previewBatch(asked);
+const { batch_id: batch } = await server.client().startBatch({ ids: [proven] });
 
 /** Each view with the sign that it is there. */
 function views(): [string, string, (page: Page) => Promise<unknown>][] {
@@ -27,6 +30,9 @@ function views(): [string, string, (page: Page) => Promise<unknown>][] {
     ["ladder", `#/eval/${stopping}`, (page) => page.locator(".countdown").waitFor()],
     ["proof", `#/eval/${proven}`, (page) => page.getByText("Stopped, and proven").waitFor()],
     ["health", "#/health", (page) => page.locator(".panels").waitFor()],
+    ["batches", "#/batches", (page) => page.getByRole("heading", { name: "Before" }).waitFor()],
+    ["preview", `#/batch/${preview}`, (page) => page.getByText("Nothing was done yet.").waitFor()],
+    ["batch", `#/batch/${batch}`, (page) => page.getByText("All 1 were asked for").waitFor()],
     ["access", "#/access", (page) => page.getByRole("heading", { name: "Audit" }).waitFor()],
     ["nowhere", "#/nowhere", (page) => page.getByText("There is nothing here").waitFor()],
   ];

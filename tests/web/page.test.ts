@@ -111,13 +111,38 @@ test("many are selected, told what would happen, and stopped", async () => {
   await row(page, "many-11").waitFor();
   await page.getByLabel("Select all 12 that are shown").check();
   const bar = page.getByRole("region", { name: "Selected evaluations" });
-  await bar.getByText(/take \d+ out of the queue/).waitFor();
   await bar.getByLabel("How to stop them").selectOption("kill");
-  assert.equal(await bar.getByRole("button", { name: "Stop 12" }).isDisabled(), true);
-  await bar.getByLabel("Type 12 to confirm").fill("12");
-  await bar.getByRole("button", { name: "Stop 12" }).click();
-  await page.getByRole("button", { name: "cancelled 12" }).waitFor();
+  await bar.getByRole("button", { name: "See what that would do" }).click();
+  await page.getByRole("heading", { name: /It would remove \d+, kill 3/ }).waitFor();
+  const stop = page.getByRole("button", { name: "Stop 12" });
+  assert.equal(await stop.isDisabled(), true);
+  await page.getByLabel("Type 12 to confirm").fill("12");
+  await stop.click();
+  await page.getByText("All 12 were asked for").waitFor();
+  await page.getByRole("cell", { name: "killed" }).nth(2).waitFor();
   for (let i = 0; i < 12; i++) assert.equal((await quell.get(`many-${i}`)).status, "cancelled");
+  await page.context().close();
+});
+
+test("a selector is written, and what it took out of the queue is put back", async () => {
+  const quell = server.client();
+  const blocks = await Promise.all([0, 1, 2].map((i) => begin(server, "Counts to 60", "1 of", { eval_id: `busy-${i}` })));
+  for (const i of [0, 1, 2]) await quell.submit({ eval_id: `back-${i}`, code: "pass", language: "python", priority: 1 });
+  const page = await browser.open(server, "#/?status=queued");
+  await page.getByRole("link", { name: "Stop all of these…" }).click();
+  assert.equal(await page.getByLabel("Selector").inputValue(), "status in (queued)");
+  await page.getByLabel("Selector").fill("eval_id=back-*,status=");
+  await page.getByRole("button", { name: "See what that would do" }).click();
+  await page.getByRole("alert").waitFor();
+  await page.getByLabel("Selector").fill("eval_id=back-*");
+  await page.getByRole("button", { name: "See what that would do" }).click();
+  await page.getByRole("heading", { name: "It would remove 3." }).waitFor();
+  await page.getByRole("button", { name: "Stop 3" }).click();
+  await page.getByRole("button", { name: "Undo: queue 3 again" }).click();
+  await page.getByRole("link", { name: "What it undoes" }).waitFor();
+  await page.getByText("queued again").waitFor();
+  for (const id of blocks) await quell.kill(id, { wait: 30 });
+  for (const i of [0, 1, 2]) assert.equal((await quell.waitFor(`back-${i}`)).status, "succeeded");
   await page.context().close();
 });
 

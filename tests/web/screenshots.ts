@@ -64,13 +64,18 @@ async function showHealth(page: Page): Promise<void> {
 
 async function shoot(): Promise<void> {
   const ids = await furnish();
+  const selector = "status in (queued,running),label.sweep=lr";
+  const { batch_id: batch } = await quell.previewBatch({ selector, mode: "terminate" });
+  for (const owner of ["alice", "grader", "nightly"]) await quell.createKey({ owner, name: `${owner}'s laptop` });
   const VIEWS: [string, string, (page: Page) => Promise<unknown>][] = [
     ["list", "#/", (page) => page.getByRole("link", { name: ids.stopping }).waitFor()],
     ["submit", "#/submit", (page) => page.locator("#code").waitFor()],
     ["decision", `#/eval/${ids.running}`, (page) => page.getByRole("button", { name: "Cancel" }).click()],
     ["ladder", `#/eval/${ids.stopping}`, (page) => page.locator(".countdown").waitFor()],
     ["proof", `#/eval/${ids.proven}`, (page) => page.getByText("Stopped, and proven").waitFor()],
+    ["batch", `#/batch/${batch}`, (page) => page.getByText("Nothing was done yet.").waitFor()],
     ["health", "#/health", showHealth],
+    ["access", "#/access", (page) => page.getByRole("region", { name: "What was tried" }).waitFor()],
   ];
   mkdirSync(FOLDER, { recursive: true });
   for (const [size, viewport] of Object.entries(SIZES))

@@ -7,6 +7,8 @@ import { Toasts } from "./parts/toasts.js";
 import { href, place } from "./router.js";
 import { access, admin, useKey } from "./session.js";
 import { AccessView } from "./views/access.js";
+import { BatchView } from "./views/batch.js";
+import { BatchesView } from "./views/batches.js";
 import { EvaluationView } from "./views/evaluation.js";
 import { HealthView } from "./views/health.js";
 import { ListView } from "./views/list.js";
@@ -27,6 +29,12 @@ function viewOf(path: string): View {
   }
   if (path === "/submit") return { title: "Submit", nav: path, content: <SubmitView /> };
   if (path === "/health") return { title: "Health", nav: path, content: <HealthView /> };
+  const batch = /^\/batch\/([^/]+)$/.exec(path);
+  if (batch) {
+    const id = decodeURIComponent(batch[1]!);
+    return { title: "Batch", nav: "/batches", content: <BatchView key={id} id={id} /> };
+  }
+  if (path === "/batches") return { title: "Batches", nav: path, content: <BatchesView /> };
   if (path === "/access") return { title: "Access", nav: path, content: <AccessView /> };
   if (path === "/") return { title: "Evaluations", nav: path, content: <ListView /> };
   return { title: "Not here", nav: "", content: <Nowhere /> };
@@ -35,6 +43,7 @@ function viewOf(path: string): View {
 const NAV: readonly [string, string][] = [
   ["/", "Evaluations"],
   ["/submit", "Submit"],
+  ["/batches", "Batches"],
   ["/health", "Health"],
   ["/access", "Access"],
 ];

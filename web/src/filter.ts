@@ -54,6 +54,23 @@ export function toggled(filter: Filter, status: Status): Filter {
   return { ...filter, statuses };
 }
 
+/** The same as a selector of the API; null where free text is in it, which no selector knows. */
+export function selectorOf(filter: Filter): string | null {
+  const terms = [];
+  if (filter.text.trim()) return null;
+  if (filter.statuses.size) terms.push(`status in (${[...filter.statuses].join(",")})`);
+  if (filter.owner) terms.push(`owner=${quoted(filter.owner)}`);
+  if (filter.label) {
+    const [key = "", value] = filter.label.split(/=(.*)/s, 2);
+    terms.push(`label.${quoted(key)}=${value === undefined ? "*" : quoted(value)}`);
+  }
+  return terms.join(",");
+}
+
+function quoted(text: string): string {
+  return /^[\w.:-]+$/.test(text) ? text : `"${text.replace(/(["\\])/g, "\\$1")}"`;
+}
+
 /** All but the status: what the counts of each status are made of. */
 export function matchesWords(filter: Filter, row: Evaluation): boolean {
   if (filter.owner && row.owner !== filter.owner) return false;

@@ -11,6 +11,7 @@ import "./styles/evaluation.css";
 import "./styles/decision.css";
 import "./styles/health.css";
 import "./styles/access.css";
+import "./styles/batch.css";
 
 takeKeyFromAddress();
 // A link that is opened in a tab where the page is open already changes the address alone.

@@ -26,6 +26,10 @@ export function evaluationHref(id: string): string {
   return href(`/eval/${encodeURIComponent(id)}`);
 }
 
+export function batchHref(id: string): string {
+  return href(`/batch/${encodeURIComponent(id)}`);
+}
+
 export function go(to: string): void {
   location.hash = to;
 }

@@ -8,6 +8,9 @@ import {
   type Asking,
   type AuditOptions,
   type AuditRow,
+  type Batch,
+  type BatchItem,
+  type BatchRequest,
   type Cancellation,
   type CancellationsOptions,
   type Counted,
@@ -20,6 +23,7 @@ import {
   type NewKey,
   type OutputOptions,
   type Page,
+  type Preview,
   type QuellEvent,
   type Readiness,
   type Receipt,
@@ -249,6 +253,57 @@ export class Quell {
     return this.#transport.text({ method: "GET", path: "/api/signer", signal: options.signal });
   }
 
+  // ---- batches: many stops at one request ----
+
+  /** What that would do; its `preview` executes it, for 15 minutes. */
+  previewBatch(request: BatchRequest, options: Asking = {}): Promise<Preview> {
+    const body = { ...request, dry_run: true };
+    return this.#json({ method: "POST", path: "/api/batches", body, signal: options.signal });
+  }
+
+  /** By `ids`, by `selector`, or by the `preview` of one. */
+  startBatch(request: BatchRequest, options: Asking = {}): Promise<Batch> {
+    return this.#json({ method: "POST", path: "/api/batches", body: request, signal: options.signal });
+  }
+
+  batch(batchId: string, options: Asking = {}): Promise<Batch> {
+    return this.#json({ method: "GET", path: batchPath(batchId), signal: options.signal });
+  }
+
+  /** Newest first, page by page as it is read; at most `limit`. */
+  async *batches(options: Asking & { limit?: number | undefined } = {}): AsyncGenerator<Batch> {
+    yield* this.#pages(options.limit, async (cursor, limit) => {
+      const query = { limit, cursor: cursor ?? undefined };
+      const call = { method: "GET" as const, path: "/api/batches", query, signal: options.signal };
+      const answer = await this.#json<{ batches: Batch[]; next_cursor: string | null }>(call);
+      return { rows: answer.batches, cursor: answer.next_cursor };
+    });
+  }
+
+  /** What became of each of its evaluations, in the order of their submission. */
+  async *batchItems(
+    batchId: string,
+    options: Asking & { limit?: number | undefined } = {},
+  ): AsyncGenerator<BatchItem> {
+    const path = `${batchPath(batchId)}/items`;
+    yield* this.#pages(options.limit, async (cursor, limit) => {
+      const query = { limit, cursor: cursor ?? undefined };
+      const call = { method: "GET" as const, path, query, signal: options.signal };
+      const answer = await this.#json<{ items: BatchItem[]; next_cursor: string | null }>(call);
+      return { rows: answer.items, cursor: answer.next_cursor };
+    });
+  }
+
+  /** Asks for no more of it; what it asked for stays as it is. */
+  cancelBatch(batchId: string, options: Asking = {}): Promise<Batch> {
+    return this.#json({ method: "POST", path: `${batchPath(batchId)}/cancel`, signal: options.signal });
+  }
+
+  /** Queues again what it took out of the queue, as a batch of its own. */
+  undoBatch(batchId: string, options: Asking = {}): Promise<Batch> {
+    return this.#json({ method: "POST", path: `${batchPath(batchId)}/undo`, signal: options.signal });
+  }
+
   // ---- access, for the admin ----
 
   /** Those in force, oldest first. */
@@ -397,6 +452,10 @@ export class Quell {
 
 function evalPath(id: string): string {
   return `/api/eval/${encodeURIComponent(id)}`;
+}
+
+function batchPath(batchId: string): string {
+  return `/api/batches/${encodeURIComponent(batchId)}`;
 }
 
 function taskPath(taskId: string): string {

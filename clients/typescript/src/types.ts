@@ -73,6 +73,11 @@ export interface Receipt {
   signatures: { keyid: string; sig: string }[];
 }
 
+export type Batch = Schemas["Batch"];
+export type BatchItem = Schemas["BatchItem"];
+export type BatchRequest = Partial<Schemas["BatchRequest"]>;
+export type Preview = Schemas["Preview"];
+
 export type Key = Schemas["Key"];
 /** With the key itself, which is told this once. */
 export type NewKey = Schemas["NewKey"];

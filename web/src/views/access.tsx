@@ -71,7 +71,7 @@ function KeyTable({ keys, onChange }: { keys: readonly Key[]; onChange: () => vo
               <td>{key.role}</td>
               <td>{key.scopes.join(", ")}</td>
               <td title={dateTime(key.created_at)}>{ago(key.created_at, now.value)}</td>
-              <td>{key.expires_at ? dateTime(key.expires_at) : "it is revoked"}</td>
+              <td>{key.expires_at ? dateTime(key.expires_at) : "no end"}</td>
               <td>
                 <Revoke id={key.key_id} name={key.name ?? key.key_id} onDone={onChange} />
               </td>

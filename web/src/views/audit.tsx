@@ -3,7 +3,7 @@ import type { AuditRow } from "quell-client";
 import { useEffect, useState } from "preact/hooks";
 import { dateTime } from "../format.js";
 import { TroubleBox } from "../parts/trouble.js";
-import { evaluationHref } from "../router.js";
+import { batchHref, evaluationHref } from "../router.js";
 import { quell } from "../session.js";
 
 const PAGE = 100;
@@ -78,7 +78,7 @@ function Rows({ rows }: { rows: readonly AuditRow[] }) {
               <td>{dateTime(at)}</td>
               <td title={row.remote ?? undefined}>{row.actor ?? "nobody known"}</td>
               <td>{row.verb}</td>
-              <td>{row.target && (row.verb.startsWith("key") ? row.target : <Target target={row.target} />)}</td>
+              <td>{row.target && <Target verb={row.verb} target={row.target} />}</td>
               <td class={row.status < 400 ? "" : "refused"}>
                 {row.outcome} {row.status >= 400 && row.status}
                 {row.count !== undefined && row.count > 1 && ` ×${row.count}`}
@@ -92,6 +92,7 @@ function Rows({ rows }: { rows: readonly AuditRow[] }) {
   );
 }
 
-function Target({ target }: { target: string }) {
-  return <a href={evaluationHref(target)}>{target}</a>;
+function Target({ verb, target }: { verb: string; target: string }) {
+  if (verb.startsWith("key")) return <>{target}</>;
+  return <a href={verb.startsWith("batch") ? batchHref(target) : evaluationHref(target)}>{target}</a>;
 }

@@ -3,7 +3,7 @@ import type { Evaluation } from "quell-client";
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { count } from "../format.js";
-import { type Filter, filterOf, isEmpty, lineOf, matchesWords, readLine, toggled, wordsOf } from "../filter.js";
+import { type Filter, filterOf, isEmpty, lineOf, matchesWords, readLine, selectorOf, toggled, wordsOf } from "../filter.js";
 import { complete, loaded, MOST, rows } from "../live.js";
 import { Glyph } from "../parts/status.js";
 import { VirtualTable } from "../parts/virtual.js";
@@ -102,11 +102,17 @@ function Filters({ filter, all }: { filter: Filter; all: readonly Evaluation[] }
 function Footer({ shown, filter }: { shown: number; filter: Filter }) {
   if (!loaded.value) return <p class="list-foot">Reading the list…</p>;
   const held = rows.value.length;
+  const selector = isEmpty(filter) ? null : selectorOf(filter);
   return (
     <p class="list-foot">
       {isEmpty(filter) ? `${count(held)} evaluations` : `${count(shown)} of ${count(held)} evaluations`}
       {!complete.value && held >= MOST && `; the newest ${count(MOST)} and all that live are shown`}
       {!complete.value && held < MOST && "; more are being read…"}
+      {shown > 0 && selector !== null && (
+        <a class="stop-these" href={href("/batches", new URLSearchParams({ selector }))}>
+          Stop all of these…
+        </a>
+      )}
       {!isEmpty(filter) && (
         <button class="plain small" onClick={() => refine(new URLSearchParams())}>
           Show all
