@@ -35,6 +35,42 @@ def test_chain(deployed, worker):
     assert not any(one.said for one in plain + held)
 
 
+def running_chain(deployed):
+    """The first of three links runs, and is not acknowledged before its end."""
+    pairs = [signature(deployed, name) for name in ("late", "mark", "mark")]
+    last = chain(*(one for _, one in pairs)).apply_async()
+    links = members(deployed, pairs, [last.parent.parent, last.parent, last])
+    links[0].until("began")
+    return links
+
+
+def test_chain_whose_element_runs(deployed, worker):
+    plain = running_chain(deployed)
+    deployed.revoke(plain[0], terminate=True)
+    plain[0].until_state("REVOKED")
+    held = running_chain(deployed)
+    told = held[0].cancel(terminate="true", grace=5, wait=20).expect(200).json
+    assert told["cancelled"] and told["outcome"] == "terminated", told
+    for one in held:
+        one.until_state("REVOKED")
+    deployed.fence()
+    assert [one.state for one in plain[1:]] == ["PENDING", "PENDING"]  # for ever
+    assert not any(one.said for one in plain[1:] + held[1:])
+    assert deployed.client.exists(f"quell:chain:{held[0].id}") == 0
+
+
+def test_chain_whose_element_is_done_first(deployed, worker):
+    """Asked to stop, it goes on to its end, and so does its chain."""
+    links = running_chain(deployed)
+    assert not links[0].cancel(wait=0).expect(202).json["cancelled"]
+    system.eventually(lambda: deployed.client.exists(f"quell:chain:{links[0].id}"),
+                      what="its message to be found")
+    links[0].release()
+    for one in links:
+        one.until_state("SUCCESS")
+    system.eventually(lambda: links[0].record().json["status"] == "succeeded", what="its record")
+
+
 def chorded(deployed):
     pairs = [signature(deployed, "mark", queue="members") for _ in range(3)]
     key = deployed.key()

@@ -36,6 +36,8 @@
 #define QL_CELERY_NEWS_MAX 65536 /* bytes of a published result that is read at once */
 #define QL_CELERY_CHECKPOINT "quell-checkpoint-" /* results that are none (clients/python) */
 #define QL_CELERY_RESULT_TTL "86400" /* seconds, as Celery's own result_expires */
+#define QL_CELERY_CHAIN_TTL "604800" /* seconds: quell:chain:TASK */
+#define QL_CELERY_CHAIN_PAGE 500 /* tasks of a chain that are revoked at once */
 
 struct ql_celery {
 	struct ql_broker base; /* first */
@@ -318,10 +320,16 @@ ql_results_get(struct ql_celery *celery, struct ql_redis_command *command, const
 /* Writes a state, never over SUCCESS, FAILURE or REVOKED. */
 void ql_results_set(struct ql_celery *celery, struct ql_redis_command *command, const char *task_id,
 	const char *state, const char *reason);
-/* Takes back a REVOKED of ours, as the task is sent again. */
+/* Takes back a REVOKED of ours, and what was kept of its chain, as the task is sent again. */
 void
 ql_results_clear(struct ql_celery *celery, struct ql_redis_command *command, const char *task_id);
-/* The same, and nobody waits for it. */
+/* Writes REVOKED in the same way, and answers with the ids of a page of its chain; behind the last one they go. */
+void ql_results_revoke(struct ql_celery *celery, struct ql_redis_command *command,
+	const char *task_id, size_t from);
+/* What would follow the task, NULL-terminated and not empty, is kept until its end is known. */
+void ql_results_keep_chain(struct ql_celery *celery, struct ql_redis_command *command,
+	const char *task_id, char *const *chain);
+/* A state, and nobody waits for it. */
 void ql_results_say(
 	struct ql_celery *celery, const char *task_id, const char *state, const char *reason);
 /* Follows the result of a task that the template does not name. */
@@ -332,6 +340,9 @@ int ql_results_whose(struct ql_celery *celery, const char *task_id,
 	char ret_eval_id[static QL_EVAL_ID], int32_t *ret_attempt);
 void ql_results_unfollow(struct ql_celery *celery, const char *task_id);
 void ql_results_close(struct ql_celery *celery);
+/* The outlet "results" (revoked.c). */
+void ql_revoked_deliver(struct ql_outlet *outlet, struct ql_delivery *op);
+void ql_revoked_close(struct ql_outlet *outlet, void (*closed)(void *arg), void *arg);
 void ql_watch_start(struct ql_celery *celery);
 void ql_watch_soon(struct ql_celery *celery);
 

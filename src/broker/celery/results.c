@@ -21,8 +21,9 @@ static const char set_script[] =
 	"redis.call('PUBLISH', KEYS[1], ARGV[1])\n"
 	"return 1\n";
 
-/* KEYS: the result. */
+/* KEYS: the result, what was kept of its chain. */
 static const char clear_script[] =
+	"redis.call('DEL', KEYS[2])\n"
 	"local old = redis.call('GET', KEYS[1])\n"
 	"if not old then return 0 end\n"
 	"local ok, r = pcall(cjson.decode, old)\n"
@@ -31,14 +32,47 @@ static const char clear_script[] =
 	"end\n"
 	"return 1\n";
 
+/*
+ * KEYS: the result, what was kept of its chain. ARGV: the new result, its seconds, the first and the
+ * last of the ids that are asked for: once there are no more, what was kept goes.
+ * A chain goes on behind a SUCCESS.
+ */
+static const char revoke_script[] = /* Lua */
+	"local old = redis.call('GET', KEYS[1])\n"
+	"local ok, r = pcall(cjson.decode, old or '')\n"
+	"local s = ok and type(r) == 'table' and r.status\n"
+	"if s == 'SUCCESS' then\n"
+	"  redis.call('DEL', KEYS[2])\n"
+	"elseif s ~= 'FAILURE' and s ~= 'REVOKED' then\n"
+	"  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])\n"
+	"  redis.call('PUBLISH', KEYS[1], ARGV[1])\n"
+	"end\n"
+	"local ids = redis.call('LRANGE', KEYS[2], ARGV[3], ARGV[4])\n"
+	"if #ids == 0 and ARGV[3] ~= '0' then redis.call('DEL', KEYS[2]) end\n"
+	"return ids\n";
+
+/* KEYS: what is kept of a chain. ARGV: its seconds, the ids. */
+static const char keep_script[] = /* Lua */
+	"redis.call('DEL', KEYS[1])\n"
+	"for n = #ARGV, 2, -1 do redis.call('LPUSH', KEYS[1], ARGV[n]) end\n"
+	"return redis.call('EXPIRE', KEYS[1], ARGV[1])\n";
+
 #define META "celery-task-meta-"
 #define KEY (QL_TASK_ID + 128)
+#define CHAIN "quell:chain:"
+
+static void
+key_with(const struct ql_celery *celery, const char *what, const char *task_id,
+	char ret_key[static KEY])
+{
+	const char *prefix = celery->config.results_prefix;
+	snprintf(ret_key, KEY, "%.100s%s%s", prefix ? prefix : "", what, task_id);
+}
 
 static void
 key_of(const struct ql_celery *celery, const char *task_id, char ret_key[static KEY])
 {
-	const char *prefix = celery->config.results_prefix;
-	snprintf(ret_key, KEY, "%.100s" META "%s", prefix ? prefix : "", task_id);
+	key_with(celery, META, task_id, ret_key);
 }
 
 void
@@ -50,15 +84,22 @@ ql_results_get(struct ql_celery *celery, struct ql_redis_command *command, const
 	ql_redis_send(celery->backend, command, 2, argv, NULL);
 }
 
+/* The caller's to free; NULL: out of memory. */
+static char *
+make_result(const char *task_id, const char *state, const char *reason)
+{
+	size_t len;
+	uv_timeval64_t now = {0};
+	uv_gettimeofday(&now);
+	return ql_result_make(task_id, state, reason, now.tv_sec * 1000, &len);
+}
+
 void
 ql_results_set(struct ql_celery *celery, struct ql_redis_command *command, const char *task_id,
 	const char *state, const char *reason)
 {
 	char key[KEY];
-	size_t len;
-	uv_timeval64_t now = {0};
-	uv_gettimeofday(&now);
-	char *text = ql_result_make(task_id, state, reason, now.tv_sec * 1000, &len);
+	char *text = make_result(task_id, state, reason);
 	key_of(celery, task_id, key);
 	const char *argv[] = {key, text ? text : "", QL_CELERY_RESULT_TTL};
 	ql_redis_eval(celery->backend, command, set_script, 1, 3, argv, NULL);
@@ -68,10 +109,48 @@ ql_results_set(struct ql_celery *celery, struct ql_redis_command *command, const
 void
 ql_results_clear(struct ql_celery *celery, struct ql_redis_command *command, const char *task_id)
 {
-	char key[KEY];
+	char key[KEY], chain[KEY];
 	key_of(celery, task_id, key);
-	const char *argv[] = {key};
-	ql_redis_eval(celery->backend, command, clear_script, 1, 1, argv, NULL);
+	key_with(celery, CHAIN, task_id, chain);
+	const char *argv[] = {key, chain};
+	ql_redis_eval(celery->backend, command, clear_script, 2, 2, argv, NULL);
+}
+
+void
+ql_results_revoke(struct ql_celery *celery, struct ql_redis_command *command, const char *task_id,
+	size_t from)
+{
+	char key[KEY], chain[KEY], first[24], last[24];
+	char *text = make_result(task_id, "REVOKED", "revoked");
+	key_of(celery, task_id, key);
+	key_with(celery, CHAIN, task_id, chain);
+	snprintf(first, sizeof(first), "%zu", from);
+	snprintf(last, sizeof(last), "%zu", from + QL_CELERY_CHAIN_PAGE - 1);
+	const char *argv[] = {key, chain, text ? text : "", QL_CELERY_RESULT_TTL, first, last};
+	ql_redis_eval(celery->backend, command, revoke_script, 2, 6, argv, NULL);
+	free(text);
+}
+
+void
+ql_results_keep_chain(struct ql_celery *celery, struct ql_redis_command *command,
+	const char *task_id, char *const *chain)
+{
+	char key[KEY];
+	int count = 0;
+	while (chain[count])
+		count++;
+	const char **argv = calloc((size_t)count + 2, sizeof(*argv));
+	if (!argv) {
+		ql_fail(&command->err, QL_E_UNAVAILABLE, "Out of memory for a chain");
+		ql_redis_refuse(celery->backend, command);
+		return;
+	}
+	key_with(celery, CHAIN, task_id, key);
+	argv[0] = key;
+	argv[1] = QL_CELERY_CHAIN_TTL;
+	memcpy(argv + 2, chain, (size_t)count * sizeof(*argv));
+	ql_redis_eval(celery->backend, command, keep_script, 1, count + 2, argv, NULL);
+	free(argv);
 }
 
 /* What Quell says by itself: nobody waits for it. */
@@ -299,44 +378,7 @@ ql_results_close(struct ql_celery *celery)
 		followed_free(celery, followed);
 }
 
-/* ---- the outlet ---- */
-
-struct telling {
-	struct ql_redis_command command;
-	struct ql_delivery *op;
-};
-
-static void
-on_written(struct ql_redis_command *command, int status, const redisReply *reply)
-{
-	struct telling *telling = OWNER(command, struct telling, command);
-	struct ql_delivery *op = telling->op;
-	(void)reply;
-	op->err = command->err;
-	op->retry = true;
-	free(telling);
-	op->done(op, status);
-}
-
-static void
-deliver(struct ql_outlet *outlet, struct ql_delivery *op)
-{
-	struct ql_celery *celery = OWNER(outlet, struct ql_celery, results);
-	struct telling *telling = calloc(1, sizeof(*telling));
-	if (!telling)
-		abort(); /* a few hundred bytes: nothing goes on without them */
-	telling->op = op;
-	telling->command.done = on_written;
-	ql_results_set(celery, &telling->command, op->task_id, "REVOKED", "revoked");
-}
-
-/* It goes with the broker, whose close answers what is open. */
-static void
-outlet_close(struct ql_outlet *outlet, void (*closed)(void *arg), void *arg)
-{
-	(void)outlet;
-	closed(arg);
-}
+/* ---- the start ---- */
 
 int
 ql_results_open(struct ql_celery *celery, struct ql_err *e)
@@ -346,8 +388,8 @@ ql_results_open(struct ql_celery *celery, struct ql_err *e)
 		.message = on_message,
 		.up = on_up,
 		.arg = celery};
-	celery->results =
-		(struct ql_outlet){.name = "results", .deliver = deliver, .close = outlet_close};
+	celery->results = (struct ql_outlet){
+		.name = "results", .deliver = ql_revoked_deliver, .close = ql_revoked_close};
 	celery->base.results = &celery->results;
 	return ql_redis_open(celery->base.loop, &follow, &celery->follow, e);
 }

@@ -137,17 +137,42 @@ tell_removed(struct job *job, bool removed, const char *bytes)
 	ql_sight(celery, &sighting);
 }
 
-/* What would have followed in its chain never comes: those who wait for it are told. */
 static void
-revoke_chain(struct ql_celery *celery, const char *bytes, size_t len)
+removed(struct job *job)
+{
+	tell_removed(job, job->look.removed, job->bytes);
+	ql_job_end(job, 0, NULL);
+}
+
+static void
+on_chain_kept(struct ql_redis_command *command, int status, const redisReply *reply)
+{
+	struct job *job = OWNER(command, struct job, command);
+	(void)reply;
+	if (status)
+		ql_celery_log(job->celery, "what follows %s is not revoked with it: %s",
+			job->task_id, command->err.text);
+	removed(job);
+}
+
+/*
+ * What would follow in its chain never comes, once this one is cancelled: those who wait for it are told then.
+ * A worker's copy stays in `unacked` until it acknowledges it, which may be before that.
+ */
+static int
+keep_chain(struct job *job, const char *bytes, size_t len)
 {
 	struct ql_message message;
 	struct ql_err ignored; /* no message: nothing follows it */
 	if (ql_message_parse(bytes, len, &message, &ignored))
-		return;
-	for (char **next = message.chain; next && *next; next++)
-		ql_results_say(celery, *next, "REVOKED", "revoked");
+		return -1;
+	bool follows = message.chain && message.chain[0];
+	if (follows) {
+		job->command.done = on_chain_kept;
+		ql_results_keep_chain(job->celery, &job->command, job->task_id, message.chain);
+	}
 	ql_message_done(&message);
+	return follows ? 0 : -1;
 }
 
 static void
@@ -158,12 +183,10 @@ on_removed(struct ql_queue_op *op, int status)
 		ql_job_end(job, -1, &op->err);
 		return;
 	}
-	char *bytes = op->bytes ? strndup(op->bytes, op->len) : NULL;
-	if (op->marked && op->bytes)
-		revoke_chain(job->celery, op->bytes, op->len);
-	tell_removed(job, op->removed, bytes);
-	free(bytes);
-	ql_job_end(job, 0, NULL);
+	job->bytes = op->bytes ? strndup(op->bytes, op->len) : NULL;
+	bool stays = op->bytes && (op->marked || op->unacked);
+	if (!stays || keep_chain(job, op->bytes, op->len))
+		removed(job);
 }
 
 void
