@@ -34,7 +34,7 @@ refuse(struct ql_queues *queues, struct ql_redis_command *command)
  * What comes late, over a connection that was lost, must not undo a removal.
  */
 static const char put_script[] = /* Lua */
-	"if ARGV[4] == '0' and redis.call('EXISTS', KEYS[3]) == 1 then return 0 end\n"
+	"if ARGV[4] == '0' and redis.call('GETRANGE', KEYS[3], 0, 0) ~= '' then return 0 end\n"
 	"if not redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[3]) then return 0 end\n"
 	"redis.call('LPUSH', KEYS[1], ARGV[1])\n"
 	"redis.call('DEL', KEYS[3])\n"
