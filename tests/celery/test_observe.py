@@ -27,12 +27,19 @@ def doctor(url, *flags, **env):
     return ran
 
 
-def report(deployed, **env):
+def report_at_once(deployed, **env):
     ran = doctor(deployed.redis.url, "--json", **env)
     assert ran.stdout, ran.stderr
     told = json.loads(ran.stdout)
     assert ran.returncode == (1 if told["found"] else 0)
     return told
+
+
+def report(deployed, **env):
+    """On a busy machine a worker may answer too late: then it is asked again."""
+    return system.eventually(
+        lambda: told if (told := report_at_once(deployed, **env))["complete"] else None,
+        what="a report of all there is")
 
 
 def of_kind(told, kind):
@@ -55,7 +62,7 @@ def nothing_is_left(deployed):
 def test_of_a_sound_deployment_nothing_is_found(deployed, worker):
     deployed.fence()
     told = report(deployed)
-    assert told["found"] == 0 and told["complete"] and told["unasked"] == []
+    assert told["found"] == 0 and told["unasked"] == []
     (seen,) = told["workers"]
     assert seen["worker"] == worker.node and seen["pool"] == "prefork"
     assert seen["queues"] == ["celery"]
@@ -188,7 +195,7 @@ def test_a_worker_that_does_not_answer_is_named(deployed, worker):
     with deployed.worker("-c", "1", "-Q", "elsewhere", node="frozen") as frozen:
         deployed.await_worker(frozen)
         frozen.freeze()
-        told = report(deployed)
+        told = report_at_once(deployed)
         assert not told["complete"] and told["unasked"]
         assert of_kind(told, "queue_without_consumer") == []  # it may be that one
         assert any("nobody" in sentence for sentence in told["unasked"])
