@@ -66,8 +66,7 @@ test("stdout and stderr are shown apart, searched and downloaded", async () => {
   const text = page.locator(".text");
   await text.getByText("line 499").waitFor();
   await page.getByRole("button", { name: "stderr" }).click();
-  await text.getByText("oops").waitFor();
-  assert.equal((await text.textContent())!.trim(), "oops");
+  await page.waitForFunction(() => document.querySelector(".text")!.textContent!.trim() === "oops");
   await page.getByRole("button", { name: "stdout" }).click();
   await page.getByLabel("Search the output").fill("LINE 12");
   await page.locator(".hits").getByText("1 of 11").waitFor();
