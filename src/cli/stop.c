@@ -4,6 +4,7 @@
 
 #include "cli/call.h"
 #include "cli/cli.h"
+#include "cli/many.h"
 #include "cli/print.h"
 #include "core/words.h"
 
@@ -131,10 +132,30 @@ stop_one(struct ql_cmd *cmd, const char *id, void *arg, struct ql_err *e)
 	return rc;
 }
 
-int
-ql_stop_each(struct ql_cmd *cmd, const char *what, json_t *body, struct ql_err *e)
+static int
+check_ids(const struct ql_cmd *cmd, struct ql_err *e)
 {
+	if (ql_cmd_has(cmd, "dry-run") || ql_cmd_has(cmd, "yes") || ql_cmd_has(cmd, "max"))
+		return ql_fail(e, QL_E_USAGE,
+			"--dry-run, --yes and --max go with --selector; see: quell help %s",
+			cmd->verb->name);
+	if (cmd->operand_count)
+		return 0;
+	return ql_fail(e, QL_E_USAGE, "%s needs %s; see: quell help %s", cmd->verb->name,
+		cmd->verb->operands, cmd->verb->name);
+}
+
+int
+ql_stop_each(struct ql_cmd *cmd, enum ql_mode mode, json_t *body, struct ql_err *e)
+{
+	const char *what = mode == QL_MODE_KILL ? "/kill" : "/cancel";
 	struct stop stop = {.what = what, .body = body, .wait_ms = -1};
+	if (ql_cmd_has(cmd, "selector"))
+		return ql_many_stop(cmd, mode, body, e);
+	if (check_ids(cmd, e)) {
+		json_decref(body);
+		return -1;
+	}
 	const char *reason = ql_cmd_text(cmd, "reason");
 	int rc = ql_cmd_duration(cmd, "wait", &stop.wait_ms, e);
 	int64_t wait_ms =

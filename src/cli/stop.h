@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "cli/cmd.h"
+#include "core/words.h"
 
 #define QL_STOP_OPTIONS \
 	{"wait", 'w', "DURATION", "wait so long for the proof that it stopped"}, \
@@ -19,9 +20,9 @@
 	}
 
 /*
- * Sends body, with --wait and --reason added, as `what` ("/cancel", "/kill") for each operand.
- * Takes the body over.
+ * Sends body, with --wait and --reason added, as a cancel or kill of each operand; or of what
+ * --selector selects, as a batch. Takes the body over.
  */
-int ql_stop_each(struct ql_cmd *cmd, const char *what, json_t *body, struct ql_err *e);
+int ql_stop_each(struct ql_cmd *cmd, enum ql_mode mode, json_t *body, struct ql_err *e);
 
 #endif

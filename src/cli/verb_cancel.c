@@ -1,5 +1,6 @@
 #include "cli/call.h"
 #include "cli/cli.h"
+#include "cli/many.h"
 #include "cli/stop.h"
 
 static const struct ql_option options[] = {
@@ -7,6 +8,7 @@ static const struct ql_option options[] = {
 	{"escalate", 0, "RUNG", "how far to go by itself", .words = "none terminate kill"},
 	{"grace", 0, "DURATION", "from one means to the next"},
 	QL_STOP_OPTIONS,
+	QL_MANY_OPTIONS,
 	{NULL},
 };
 
@@ -24,12 +26,13 @@ run(struct ql_cmd *cmd, struct ql_err *e)
 		json_object_set_new(body, "escalate", json_string(escalate));
 	if (grace_ms >= 0)
 		json_object_set_new(body, "grace", ql_json_seconds(grace_ms));
-	return ql_stop_each(cmd, "/cancel", body, e);
+	bool forced = ql_cmd_has(cmd, "terminate");
+	return ql_stop_each(cmd, forced ? QL_MODE_TERMINATE : QL_MODE_CANCEL, body, e);
 }
 
 const struct ql_verb ql_verb_cancel = {
 	.name = "cancel",
-	.operands = "ID...",
+	.operands = "ID... | --selector TERMS",
 	.brief = "stop evaluations: ask, or force with --terminate",
 	.about = "Takes a queued evaluation out of the queue, and asks a running one to stop\n"
 		 "at its next checkpoint. It is not forced unless --terminate or --escalate\n"
@@ -42,9 +45,11 @@ const struct ql_verb ql_verb_cancel = {
 		 "    quell cancel --wait 5s ID || quell kill ID\n"
 		 "\n"
 		 "does what it says. One that had finished first is a failure too: nothing was\n"
-		 "stopped.\n",
+		 "stopped.\n"
+		 "\n"
+		 "With --selector many are stopped as one batch: what would happen is said first,\n"
+		 "and above 100 evaluations their number is asked for. See: quell help batch\n",
 	.options = options,
-	.min_operands = 1,
 	.max_operands = -1,
 	.operand = QL_OPERAND_ID,
 	.also = "stop revoke abort terminate",

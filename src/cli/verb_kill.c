@@ -1,26 +1,27 @@
 #include "cli/call.h"
+#include "cli/many.h"
 #include "cli/stop.h"
 
 static const struct ql_option options[] = {
 	QL_STOP_OPTIONS,
+	QL_MANY_OPTIONS,
 	{NULL},
 };
 
 static int
 run(struct ql_cmd *cmd, struct ql_err *e)
 {
-	return ql_stop_each(cmd, "/kill", json_object(), e);
+	return ql_stop_each(cmd, QL_MODE_KILL, json_object(), e);
 }
 
 const struct ql_verb ql_verb_kill = {
 	.name = "kill",
-	.operands = "ID...",
+	.operands = "ID... | --selector TERMS",
 	.brief = "kill evaluations at once, with all their processes",
 	.about = "Sends SIGKILL to everything that an evaluation runs, and says what is proven\n"
 		 "of it. With --wait the exit status is 0 only when the stop was proven in\n"
-		 "time.\n",
+		 "time. With --selector many are killed as one batch; see: quell help batch\n",
 	.options = options,
-	.min_operands = 1,
 	.max_operands = -1,
 	.operand = QL_OPERAND_ID,
 	.run = run,

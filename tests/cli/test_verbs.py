@@ -549,3 +549,93 @@ def test_receipt_verify_refuses_what_is_none(quell, server, tmp_path):
     assert quell("receipt", "verify", "none.json", "--signer", "key.pem", cwd=tmp_path)[0] == 1
     assert quell("receipt", "hold", "receipt.json")[0] == 2
     assert not server.requests
+
+
+# ---- many at once ----
+
+def batch(phase="done", total=3, **members):
+    return {"batch_id": "b1", "preview": "b1", "phase": phase, "mode": "cancel", "selector": "age>1m",
+            "actor": "user:a", "created_at": "2026-01-02T03:04:05.678Z", "total": total,
+            "would": {"removed": total - 1, "noticed": 1, "terminated": 0, "killed": 0, "nothing": 0},
+            "progress": {"total": total, "asked": total, "removed": total - 1, "stopping": 1,
+                         "refused": 0},
+            "drift": {"left": 0, "joined": 0}, **members}
+
+
+ASKED = {"selector": "age>1m", "mode": "cancel", "dry_run": True}
+
+
+def test_a_dry_run_only_says_what_would_happen(quell, server):
+    server.on("POST /api/batches", Answer(200, batch("preview")))
+    assert quell("cancel", "--selector", "age>1m", "--dry-run") == (0, "would remove 2, ask 1\n", "")
+    assert server.requests == [("POST /api/batches", ASKED)]
+
+
+def test_many_are_stopped_by_their_preview_and_followed(quell, server):
+    server.on("POST /api/batches", Answer(200, batch("preview")),
+              Answer(202, batch("running", drift={"left": 1, "joined": 2})))
+    server.on("GET /api/batches/b1", Answer(200, batch("running")), Answer(200, batch()))
+    status, out, err = quell("kill", "-l", "age>1m", "--max", "9", "-r", "why")
+    assert status == 0
+    assert [line.split() for line in out.splitlines()[1:]] == [
+        ["CAME", "TO", "EVALUATIONS"], ["removed", "2"], ["stopping", "1"]]
+    assert "1 are selected no more, and 2 more are" in err
+    assert server.requests[:2] == [
+        ("POST /api/batches", {**ASKED, "mode": "kill", "max_matches": 9, "reason": "why"}),
+        ("POST /api/batches", {"preview": "b1"})]
+
+
+def test_above_a_hundred_want_a_confirmation(quell, server):
+    server.on("POST /api/batches", Answer(200, batch("preview", total=101)))
+    status, _, err = quell("cancel", "--selector", "age>1m")
+    assert status == 1 and "101 evaluations are selected" in err and "--yes" in err
+    assert len(server.requests) == 1
+    server.on("GET /api/batches/b1", Answer(200, batch()))
+    assert quell("cancel", "--selector", "age>1m", "--yes")[0] == 0
+
+
+@pytest.mark.parametrize("typed, status", [("101", 0), ("100", 1), ("yes", 1), ("", 1)])
+def test_on_a_terminal_the_number_is_typed(server, environment, typed, status):
+    server.on("POST /api/batches", Answer(200, batch("preview", total=101)))
+    server.on("GET /api/batches/b1", Answer(200, batch()))
+    main, other = pty.openpty()
+    os.write(main, typed.encode() + b"\n")
+    with subprocess.Popen([QUELL, "cancel", "--selector", "age>1m"], stdin=other, stderr=other,
+                          stdout=subprocess.DEVNULL,
+                          env={**environment, "QUELL_URL": server.url}) as cancel:
+        assert cancel.wait(30) == status
+    assert (("POST /api/batches", {"preview": "b1"}) in server.requests) == (status == 0)
+    os.close(main)
+    os.close(other)
+
+
+def test_json_prints_the_end_of_a_batch(quell, server):
+    server.on("POST /api/batches", Answer(200, batch("preview")), Answer(202, batch("running")))
+    server.on("GET /api/batches/b1", Answer(200, batch(progress={"asked": 3, "refused": 1})))
+    status, out, _ = quell("cancel", "--selector", "age>1m", "--json")
+    assert (status, json.loads(out)["progress"]["refused"]) == (1, 1)
+
+
+def test_a_selector_that_is_wrong(quell, server):
+    server.on("POST /api/batches", problem(422, "column 1: no field", position=0))
+    assert quell("cancel", "--selector", "age>1m") == (1, "", "quell: column 1: no field\n")
+
+
+@pytest.mark.parametrize("args", [("-l", "age>1m", "e1"), ("-l", "age>1m", "--wait", "1s"),
+                                  ("e1", "--yes"), ("e1", "--dry-run"), ("e1", "--max", "5")])
+def test_ids_and_selectors_have_their_own_options(quell, server, args):
+    assert quell("cancel", *args)[0] == 2
+    assert not server.requests
+
+
+def test_batches_are_listed_shown_cancelled_and_undone(quell, server):
+    server.on("GET /api/batches", Answer(200, {"batches": [batch()], "next_cursor": None}))
+    server.on("GET /api/batches/b1", Answer(200, batch()))
+    server.on("POST /api/batches/b1/cancel", problem(409, "batch b1 is over: it is done"))
+    server.on("POST /api/batches/b1/undo", Answer(202, {**batch("running"), "batch_id": "b2"}))
+    server.on("GET /api/batches/b2", Answer(200, batch(progress={"restored": 2})))
+    assert quell("batch", "ls")[1].splitlines()[1].split()[:5] == ["b1", "cancel", "done", "3", "3"]
+    assert "b1: cancel, done, by user:a; 3 of 3" in quell("batch", "show", "b1")[1]
+    assert quell("batch", "cancel", "b1") == (1, "", "quell: batch b1 is over: it is done\n")
+    assert "restored  2" in quell("batch", "undo", "b1")[1]
+    assert quell("batch", "show")[0] == 2
