@@ -19,7 +19,8 @@ NAMES = {"get_evaluation": "get", "delete_evaluation": "delete", "list_evaluatio
          "get_output": "output", "get_timeline": "timeline", "get_checkpoint": "checkpoint",
          "get_task": "task", "get_doctor": "doctor", "get_observation": "observation", "list_cancellations": "cancellations", "listen": "events",
          "get_cancellation": "cancellation", "get_receipt": "receipt", "get_signer": "signer", "get_report": "report",
-         "list_keys": "keys", "get_abuse": "abuse", "list_audit": "audit"}
+         "list_keys": "keys", "get_abuse": "abuse", "get_batch": "batch",
+         "list_batches": "batches", "list_batch_items": "batch_items", "list_audit": "audit"}
 
 
 def modules():

@@ -256,6 +256,38 @@ class AsyncClient:
         return self._pages(limit, lambda cursor, rows: calls.cancellations(
             status, mode, actor, since, cursor, rows))
 
+    # ---- many at once ----
+
+    def create_batch(self, *, selector: Optional[str] = None,
+                     ids: Optional[Sequence[str]] = None, preview: Optional[str] = None,
+                     **how: Any) -> Awaitable[Dict[str, Any]]:
+        """Stops many: those of a selector, or ids. With dry_run=True it only says what would happen; its
+        member `preview` then executes it. how: mode, grace, escalate, reason, max_matches."""
+        return self.call(calls.create_batch({
+            "selector": selector, "ids": None if ids is None else list(ids), "preview": preview,
+            **how}))
+
+    def batch(self, batch_id: str) -> Awaitable[Dict[str, Any]]:
+        """How far it is: `phase`, and `progress` with how many came to what."""
+        return self.call(calls.batch(batch_id))
+
+    def batches(self, *, limit: Optional[int] = None) -> AsyncIterator[Dict[str, Any]]:
+        """Newest first, page by page as it is read; at most `limit`."""
+        return self._pages(limit, calls.batches)
+
+    def batch_items(self, batch_id: str, *,
+                    limit: Optional[int] = None) -> AsyncIterator[Dict[str, Any]]:
+        """Each evaluation of it, and what became of it."""
+        return self._pages(limit, lambda cursor, rows: calls.batch_items(batch_id, cursor, rows))
+
+    def cancel_batch(self, batch_id: str) -> Awaitable[Dict[str, Any]]:
+        """Asks for no more of it; what it asked for stays."""
+        return self.call(calls.change_batch(batch_id, "cancel"))
+
+    def undo_batch(self, batch_id: str) -> Awaitable[Dict[str, Any]]:
+        """Queues again what it took out of the queue, as the batch that is answered."""
+        return self.call(calls.change_batch(batch_id, "undo"))
+
     # ---- keys and the audit: for the admin ----
 
     def abuse(self) -> Awaitable[Dict[str, Any]]:

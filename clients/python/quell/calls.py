@@ -159,6 +159,34 @@ def page(what: str, cursor: Optional[str], limit: int, **query: Any) -> Call[Any
     return asks("GET", path("api", what, cursor=cursor, limit=min(limit, PAGE), **query), read)
 
 
+def create_batch(body: Mapping[str, Any]) -> Call[Any]:
+    """Sent twice it would be two batches: it is never repeated by itself."""
+    members = {name: value for name, value in body.items() if value is not None}
+    return asks("POST", "/api/batches", read_json, members, again=False)
+
+
+def batch(batch_id: str) -> Call[Any]:
+    return asks("GET", path("api", "batches", batch_id), read_json)
+
+
+def batches(cursor: Optional[str], limit: int) -> Call[Any]:
+    return page("batches", cursor, limit)
+
+
+def batch_items(batch_id: str, cursor: Optional[str], limit: int) -> Call[Any]:
+    def read(answer: Answer) -> Tuple[List[Any], Optional[str]]:
+        members = answer.json()
+        return members["items"], members["next_cursor"]
+
+    return asks("GET", path("api", "batches", batch_id, "items", cursor=cursor,
+                            limit=min(limit, PAGE)), read)
+
+
+def change_batch(batch_id: str, verb: str) -> Call[Any]:
+    """cancel or undo. Sent twice, the second is refused."""
+    return asks("POST", path("api", "batches", batch_id, verb), read_json, again=False)
+
+
 def output(eval_id: str, attempt: Optional[int], stream: Optional[str], offset: int,
            follow: bool = False) -> Call[bytes]:
     where = path("api", "eval", eval_id, "output", attempt=attempt, stream=stream,
