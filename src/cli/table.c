@@ -12,6 +12,7 @@ const struct ql_verb *const ql_verbs[] = {
 	&ql_verb_kill,
 	&ql_verb_batch,
 	&ql_verb_receipt,
+	&ql_verb_policy,
 	&ql_verb_restore,
 	&ql_verb_resume,
 	&ql_verb_rm,

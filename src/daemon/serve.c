@@ -15,6 +15,7 @@
 #include "daemon/config.h"
 #include "daemon/data.h"
 #include "daemon/drivers.h"
+#include "daemon/gauge.h"
 #include "daemon/lag.h"
 #include "daemon/log.h"
 #include "daemon/observe.h"
@@ -86,6 +87,7 @@ open_engine(struct daemon *daemon, struct ql_err *e)
 		.signer = daemon->signer,
 		.policy = ql_policy_default,
 		.meter = &daemon->meter,
+		.measure = ql_gauge,
 		.log = ql_log,
 	};
 	config.policy.remote_broker = daemon->broker != NULL;

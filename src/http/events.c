@@ -8,6 +8,7 @@
 
 #include "base/rand.h"
 #include "base/str.h"
+#include "engine/policy.h"
 #include "http/inside.h"
 #include "http/look.h"
 #include "http/route.h"
@@ -52,6 +53,8 @@ struct listener {
 	struct event *event; /* the one being sent, or NULL */
 	size_t sent; /* bytes of it */
 	int64_t spoken_at;
+	char *session; /* of which it is a lease, and whose; owned; NULL = of none */
+	char *owner;
 	bool beat; /* a comment is due */
 	bool ended;
 };
@@ -335,6 +338,11 @@ drop_listener(void *state)
 	struct ql_events *events = listener->events;
 	release(listener->event);
 	ql_selector_done(&listener->selector);
+	if (listener->session)
+		ql_engine_session_release(
+			listener->req->server->config.engine, listener->owner, listener->session);
+	free(listener->session);
+	free(listener->owner);
 	if (!events)
 		return;
 	DL_DELETE(events->listeners, listener);
@@ -385,6 +393,29 @@ greet(struct listener *listener)
 	say(listener, text);
 }
 
+/* The session that the stream is a lease of, if it is to be one. */
+static int
+hold_session(struct listener *listener)
+{
+	struct ql_request *req = listener->req;
+	struct ql_err *e = &req->problem.err;
+	const char *name = NULL;
+	if (ql_param_text(req, "session", QL_SESSION_TEXT, &name))
+		return -1;
+	if (!name)
+		return 0;
+	listener->owner = ql_str_dup(req->caller.owner);
+	char *session = listener->owner ? ql_str_dup(name) : NULL;
+	if (!session)
+		return ql_fail(e, QL_E_SYSTEM, "out of memory for a stream: try again later");
+	if (ql_engine_session_hold(req->server->config.engine, listener->owner, session, e)) {
+		free(session);
+		return -1;
+	}
+	listener->session = session;
+	return 0;
+}
+
 void
 ql_serve_events(struct ql_request *req)
 {
@@ -393,13 +424,13 @@ ql_serve_events(struct ql_request *req)
 	struct listener *listener = ql_request_state(req, sizeof(*listener), drop_listener);
 	if (!listener)
 		return;
-	if (ql_param_selector(req, &listener->selector)) {
+	listener->req = req;
+	if (ql_param_selector(req, &listener->selector) || hold_session(listener)) {
 		ql_reply_problem(req, &req->problem);
 		return;
 	}
 	if (ql_reply_stream(req, "text/event-stream", -1, pull, leave))
 		return;
-	listener->req = req;
 	listener->events = events;
 	listener->spoken_at = (int64_t)uv_now(req->server->config.loop);
 	listener->place = id ? place_after(events, id) : events->next;

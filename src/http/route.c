@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "rules/submission.h"
 
 /* What the queries, and the bodies of stops, may name. */
 static const char *const wait_names[] = {"wait", NULL};
@@ -26,6 +27,10 @@ static const char *const report_members[] = {
 static const char *const key_members[] = {"owner", "name", "role", "scopes", "expires_in_s", NULL};
 static const char *const audit_names[] = {
 	"since", "actor", "verb", "order", "limit", "cursor", NULL};
+static const char *const event_names[] = {"selector", "status", "owner", "label", "session", NULL};
+static const char *const since_names[] = {"since", NULL};
+static const char *const confirm_names[] = {"confirm", NULL};
+static const char *const lease_names[] = {"lease_s", NULL};
 static const char *const no_members[] = {NULL};
 
 #define BODY QL_ROUTE_BODY
@@ -74,7 +79,26 @@ const struct ql_route ql_routes[] = {
 	{"POST", "/api/batches/{batch_id}/undo", ql_serve_bulk_undo, BODY | SCOPE(CANCEL), NULL,
 		no_members, "batch-undo"},
 	{"GET", "/api/signer", ql_serve_signer},
-	{"GET", "/api/events", ql_serve_events, 0, select_names},
+	{"GET", "/api/events", ql_serve_events, 0, event_names},
+	{"GET", "/api/policies", ql_serve_policies},
+	{"POST", "/api/policies", ql_serve_policy_create, NEEDED | SCOPE(ADMIN),
+		.verb = "policy-create"},
+	{"POST", "/api/policies/simulate", ql_serve_policy_simulate_new, NEEDED | SCOPE(READ),
+		since_names},
+	{"GET", "/api/policies/{name}", ql_serve_policy},
+	{"DELETE", "/api/policies/{name}", ql_serve_policy_delete, SCOPE(ADMIN),
+		.verb = "policy-delete"},
+	{"POST", "/api/policies/{name}/enable", ql_serve_policy_enable, BODY | SCOPE(ADMIN),
+		confirm_names, confirm_names, "policy-enable"},
+	{"POST", "/api/policies/{name}/disable", ql_serve_policy_disable, BODY | SCOPE(ADMIN), NULL,
+		no_members, "policy-disable"},
+	{"POST", "/api/policies/{name}/simulate", ql_serve_policy_simulate, BODY | SCOPE(READ),
+		since_names, no_members},
+	{"GET", "/api/sessions/{session}", ql_serve_session},
+	{"POST", "/api/sessions/{session}/heartbeat", ql_serve_session_heartbeat,
+		BODY | SCOPE(SUBMIT), lease_names, lease_names},
+	{"POST", "/api/sessions/{session}/end", ql_serve_session_end, BODY | SCOPE(CANCEL), NULL,
+		no_members, "session-end"},
 	{"GET", "/api/keys", ql_serve_keys, SCOPE(ADMIN)},
 	{"POST", "/api/keys", ql_serve_key_create, NEEDED | SCOPE(ADMIN), NULL, key_members,
 		"key-create"},
@@ -132,6 +156,16 @@ add_allow(struct ql_problem *problem, const char *method)
 	snprintf(problem->allow + len, sizeof(problem->allow) - len, "%s%s", len ? ", " : "", more);
 }
 
+static int
+check_session(struct ql_request *req)
+{
+	if (*req->id && strlen(req->id) <= QL_TEXT_MAX)
+		return 0;
+	req->problem.limit = QL_TEXT_MAX;
+	return ql_problem_field(
+		&req->problem, "session", "a session has 1 to %d bytes", QL_TEXT_MAX);
+}
+
 /* A cancellation's id is looked up as it is; here only what can't be one is refused. */
 static int
 check_id(struct ql_request *req, const struct ql_route *route)
@@ -150,8 +184,11 @@ check_id(struct ql_request *req, const struct ql_route *route)
 		return ql_problem_field(
 			&req->problem, "task_id", "an id has 1 to %d bytes", QL_TASK_ID - 1);
 	}
-	if (strstr(route->pattern, "{key_id}") || strstr(route->pattern, "{batch_id}"))
+	if (strstr(route->pattern, "{key_id}") || strstr(route->pattern, "{batch_id}") ||
+		strstr(route->pattern, "{name}"))
 		return 0; /* none is unknown */
+	if (strstr(route->pattern, "{session}"))
+		return check_session(req);
 	if (ql_str_is_eval_id(req->id))
 		return 0;
 	req->problem.limit = QL_EVAL_ID - 1;

@@ -69,6 +69,17 @@ void ql_serve_bulk_items(struct ql_request *req);
 void ql_serve_events(struct ql_request *req); /* events.c */
 void ql_serve_report(struct ql_request *req); /* reports.c */
 void ql_serve_report_put(struct ql_request *req);
+void ql_serve_policies(struct ql_request *req); /* policies.c */
+void ql_serve_policy(struct ql_request *req);
+void ql_serve_policy_create(struct ql_request *req);
+void ql_serve_policy_delete(struct ql_request *req);
+void ql_serve_policy_enable(struct ql_request *req);
+void ql_serve_policy_disable(struct ql_request *req);
+void ql_serve_policy_simulate(struct ql_request *req);
+void ql_serve_policy_simulate_new(struct ql_request *req);
+void ql_serve_session(struct ql_request *req); /* sessions.c */
+void ql_serve_session_heartbeat(struct ql_request *req);
+void ql_serve_session_end(struct ql_request *req);
 void ql_serve_keys(struct ql_request *req); /* keys.c */
 void ql_serve_key_create(struct ql_request *req);
 void ql_serve_key_revoke(struct ql_request *req);

@@ -416,19 +416,7 @@ test_words_are_those_of_the_core(void **state)
 #include "base/check.def"
 #undef X
 		NULL};
-	static const char *const phases[] = {
-#define PHASE(phase, word, ends, means) word,
-#include "rules/bulk.def"
-#undef PHASE
-		NULL};
-	static const char *const saids[] = {
-#define SAID(said, letter, word, means) word,
-#include "rules/bulk.def"
-#undef SAID
-		NULL};
 	(void)state;
-	assert_words("components|schemas|Batch|properties|phase|enum", phases, false);
-	assert_words("components|schemas|Said|enum", saids, false);
 	assert_words("components|schemas|Status|enum", statuses, false);
 	/* the first row of these is NONE, which has no word */
 	assert_words("components|schemas|Cancellation|properties|outcome|enum", outcomes + 1, true);
@@ -439,6 +427,36 @@ test_words_are_those_of_the_core(void **state)
 	assert_words("components|schemas|Mode|enum", modes + 1, false);
 	assert_words(
 		"components|schemas|Cancellation|properties|unasked|items|enum", checks, false);
+}
+
+static void
+test_words_are_those_of_the_rules(void **state)
+{
+	static const char *const phases[] = {
+#define PHASE(phase, word, ends, means) word,
+#include "rules/bulk.def"
+#undef PHASE
+		NULL};
+	static const char *const saids[] = {
+#define SAID(said, letter, word, means) word,
+#include "rules/bulk.def"
+#undef SAID
+		NULL};
+	static const char *const triggers[] = {
+#define X(trigger, word, terms, every, means) word,
+#include "rules/policy.def"
+#undef X
+		NULL};
+	static const char *const measures[] = {
+#define X(measure, word, terms, most, unit, max) word,
+#include "rules/measure.def"
+#undef X
+		NULL};
+	(void)state;
+	assert_words("components|schemas|Batch|properties|phase|enum", phases, false);
+	assert_words("components|schemas|Said|enum", saids, false);
+	assert_words("components|schemas|Trigger|properties|kind|enum", triggers, false);
+	assert_words("components|schemas|Trigger|properties|measure|enum", measures, false);
 }
 
 static void
@@ -515,6 +533,10 @@ fill(struct world *world, void *arg)
 	record->state.checkpoint_bytes = 10240;
 }
 
+#define POLICY \
+	"{\"name\":\"p\",\"selector\":\"queue=low\"," \
+	"\"trigger\":{\"kind\":\"run_deadline\",\"after_s\":1.5},\"grace_s\":2}"
+
 static void
 test_answers_are_as_the_contract_says(void **state)
 {
@@ -579,6 +601,37 @@ test_answers_are_as_the_contract_says(void **state)
 	check(world, "POST", "/api/eval/queued/restore", NULL, "/api/eval/{id}/restore", 200);
 	check(world, "POST", "/api/eval/running/resume", NULL, "/api/eval/{id}/resume", 409);
 	check(world, "DELETE", "/api/eval/running", NULL, "/api/eval/{id}", 409);
+}
+
+static void
+test_policies_are_as_the_contract_says(void **state)
+{
+	struct world *world = *state;
+	check(world, "POST", "/api/policies", POLICY, "/api/policies", 201);
+	check(world, "POST", "/api/policies", POLICY, "/api/policies", 409);
+	check(world, "POST", "/api/policies", "{\"name\":\"q\"}", "/api/policies", 422);
+	check(world, "POST", "/api/policies/simulate?since=1d", POLICY, "/api/policies/simulate",
+		200);
+	check(world, "GET", "/api/policies", NULL, "/api/policies", 200);
+	check(world, "GET", "/api/policies/p", NULL, "/api/policies/{name}", 200);
+	check(world, "GET", "/api/policies/none", NULL, "/api/policies/{name}", 404);
+	check(world, "POST", "/api/policies/p/disable", NULL, "/api/policies/{name}/disable", 200);
+	check(world, "POST", "/api/policies/p/enable", NULL, "/api/policies/{name}/enable", 200);
+	world->engine->trial_picked = world->engine->trial_live = 1;
+	check(world, "POST", "/api/policies/p/enable", NULL, "/api/policies/{name}/enable", 409);
+	check(world, "POST", "/api/policies/p/enable", "{\"confirm\":true}",
+		"/api/policies/{name}/enable", 200);
+	check(world, "POST", "/api/policies/p/simulate", NULL, "/api/policies/{name}/simulate",
+		200);
+	check(world, "POST", "/api/policies/p/simulate?since=soon", NULL,
+		"/api/policies/{name}/simulate", 422);
+	check(world, "GET", "/api/sessions/s", NULL, "/api/sessions/{session}", 404);
+	check(world, "POST", "/api/sessions/s/heartbeat", "{\"lease_s\":30}",
+		"/api/sessions/{session}/heartbeat", 200);
+	check(world, "GET", "/api/sessions/s", NULL, "/api/sessions/{session}", 200);
+	check(world, "POST", "/api/sessions/s/end", NULL, "/api/sessions/{session}/end", 200);
+	check(world, "POST", "/api/sessions/s/heartbeat", NULL, "/api/sessions/{session}/heartbeat",
+		409);
 }
 
 /* ---- a server that only looks ---- */
@@ -665,9 +718,11 @@ main(void)
 		cmocka_unit_test(test_bodies_are_as_the_contract_says),
 		cmocka_unit_test(test_a_submission_is_as_the_rules_say),
 		cmocka_unit_test(test_words_are_those_of_the_core),
+		cmocka_unit_test(test_words_are_those_of_the_rules),
 		cmocka_unit_test(test_bounds_are_those_of_the_code),
 		cmocka_unit_test_setup_teardown(
 			test_answers_are_as_the_contract_says, world_setup, world_teardown),
+		WORLD_TEST(test_policies_are_as_the_contract_says),
 		cmocka_unit_test_setup_teardown(
 			test_a_receipt_states_what_the_contract_says, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_a_server_that_only_looks_changes_nothing,

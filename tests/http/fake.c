@@ -69,6 +69,7 @@ fake_close(struct ql_engine *engine)
 void
 fake_free(struct ql_engine *engine)
 {
+	fake_policies_free(engine);
 	for (size_t i = 0; i < engine->record_count; i++) {
 		ql_record_done(&engine->records[i]);
 		free(engine->reports[i]);

@@ -8,11 +8,13 @@
 
 #include "engine/bulk.h"
 #include "engine/engine.h"
+#include "engine/policy.h"
 
 #define FAKE_RECORDS 64
 #define FAKE_ROWS 64
 #define FAKE_AUDITS 256
 #define FAKE_BATCH "01batch0000000000000000000" /* the id of each batch */
+#define FAKE_RULES 4
 
 struct fake_turn;
 
@@ -35,6 +37,11 @@ struct ql_engine {
 	size_t writes; /* of documents, and rows of the audit */
 	struct ql_vitals vitals[QL_RUNS]; /* what an examination finds */
 	size_t vitals_count;
+	struct ql_rule_view rules[FAKE_RULES]; /* in the order in which they were made */
+	size_t rule_count;
+	struct ql_lease session; /* of whatever name is asked for; zeroed = there is none */
+	int holds; /* streams that are its lease */
+	int64_t trial_picked, trial_live; /* what a trial finds */
 	char *replay_key, *fingerprint, *replay_ids;
 
 	struct ql_bulk bulk; /* the last one; owned */
@@ -56,6 +63,8 @@ struct ql_engine {
 	struct ql_bulk_ask asked_bulk; /* its strings are not kept */
 	size_t asked_bulks;
 };
+
+void fake_policies_free(struct ql_engine *engine);
 
 struct ql_engine *fake_new(uv_loop_t *loop);
 void fake_close(struct ql_engine *engine); /* then run the loop, then fake_free */

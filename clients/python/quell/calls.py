@@ -285,6 +285,46 @@ def revoke_key(key_id: str) -> Call[None]:
     return asks("DELETE", path("api", "keys", key_id), lambda answer: None, again=False)
 
 
+def policies() -> Call[Any]:
+    return asks("GET", path("api", "policies"), lambda answer: answer.json()["policies"])
+
+
+def policy(name: str) -> Call[Any]:
+    return asks("GET", path("api", "policies", name), read_json)
+
+
+def create_policy(policy: Mapping[str, Any], confirm: bool) -> Call[Any]:
+    body = dict(policy, confirm=True) if confirm else dict(policy)
+    return asks("POST", path("api", "policies"), read_json, body, again=False)
+
+
+def change_policy(name: str, verb: str, confirm: bool) -> Call[Any]:
+    return asks("POST", path("api", "policies", name, verb, confirm="true" if confirm else None),
+                read_json)
+
+
+def delete_policy(name: str) -> Call[None]:
+    return asks("DELETE", path("api", "policies", name), lambda answer: None, again=False)
+
+
+def simulate(policy: Union[str, Mapping[str, Any]], since: Optional[str]) -> Call[Any]:
+    if isinstance(policy, str):
+        return asks("POST", path("api", "policies", policy, "simulate", since=since), read_json)
+    return asks("POST", path("api", "policies", "simulate", since=since), read_json, dict(policy))
+
+
+def session(name: str) -> Call[Any]:
+    return asks("GET", path("api", "sessions", name), read_json)
+
+
+def heartbeat(name: str, lease_s: Optional[float]) -> Call[Any]:
+    return asks("POST", path("api", "sessions", name, "heartbeat", lease_s=lease_s), read_json)
+
+
+def end_session(name: str) -> Call[Any]:
+    return asks("POST", path("api", "sessions", name, "end"), read_json)
+
+
 def audit(since: Optional[str], actor: Optional[str], verb: Optional[str], order: Optional[str],
           cursor: Optional[str], limit: int) -> Call[Tuple[List[Any], Optional[str]]]:
     def read(answer: Answer) -> Tuple[List[Any], Optional[str]]:

@@ -255,6 +255,45 @@ class Client:
         return self._pages(limit, lambda cursor, rows: calls.audit(
             since, actor, verb, order, cursor, rows))
 
+    # ---- policies and sessions ----
+
+    def policies(self) -> List[Dict[str, Any]]:
+        """What is stopped by itself, by name."""
+        return self.call(calls.policies())
+
+    def policy(self, name: str) -> Dict[str, Any]:
+        return self.call(calls.policy(name))
+
+    def create_policy(self, policy: Mapping[str, Any], *,
+                      confirm: bool = False) -> Dict[str, Any]:
+        """`confirm`: though it stops more than half of what lives."""
+        return self.call(calls.create_policy(policy, confirm))
+
+    def enable_policy(self, name: str, *, confirm: bool = False) -> Dict[str, Any]:
+        return self.call(calls.change_policy(name, "enable", confirm))
+
+    def disable_policy(self, name: str) -> Dict[str, Any]:
+        return self.call(calls.change_policy(name, "disable", False))
+
+    def delete_policy(self, name: str) -> None:
+        return self.call(calls.delete_policy(name))
+
+    def simulate_policy(self, policy: Union[str, Mapping[str, Any]], *,
+                        since: Optional[str] = None) -> Dict[str, Any]:
+        """Whom a policy, by its name or as it would be made, would have stopped (`since="7d"`)."""
+        return self.call(calls.simulate(policy, since))
+
+    def session(self, name: str) -> Dict[str, Any]:
+        return self.call(calls.session(name))
+
+    def heartbeat_session(self, name: str,
+                          lease_s: Optional[float] = None) -> Dict[str, Any]:
+        """Leases a session, or renews its lease: it is lost unless this is called again in time."""
+        return self.call(calls.heartbeat(name, lease_s))
+
+    def end_session(self, name: str) -> Dict[str, Any]:
+        return self.call(calls.end_session(name))
+
     # ---- events, reports, the server ----
 
     def events(self, last: Optional[str] = None, *,
