@@ -19,6 +19,7 @@ const struct ql_verb *const ql_verbs[] = {
 	&ql_verb_key,
 	&ql_verb_audit,
 	&ql_verb_doctor,
+	&ql_verb_orphans,
 	&ql_verb_completion,
 	&ql_verb_help,
 	&ql_verb_version,

@@ -48,6 +48,8 @@ struct ql_config {
 	int64_t audit_keep_ms;
 	int64_t audit_keep_bytes;
 	int64_t uid_base;
+	int64_t orphan_age_ms;
+	bool reap_orphans;
 	bool stop_runs;
 	bool observe;
 };

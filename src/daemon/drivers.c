@@ -1,6 +1,7 @@
 #include "daemon/drivers.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +14,8 @@
 #include "daemon/storage.h"
 #include "outlet/storage.h"
 #include "runtime/docker.h"
+#include "runtime/errand.h"
+#include "sweeper/host.h"
 
 int
 ql_drivers_store(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
@@ -166,6 +169,43 @@ ql_drivers_broker(uv_loop_t *loop, const struct ql_config *config, const struct 
 	if (!celery.containers)
 		ql_log("no Docker here (--docker-host): containers of tasks are not looked for");
 	return ql_broker_celery_open(loop, &celery, ret_broker, e);
+}
+
+/* The name that its runs' cgroups bear; without local runs there are none. */
+static int
+name_runs(const struct ql_config *config, const struct ql_data *data, char ret_dir[static PATH_MAX],
+	char ret_name[static QL_RUN_NAME], struct ql_err *e)
+{
+	char path[PATH_MAX];
+	ret_dir[0] = 0;
+	ql_str_copy(ret_name, QL_RUN_NAME, data->instance);
+	if (!config->workers || ql_config_is_remote(config) || strcmp(config->runtime, "sandbox"))
+		return 0;
+	if (ql_data_path(data, "run", path, sizeof(path), e))
+		return -1;
+	int fd = realpath(path, ret_dir) ? open(ret_dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (fd < 0)
+		return ql_fail_sys(e, "the folder of runs %s can't be opened", path);
+	int rc = ql_run_instance(fd, ret_name, e);
+	close(fd);
+	return rc;
+}
+
+int
+ql_drivers_finder(const struct ql_config *config, const struct ql_data *data,
+	struct ql_finder **ret_finder, struct ql_err *e)
+{
+	char run_dir[PATH_MAX];
+	char name[QL_RUN_NAME];
+	struct ql_host_config host = {.server = name, .data_dir = data->dir};
+	*ret_finder = NULL;
+	if (config->observe)
+		return 0;
+	if (name_runs(config, data, run_dir, name, e))
+		return -1;
+	host.run_dir = run_dir[0] ? run_dir : NULL;
+	*ret_finder = ql_finder_host(&host);
+	return *ret_finder ? 0 : ql_fail(e, QL_E_SYSTEM, "out of memory for the sweeper");
 }
 
 int

@@ -10,6 +10,7 @@
 #include "runtime/containers.h"
 #include "runtime/runtime.h"
 #include "store/store.h"
+#include "sweeper/finder.h"
 
 int ql_drivers_store(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
 	struct ql_store **ret_store, struct ql_err *e);
@@ -29,6 +30,10 @@ int ql_drivers_storage(uv_loop_t *loop, const struct ql_config *config,
 /* NULL for the local queue. What it needs of config and data stays there. */
 int ql_drivers_broker(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
 	struct ql_broker **ret_broker, struct ql_err *e);
+
+/* What may be orphaned on this host; NULL where it only observes. After the runtime. */
+int ql_drivers_finder(const struct ql_config *config, const struct ql_data *data,
+	struct ql_finder **ret_finder, struct ql_err *e);
 
 /* Fills what the settings say; the rest of observe is the caller's. The containers are closed after it. */
 int ql_drivers_observe(uv_loop_t *loop, const struct ql_config *config,

@@ -32,6 +32,7 @@ struct daemon {
 	struct ql_store *store;
 	struct ql_runtime *runtime;
 	struct ql_broker *broker;
+	struct ql_finder *finder;
 	struct ql_outlet *storage;
 	struct ql_observer *observer;
 	struct ql_meter meter;
@@ -85,6 +86,9 @@ open_engine(struct daemon *daemon, struct ql_err *e)
 		.audit_keep_ms = daemon->config.audit_keep_ms,
 		.audit_keep_bytes = daemon->config.audit_keep_bytes,
 		.signer = daemon->signer,
+		.finder = daemon->finder,
+		.orphan_age_ms = daemon->config.orphan_age_ms,
+		.reap_orphans = daemon->config.reap_orphans,
 		.policy = ql_policy_default,
 		.meter = &daemon->meter,
 		.measure = ql_gauge,
@@ -269,6 +273,7 @@ open_all(struct daemon *daemon, struct ql_err *e)
 			&daemon->loop, &daemon->config, &daemon->data, &daemon->store, e) ||
 		ql_drivers_runtime(
 			&daemon->loop, &daemon->config, &daemon->data, &daemon->runtime, e) ||
+		ql_drivers_finder(&daemon->config, &daemon->data, &daemon->finder, e) ||
 		ql_drivers_broker(
 			&daemon->loop, &daemon->config, &daemon->data, &daemon->broker, e) ||
 		ql_drivers_storage(&daemon->loop, &daemon->config, &daemon->storage, e) ||
@@ -285,6 +290,8 @@ free_all(struct daemon *daemon)
 {
 	ql_server_free(daemon->server);
 	ql_engine_free(daemon->engine);
+	if (daemon->finder)
+		daemon->finder->ops->free(daemon->finder);
 	if (daemon->store)
 		daemon->store->ops->close(daemon->store);
 	ql_limiter_free(daemon->limiter);

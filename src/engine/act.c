@@ -156,7 +156,8 @@ on_purged(struct ql_runtime_op *op, int status)
 	ql_engine_log(act->engine, "run %016llx has no record: %s",
 		(unsigned long long)op->incarnation,
 		status ? op->err.text : "nothing of it is left");
-	ql_tally_orphan(act->engine, status ? QL_METRIC_ORPHANS_STUCK : QL_METRIC_ORPHANS_REAPED);
+	ql_tally_orphan(act->engine, status ? QL_METRIC_ORPHANS_STUCK : QL_METRIC_ORPHANS_REAPED,
+		QL_ORPHAN_RUN);
 	ql_acting_free(act);
 }
 
@@ -173,6 +174,6 @@ ql_purge(struct ql_engine *engine, uint64_t incarnation)
 	act->op.incarnation = incarnation;
 	act->op.timeout_ms = QL_ENGINE_ACT_MS;
 	act->op.done = on_purged;
-	ql_tally_orphan(engine, QL_METRIC_ORPHANS_FOUND);
+	ql_tally_orphan(engine, QL_METRIC_ORPHANS_FOUND, QL_ORPHAN_RUN);
 	runtime->ops->purge(runtime, &act->op);
 }

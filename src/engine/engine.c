@@ -59,7 +59,8 @@ ql_engine_new(
 		config->runtime->sink = sink;
 	if (config->broker)
 		config->broker->sink = sink;
-	if (ql_policing_open(engine, e) || ql_outbox_open(engine, e)) {
+	if (ql_policing_open(engine, e) || ql_outbox_open(engine, e) ||
+		ql_orphans_open(engine, e)) {
 		ql_engine_free(engine);
 		return -1;
 	}
@@ -223,6 +224,7 @@ ql_engine_close(struct ql_engine *engine, bool stop_runs, void (*closed)(void *a
 	ql_wake_clear(engine, &engine->trim.wake);
 	ql_wake_clear(engine, &engine->overdue);
 	ql_policing_close(engine);
+	ql_orphans_stop(engine);
 	ql_outbox_stop(engine);
 	ql_bulks_stop(engine);
 	struct ql_live *live, *next;
@@ -242,6 +244,7 @@ ql_engine_free(struct ql_engine *engine)
 	ql_policing_free(engine);
 	ql_outbox_free(engine);
 	ql_bulks_free(engine);
+	ql_orphans_free(engine);
 	ql_heap_done(&engine->wakes);
 	free(engine->slots);
 	free(engine);

@@ -26,9 +26,11 @@
 #include "outlet/outlet.h"
 #include "rules/attempt.h"
 #include "rules/meter.h"
+#include "rules/orphan.h"
 #include "rules/policy.h"
 #include "runtime/runtime.h"
 #include "store/store.h"
+#include "sweeper/finder.h"
 
 struct ql_engine;
 
@@ -50,6 +52,10 @@ struct ql_engine_config {
 	int64_t audit_keep_ms; /* so for the rows of the audit; both only with a signer */
 	int64_t audit_keep_bytes;
 	const struct ql_signer *signer; /* borrowed: signs from where the audit goes on; or NULL */
+	/* Borrowed: what lies about on this host. NULL: orphans are only the runtime's. */
+	struct ql_finder *finder;
+	int64_t orphan_age_ms; /* what is younger is left alone */
+	bool reap_orphans; /* each minute by itself; else only on demand */
 	struct ql_policy policy;
 	struct ql_meter *meter; /* borrowed; NULL = nothing is counted */
 	/* How full the host is, for policies; -1 = not known. NULL: never known. */
@@ -169,6 +175,37 @@ struct ql_wait {
 };
 void ql_engine_wait(struct ql_engine *engine, struct ql_wait *op);
 void ql_engine_wait_stop(struct ql_engine *engine, struct ql_wait *op);
+
+/*
+ * What is there without a record (rules/orphan.h), looked for now; and with `reap`, its end: of what
+ * was found in the look before too, one after the other, up to the limit. One look at a time: others
+ * wait for their turn. Each that is reaped leaves a row in the audit.
+ */
+struct ql_orphan {
+	struct ql_trace trace;
+	enum ql_orphan_verdict verdict; /* UNSURE, FRESH or RIPE; others are not told of */
+	int64_t found_at; /* by the first look that came upon it */
+	enum ql_orphan_end { QL_ORPHAN_KEPT, QL_ORPHAN_REAPED, QL_ORPHAN_STUCK } end;
+	enum ql_code code; /* STUCK */
+	char why[QL_ERR_TEXT];
+};
+
+struct ql_orphans {
+	bool reap;
+	int limit; /* 1 .. QL_ORPHAN_REAPS */
+	struct ql_attempt attempt; /* who asks: for the rows */
+	void (*done)(struct ql_orphans *op, int status);
+	struct ql_orphan *found; /* ql_orphans_done frees them */
+	size_t count;
+	int reaped;
+	int stuck;
+	bool partial; /* not every place was looked at */
+	const char *server; /* by which this server's things are named; NULL = none */
+	struct ql_err err;
+	struct ql_orphans *engine_next;
+};
+void ql_engine_orphans(struct ql_engine *engine, struct ql_orphans *op);
+void ql_orphans_done(struct ql_orphans *op);
 
 /*
  * Makes documents and rows of the audit durable, all of them or none: changes of the kinds

@@ -12,6 +12,7 @@
  *	recover.c  takes up after a start;  sweep.c  forgets old ones;  trim.c	 the audit's old rows
  *	outbox.c  tells the outlets how attempts were settled
  *	write.c	 documents and rows of the audit
+ *	orphans.c  finds what has no record, and ends it (orphans.h)
  *	examine.c  looks at what the processes of runs are doing
  *	tally.c	 counts what became durable
  *	bulk*.c  batches of stops (bulk_private.h)
@@ -38,6 +39,8 @@
 #define QL_ENGINE_RETRY_MS 1000 /* after a failed commit, read or claim */
 #define QL_ENGINE_GIVE_UP_MS 10000 /* of failing commits, when runs are stopped for a shutdown */
 #define QL_ENGINE_SWEEP_MS 60000 /* between two looks for what is old */
+#define QL_ENGINE_ORPHANS_MS 60000 /* between two looks for orphans */
+#define QL_ENGINE_REAP_MS 10000 /* then a sweep takes no further one */
 #define QL_ENGINE_SWEEP_BATCH 500
 #define QL_ENGINE_TRIM_BATCH 5000 /* rows of the audit that one commit forgets */
 #define QL_ENGINE_OVERDUE_BATCH 500
@@ -206,6 +209,7 @@ struct ql_engine {
 	struct scan sweeps;
 	struct wake sweep;
 	struct trim trim;
+	struct sweeping *sweeping;
 
 	struct acting *preparing; /* starts, and what is sent to a broker */
 	struct outbox *outboxes[QL_OUTLET_COUNT]; /* NULL where there is no such outlet */
@@ -363,6 +367,12 @@ void ql_outbox_stop(struct ql_engine *engine);
 size_t ql_outbox_health(const struct ql_engine *engine, struct ql_dependency *ret);
 void ql_outbox_free(struct ql_engine *engine);
 
+/* orphans.c */
+int ql_orphans_open(struct ql_engine *engine, struct ql_err *e);
+void ql_orphans_start(struct ql_engine *engine);
+void ql_orphans_stop(struct ql_engine *engine);
+void ql_orphans_free(struct ql_engine *engine);
+
 /* wait.c */
 void ql_watch_changed(struct ql_engine *engine, const struct ql_record *record);
 void ql_watch_gone(struct ql_engine *engine, const char *eval_id); /* there is no such one */
@@ -402,7 +412,7 @@ void ql_tally_commit(struct ql_engine *engine, const struct batch *batch, bool f
 void ql_tally_refusal(struct ql_engine *engine, const struct ql_err *err);
 /* It was refused, or not answered. */
 void ql_tally_act(struct ql_engine *engine, const struct ql_runtime_op *op);
-void ql_tally_orphan(struct ql_engine *engine, enum ql_metric metric);
+void ql_tally_orphan(struct ql_engine *engine, enum ql_metric metric, enum ql_orphan_kind kind);
 
 /* bulk_sweep.c, bulk_work.c */
 void ql_bulks_start(struct ql_engine *engine);

@@ -27,6 +27,7 @@ finish(struct recovery *recovery)
 		ql_sweep_start(engine);
 		ql_trim_start(engine);
 		ql_policing_start(engine);
+		ql_orphans_start(engine);
 		ql_missed_start(engine);
 		ql_bulks_start(engine);
 		ql_claim(engine);

@@ -141,9 +141,9 @@ ql_tally_act(struct ql_engine *engine, const struct ql_runtime_op *op)
 }
 
 void
-ql_tally_orphan(struct ql_engine *engine, enum ql_metric metric)
+ql_tally_orphan(struct ql_engine *engine, enum ql_metric metric, enum ql_orphan_kind kind)
 {
-	ql_meter_add(engine->config.meter, metric, QL_LABELS("run"), 1);
+	ql_meter_add(engine->config.meter, metric, QL_LABELS(ql_orphan_kind_word(kind)), 1);
 }
 
 /* What an alert looks for the first of must be there before it. */
@@ -152,8 +152,11 @@ ql_tally_start(struct ql_engine *engine)
 {
 	static const enum ql_metric orphans[] = {
 		QL_METRIC_ORPHANS_FOUND, QL_METRIC_ORPHANS_REAPED, QL_METRIC_ORPHANS_STUCK};
-	for (size_t i = 0; i < sizeof(orphans) / sizeof(*orphans); i++)
-		ql_meter_add(engine->config.meter, orphans[i], QL_LABELS("run"), 0);
+	for (size_t i = 0; i < sizeof(orphans) / sizeof(*orphans); i++) {
+		for (int kind = 0; kind < QL_ORPHAN_KINDS; kind++)
+			ql_meter_add(engine->config.meter, orphans[i],
+				QL_LABELS(ql_orphan_kind_word((enum ql_orphan_kind)kind)), 0);
+	}
 }
 
 void

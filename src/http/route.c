@@ -31,6 +31,7 @@ static const char *const event_names[] = {"selector", "status", "owner", "label"
 static const char *const since_names[] = {"since", NULL};
 static const char *const confirm_names[] = {"confirm", NULL};
 static const char *const lease_names[] = {"lease_s", NULL};
+static const char *const reap_names[] = {"dry_run", "limit", NULL};
 static const char *const no_members[] = {NULL};
 
 #define BODY QL_ROUTE_BODY
@@ -105,6 +106,9 @@ const struct ql_route ql_routes[] = {
 	{"DELETE", "/api/keys/{key_id}", ql_serve_key_revoke, SCOPE(ADMIN), .verb = "key-revoke"},
 	{"GET", "/api/audit", ql_serve_audit, SCOPE(ADMIN), audit_names},
 	{"GET", "/api/abuse", ql_serve_abuse, SCOPE(ADMIN)},
+	{"GET", "/api/orphans", ql_serve_orphans, SCOPE(ADMIN)},
+	{"POST", "/api/orphans/reap", ql_serve_orphans_reap, BODY | SCOPE(ADMIN), reap_names,
+		reap_names, "orphan-reap"},
 	{"GET", "/api/observe", ql_serve_observe},
 	{"GET", "/evaluations/{id}", ql_serve_report, TASK},
 	{"PUT", "/evaluations/{id}", ql_serve_report_put,

@@ -85,6 +85,8 @@ void ql_serve_key_create(struct ql_request *req);
 void ql_serve_key_revoke(struct ql_request *req);
 void ql_serve_audit(struct ql_request *req); /* audit.c */
 void ql_serve_abuse(struct ql_request *req); /* limits.c */
+void ql_serve_orphans(struct ql_request *req); /* orphans.c */
+void ql_serve_orphans_reap(struct ql_request *req);
 void ql_serve_observe(struct ql_request *req); /* observe.c */
 void ql_serve_healthz(struct ql_request *req); /* meta.c */
 void ql_serve_readyz(struct ql_request *req);

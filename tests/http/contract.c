@@ -590,6 +590,13 @@ test_answers_are_as_the_contract_says(void **state)
 	check(world, "GET", "/api/signer", NULL, "/api/signer", 200);
 	check(world, "GET", "/api/abuse", NULL, "/api/abuse", 200);
 	check(world, "GET", "/api/observe", NULL, "/api/observe", 404);
+	check(world, "GET", "/api/orphans", NULL, "/api/orphans", 200);
+	check(world, "POST", "/api/orphans/reap", NULL, "/api/orphans/reap", 200);
+	assert_int_equal(world->engine->asked_reaps, 0);
+	check(world, "POST", "/api/orphans/reap", "{\"dry_run\":false,\"limit\":3}",
+		"/api/orphans/reap", 200);
+	assert_int_equal(world->engine->asked_reaps, 3);
+	check(world, "POST", "/api/orphans/reap", "{\"limit\":33}", "/api/orphans/reap", 422);
 	check(world, "GET", "/api/task/anyone", NULL, "/api/task/{task_id}", 404);
 	check(world, "POST", "/api/task/celery-running/cancel", "{\"ahead\":true}",
 		"/api/task/{task_id}/cancel", 202);

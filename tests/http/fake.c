@@ -208,6 +208,49 @@ ql_engine_census(const struct ql_engine *engine, struct ql_census *ret_census)
 }
 
 static void
+swept(struct ql_engine *engine, void *arg)
+{
+	struct ql_orphans *op = arg;
+	(void)engine;
+	op->done(op, 0);
+}
+
+/* One that is sure and was seen before, and a folder that holds something else. */
+void
+ql_engine_orphans(struct ql_engine *engine, struct ql_orphans *op)
+{
+	op->server = "0123456789abcdef";
+	op->count = 2;
+	op->found = calloc(op->count, sizeof(*op->found));
+	op->found[0] =
+		(struct ql_orphan){.trace = {.kind = QL_ORPHAN_PROCESS,
+					   .marks = 1u << QL_MARK_ENVIRON | 1u << QL_MARK_LEAF,
+					   .incarnation = 7,
+					   .pid = 77,
+					   .name = "77@5"},
+			.verdict = QL_ORPHAN_RIPE,
+			.found_at = 1000,
+			.end = op->reap ? QL_ORPHAN_REAPED : QL_ORPHAN_KEPT};
+	op->found[1] = (struct ql_orphan){.trace = {.kind = QL_ORPHAN_FOLDER,
+						  .marks = 1u << QL_MARK_NAME,
+						  .eval_id = "gone",
+						  .name = "/kept/00/gone~1",
+						  .text = "something else is in it"},
+		.verdict = QL_ORPHAN_UNSURE,
+		.found_at = 1000};
+	op->reaped = op->reap;
+	engine->asked_reaps += op->reap ? op->limit : 0;
+	fake_later(engine, swept, op);
+}
+
+void
+ql_orphans_done(struct ql_orphans *op)
+{
+	free(op->found);
+	op->found = NULL;
+}
+
+static void
 located(struct ql_engine *engine, void *arg)
 {
 	struct ql_locate *op = arg;

@@ -62,6 +62,7 @@ struct ql_engine {
 	size_t asked_stops;
 	struct ql_bulk_ask asked_bulk; /* its strings are not kept */
 	size_t asked_bulks;
+	int asked_reaps; /* the limits of those that were no dry run */
 };
 
 void fake_policies_free(struct ql_engine *engine);

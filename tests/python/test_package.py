@@ -20,7 +20,7 @@ NAMES = {"get_evaluation": "get", "delete_evaluation": "delete", "list_evaluatio
          "get_task": "task", "get_doctor": "doctor", "get_observation": "observation", "list_cancellations": "cancellations", "listen": "events",
          "get_cancellation": "cancellation", "get_receipt": "receipt", "get_signer": "signer", "get_report": "report",
          "list_keys": "keys", "get_abuse": "abuse", "get_batch": "batch",
-         "list_batches": "batches", "list_batch_items": "batch_items", "list_audit": "audit",
+         "list_batches": "batches", "list_batch_items": "batch_items", "list_audit": "audit", "list_orphans": "orphans",
          "list_policies": "policies", "get_policy": "policy", "simulate_new_policy": "simulate_policy",
          "get_session": "session"}
 

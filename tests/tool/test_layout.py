@@ -4,8 +4,9 @@ import re
 import pytest
 import source
 
-ALL = "base core proof runner store fetch outlet runtime broker rules engine http cli daemon".split()
-SEAMS = ["store/store.h", "runtime/runtime.h", "broker/broker.h", "outlet/outlet.h"]
+ALL = "base core proof runner store fetch outlet runtime broker rules sweeper engine http cli daemon".split()
+SEAMS = ["store/store.h", "runtime/runtime.h", "broker/broker.h", "outlet/outlet.h",
+         "sweeper/finder.h"]
 MAY = {
     "base": [],
     "core": ["base"],
@@ -17,6 +18,7 @@ MAY = {
     "runtime": ["base", "core", "proof", "runner/proto.h", "fetch"],
     "broker": ["base", "core", "proof", "outlet", "runtime"],
     "rules": ["base", "core", "store/store.h"],
+    "sweeper": ["base", "proof", "rules", "runner/cgroup.h", "runner/file.h"],
     "engine": ["base", "core", "rules", *SEAMS],
     "http": ["base", "core", "rules", "engine"],
     "cli": ["base", "core", "rules"],

@@ -353,6 +353,15 @@ class AsyncClient:
     def end_session(self, name: str) -> Awaitable[Dict[str, Any]]:
         return self.call(calls.end_session(name))
 
+    def orphans(self) -> Awaitable[Dict[str, Any]]:
+        """What runs or lies about without a record; looks, and touches nothing."""
+        return self.call(calls.orphans())
+
+    def reap_orphans(self, *, dry_run: bool = True,
+                     limit: Optional[int] = None) -> Awaitable[Dict[str, Any]]:
+        """Ends what bears two marks and was found in two looks, this one included."""
+        return self.call(calls.reap_orphans(dry_run, limit))
+
     # ---- events, reports, the server ----
 
     async def events(self, last: Optional[str] = None, *,

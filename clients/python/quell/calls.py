@@ -267,6 +267,17 @@ def observation() -> Call[Any]:
     return asks("GET", path("api", "observe"), read_json)
 
 
+def orphans() -> Call[Any]:
+    return asks("GET", path("api", "orphans"), read_json)
+
+
+def reap_orphans(dry_run: bool, limit: Optional[int]) -> Call[Any]:
+    body: Dict[str, Any] = {"dry_run": dry_run}
+    if limit is not None:
+        body["limit"] = limit
+    return asks("POST", path("api", "orphans", "reap"), read_json, again=False, body=body)
+
+
 # ---- keys and the audit ----
 
 def keys() -> Call[Any]:

@@ -1,0 +1,59 @@
+/*
+ * The sweeper's inside: one look at a time, for whoever asks, and each minute by itself.
+ *
+ *	orphans.c	look on a thread -> list of the runtime -> records of kept folders -> verdicts
+ *	orphans_reap.c	one after the other: ends it, proves it, keeps its row for the audit
+ */
+#ifndef QL_ENGINE_ORPHANS_H
+#define QL_ENGINE_ORPHANS_H
+
+#include "engine/private.h"
+#include "sweeper/finder.h"
+
+/* What was found before, and no record accounts for. */
+struct known {
+	struct ql_trace trace;
+	int64_t found_at;
+	int looks; /* in a row, with marks enough */
+	bool told; /* counted and logged */
+};
+
+struct sweeping {
+	struct ql_engine *engine;
+	struct wake wake;
+	struct later later;
+	struct ql_orphans own; /* the one that comes by itself */
+	bool own_open;
+	struct ql_orphans *op; /* the one that is served, and those behind it; NULL = none */
+	struct known *known;
+	size_t known_count;
+
+	/* of the look under way */
+	uv_work_t work;
+	struct ql_traces traces;
+	int found; /* what find returned */
+	struct ql_err err;
+	struct ql_runtime_list list;
+	struct ql_store_read read;
+	const char **ids; /* of kept folders; into traces */
+
+	/* of the reaping under way */
+	size_t at; /* in op->found */
+	int tried;
+	int64_t until;
+	int reaped_status;
+	struct ql_runtime_op purge;
+	struct ql_write write;
+	struct ql_change *rows, *last_row; /* of the audit, for what was reaped so far */
+};
+
+/* A record accounts for that run, as of now. */
+bool ql_orphan_is_live(const struct sweeping *sweeping, const struct ql_trace *trace);
+
+/* The list is there: reaps what the op may, then answers it. */
+void ql_orphans_reap(struct sweeping *sweeping);
+
+/* Answers the op, and begins the next one's look. */
+void ql_orphans_end(struct sweeping *sweeping, int status);
+
+#endif

@@ -1,0 +1,33 @@
+#include "sweeper/finder.h"
+
+#include <stdlib.h>
+
+#define GROW 64
+
+struct ql_trace *
+ql_traces_add(struct ql_traces *traces)
+{
+	if (traces->count % GROW == 0 && traces->count < QL_FIND_MAX) {
+		struct ql_trace *grown =
+			reallocarray(traces->all, traces->count + GROW, sizeof(*grown));
+		if (!grown) {
+			traces->partial = true;
+			return NULL;
+		}
+		traces->all = grown;
+	}
+	if (traces->count == QL_FIND_MAX) {
+		traces->partial = true;
+		return NULL;
+	}
+	struct ql_trace *trace = &traces->all[traces->count++];
+	*trace = (struct ql_trace){.age_ms = -1};
+	return trace;
+}
+
+void
+ql_traces_done(struct ql_traces *traces)
+{
+	free(traces->all);
+	*traces = (struct ql_traces){0};
+}
