@@ -225,8 +225,7 @@ run(struct ql_cmd *cmd, struct ql_err *e)
 
 const struct ql_verb ql_verb_policy = {
 	.name = "policy",
-	.operands = "ls | show NAME | add FILE | enable NAME | disable NAME | rm NAME | simulate "
-		    "NAME",
+	.operands = "ls | add FILE | show | enable | disable | rm | simulate NAME",
 	.brief = "what is stopped by itself: late, superseded, over budget",
 	.about = "A policy stops by itself what its selector allows and its trigger finds. `add`\n"
 		 "takes it as JSON from a file (- is standard input):\n"
