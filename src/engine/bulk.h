@@ -12,7 +12,7 @@
 #include "engine/engine.h"
 #include "rules/bulk.h"
 
-#define QL_BULK_WINDOW 768 /* items of one batch that are asked for at a time */
+#define QL_BULK_WINDOW 128 /* items of one batch that are asked for at a time */
 #define QL_BULK_RUNNING_MAX 8 /* batches that ask at a time; more are refused */
 #define QL_BULK_KEPT 1000 /* batches in the list; the oldest that are over go first */
 #define QL_BULK_PAGE 5000 /* matches that one read brings */
