@@ -85,7 +85,7 @@ struct ql_broker_ops {
 
 	/*
 	 * ENQUEUE sends op.message, or makes one of op.launch (code, eval_id, image…): DELIVERED when the broker has
-	 * it; asked again it sends none twice, and none after a REMOVE of a later epoch. REMOVE takes the task's message out of every queue,
+	 * it; asked again it sends none twice, and none after a REMOVE or FORGET of a later epoch. REMOVE takes the task's message out of every queue,
 	 * or marks it so that any worker drops it where others depend on its end: it is answered by
 	 * the events REMOVED (with the bytes taken out, which `restore` puts back) or NOT_QUEUED, of
 	 * the act's epoch; DELIVERED alone means nothing. Asked again after REMOVED it says REMOVED

@@ -267,8 +267,9 @@ enqueue(struct fake *fake, struct ql_farm_task *task, struct ql_runtime_op *op)
 	const char *bytes = op->message ? op->message : op->launch->code;
 	if (task->was_sent)
 		return 0;
-	if (op->epoch < task->removed_at)
-		return ql_fail(&op->err, QL_E_CONFLICT, "%s was taken out since", op->task_id);
+	if (op->epoch < task->fenced)
+		return ql_fail(&op->err, QL_E_CONFLICT, "%s was taken out or forgotten since",
+			op->task_id);
 	if (ql_farm_put(fake->farm, task, bytes ? bytes : "", &op->err))
 		return -1;
 	task->was_sent = true;
@@ -277,12 +278,19 @@ enqueue(struct fake *fake, struct ql_farm_task *task, struct ql_runtime_op *op)
 	return 0;
 }
 
+/* What was asked for before is too late. */
+static void
+fence(struct ql_farm_task *task, const struct ql_runtime_op *op)
+{
+	if (task->fenced < op->epoch)
+		task->fenced = op->epoch;
+}
+
 static int
 remove_task(struct fake *fake, struct ql_farm_task *task, struct ql_runtime_op *op)
 {
 	bool found = ql_farm_remove(fake->farm, task) || task->removed;
-	if (task->removed_at < op->epoch)
-		task->removed_at = op->epoch;
+	fence(task, op);
 	struct ql_sighting sighting = {
 		.event = {.kind = found ? QL_EVENT_REMOVED : QL_EVENT_NOT_QUEUED,
 			.epoch = op->epoch,
@@ -303,6 +311,7 @@ forget(struct fake *fake, struct ql_farm_task *task, struct ql_runtime_op *op)
 	free(task->removed);
 	task->removed = NULL;
 	task->was_sent = false;
+	fence(task, op);
 	return 0;
 }
 

@@ -76,7 +76,7 @@ struct ql_farm_task {
 	bool noticed;
 	bool was_sent; /* by the driver: asked again it sends none */
 	char *removed; /* the bytes that were taken out */
-	int32_t removed_at; /* the epoch of the last REMOVE; what was asked for before it is too late */
+	int32_t fenced; /* the epoch of the last REMOVE or FORGET: an earlier ENQUEUE is too late */
 	const struct ql_farm_run *end; /* whose end is in the result backend, or NULL */
 	UT_hash_handle hh;
 };
