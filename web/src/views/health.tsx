@@ -71,7 +71,7 @@ function Figures({ seen }: { seen: Health }) {
         <Tile name="Running" value={count(sum(samples, "quell_live_evaluations", { status: "running" }) ?? number("running"))} />
         <Tile name="Being stopped" value={count(number("cancelling"))} />
         <Tile name="Unconfirmed" value={count(number("unconfirmed"))} alarm={number("unconfirmed") > 0} hint="something may still run" />
-        {lost !== null && <Tile name="Orphans found" value={count(lost)} alarm={lost > 0} hint="ran without a record; ended on sight" />}
+        {lost !== null && <Tile name="Orphans found" value={count(lost)} alarm={lost > 0} hint="without a record; see: quell orphans" />}
       </div>
       <div class="panels">
         <Latency seen={seen} sorted={sorted} />
