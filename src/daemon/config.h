@@ -43,6 +43,7 @@ struct ql_config {
 	char *container_name;
 	int64_t workers;
 	int64_t max_queued;
+	int64_t max_stops;
 	int64_t keep_ms;
 	int64_t keep_bytes;
 	int64_t audit_keep_ms;

@@ -81,6 +81,7 @@ open_engine(struct daemon *daemon, struct ql_err *e)
 		.data_dir = daemon->data.dir,
 		.workers = daemon->runtime ? (int32_t)daemon->config.workers : 0,
 		.max_queued = daemon->config.max_queued,
+		.max_stops = daemon->config.max_stops,
 		.keep_ms = daemon->config.keep_ms,
 		.keep_bytes = daemon->config.keep_bytes,
 		.audit_keep_ms = daemon->config.audit_keep_ms,

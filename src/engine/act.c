@@ -55,6 +55,7 @@ on_acted(struct ql_runtime_op *op, int status)
 	if (status)
 		ql_tally_act(engine, op);
 	feed_answer(act, status);
+	ql_lane_leave(act);
 	bool prepared = act->prepared != NULL;
 	ql_acting_free(act);
 	if (prepared)
@@ -66,9 +67,14 @@ ql_acting_submit(struct acting *act)
 {
 	struct ql_broker *broker = act->engine->config.broker;
 	struct ql_runtime *runtime = act->engine->config.runtime;
+	bool waits = false;
 	act->op.done = on_acted;
 	act->op.timeout_ms = QL_ENGINE_ACT_MS;
-	if (act->remote)
+	if (!act->lane && ql_lane_enter(act, &waits, &act->op.err))
+		on_acted(&act->op, -1);
+	else if (waits)
+		return;
+	else if (act->remote)
 		broker->ops->act(broker, &act->op);
 	else if (runtime)
 		runtime->ops->act(runtime, &act->op);

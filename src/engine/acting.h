@@ -7,13 +7,16 @@
 struct prepared;
 
 struct acting {
-	struct acting *prev, *next; /* among those being prepared, or behind one of them */
+	/* among those being prepared, behind one of them, or waiting in a lane */
+	struct acting *prev, *next;
 	struct acting
 		*behind; /* acts on the same run or task, in order: none overtakes its start */
 	struct ql_runtime_op op;
 	struct ql_engine *engine;
 	struct prepared *prepared; /* what is read and made for it; owned */
 	char *reason;
+	struct ql_lane *lane; /* it takes a place in; NULL = in none */
+	UT_hash_handle hh; /* while it waits for a place */
 	bool remote; /* a broker's */
 	char eval_id[QL_EVAL_ID];
 	char task_id[QL_TASK_ID];
@@ -24,6 +27,14 @@ void ql_acting_submit(struct acting *act);
 /* Behind what is being prepared for its run; or prepared itself; or submitted. */
 void ql_acting_go(struct acting *act);
 void ql_acting_free(struct acting *act);
+
+/*
+ * lane.c: takes a place on the way to its target, or waits for one, and is submitted again then. -1:
+ * too many wait.
+ */
+int ql_lane_enter(struct acting *act, bool *ret_waits, struct ql_err *e);
+/* It is answered: its place is the next one's. */
+void ql_lane_leave(struct acting *act);
 
 /* prepare.c: its payload, its folder, its checkpoint; then it is submitted, or its refusal fed. */
 void ql_prepare(struct acting *act, const struct ql_live *live, int32_t slot);

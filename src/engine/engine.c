@@ -243,6 +243,7 @@ ql_engine_free(struct ql_engine *engine)
 		ql_live_free(live);
 	ql_policing_free(engine);
 	ql_outbox_free(engine);
+	ql_lanes_free(engine);
 	ql_bulks_free(engine);
 	ql_orphans_free(engine);
 	ql_heap_done(&engine->wakes);

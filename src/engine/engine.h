@@ -34,6 +34,8 @@
 
 struct ql_engine;
 
+#define QL_ENGINE_STOPS_MAX 100000 /* under way at once, where the config names no number */
+
 struct ql_engine_config {
 	uv_loop_t *loop;
 	struct ql_store *store; /* borrowed */
@@ -47,6 +49,7 @@ struct ql_engine_config {
 	const char *data_dir; /* outputs and checkpoints live below it */
 	int32_t workers; /* evaluations that run at once; 0 runs none */
 	int64_t max_queued;
+	int64_t max_stops; /* of what runs, under way at once; 0 = QL_ENGINE_STOPS_MAX */
 	int64_t keep_ms; /* settled ones older than this are swept */
 	int64_t keep_bytes; /* and the oldest ones beyond this many bytes */
 	int64_t audit_keep_ms; /* so for the rows of the audit; both only with a signer */

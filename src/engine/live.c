@@ -102,11 +102,20 @@ refresh_slots(struct ql_live *live)
 	}
 }
 
+static void
+count_stop(struct ql_live *live, bool stopping)
+{
+	live->engine->stops += stopping;
+	live->engine->stops -= live->stopping;
+	live->stopping = stopping;
+}
+
 void
 ql_live_refresh(struct ql_live *live)
 {
 	ref_runs(live);
 	refresh_slots(live);
+	count_stop(live, live->record.state.status == QL_STATUS_CANCELLING);
 	ql_wake_set(live->engine, &live->wake,
 		ql_state_live(&live->record.state) ? ql_state_wake(&live->record.state) : 0);
 }
@@ -117,6 +126,7 @@ ql_live_free(struct ql_live *live)
 	struct ql_engine *engine = live->engine;
 	for (int i = 0; i < QL_RUNS; i++)
 		unref_run(engine, &live->refs[i]);
+	count_stop(live, false);
 	ql_wake_clear(engine, &live->wake);
 	HASH_DEL(engine->lives, live);
 	ql_kept_free(live);

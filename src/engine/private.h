@@ -7,6 +7,7 @@
  *	load.c	 one read of the store for all that a turn wants from it
  *	scan.c	 brings what a scan of the store names into memory, one after the other
  *	act.c	 performs acts at the place of execution and feeds the answers back; prepare.c before a start
+ *	lane.c	 so many acts at once to one target, kills in a room of their own
  *	claim.c	 fills free slots from the queue; ends what waited for too long
  *	wake.c	 one heap of wake times, one timer
  *	recover.c  takes up after a start;  sweep.c  forgets old ones;  trim.c	 the audit's old rows
@@ -34,6 +35,8 @@
 #define QL_ENGINE_KEPT_MAX 100000 /* sightings kept over a failed commit */
 #define QL_ENGINE_LOAD_MAX 16 /* evaluations that one read brings into memory */
 #define QL_ENGINE_ACT_MS 5000 /* an act's deadline */
+#define QL_ENGINE_LANE_OPEN 64 /* kills, and so many asks, under way to one worker or runtime */
+#define QL_ENGINE_LANE_WAITING 100000 /* that wait for it */
 #define QL_ENGINE_REST_MS 3000 /* a resume or delete waits for the end of the last run */
 #define QL_ENGINE_QUIET_MS 20 /* what nobody waits for is committed after this, or with others */
 #define QL_ENGINE_RETRY_MS 1000 /* after a failed commit, read or claim */
@@ -132,6 +135,7 @@ struct ql_live {
 	bool loading;
 	bool stale; /* nothing is decided before the store's copy was read again */
 	bool gone; /* it was forgotten */
+	bool stopping; /* counts among the engine's stops */
 	bool buried; /* the broker was given its tombstone */
 	int uncommitted; /* decisions that are not durable yet */
 	int pins; /* operations and acts that point here */
@@ -211,6 +215,8 @@ struct ql_engine {
 	struct trim trim;
 	struct sweeping *sweeping;
 
+	struct ql_lane *lanes; /* by name: of those with acts under way */
+	size_t stops; /* evaluations in memory that are being stopped */
 	struct acting *preparing; /* starts, and what is sent to a broker */
 	struct outbox *outboxes[QL_OUTLET_COUNT]; /* NULL where there is no such outlet */
 
@@ -330,6 +336,9 @@ void ql_batch_changed(struct ql_engine *engine, const struct ql_state *was,
 /* act.c */
 void ql_act(struct ql_live *live, const struct ql_act *act);
 void ql_purge(struct ql_engine *engine, uint64_t incarnation);
+
+/* lane.c */
+void ql_lanes_free(struct ql_engine *engine);
 
 /* tomb.c: the broker's copy of its tombstone follows what is durable. */
 void ql_tomb_follow(struct ql_live *live);

@@ -206,6 +206,21 @@ is_other_task(const struct ql_stop *op, const struct ql_live *live)
 	return strcmp(task_id, op->task_id) != 0;
 }
 
+/* What only waits in the queue is stopped at once. Kills have an eighth more, so that one gets through. */
+static int
+check_room(struct stopping *stopping, const struct ql_live *live)
+{
+	struct ql_engine *engine = stopping->engine;
+	int64_t most = engine->config.max_stops ? engine->config.max_stops : QL_ENGINE_STOPS_MAX;
+	if (stopping->op->mode == QL_MODE_KILL)
+		most += (most + 7) / 8;
+	if (live->record.state.status != QL_STATUS_RUNNING || (int64_t)engine->stops < most)
+		return 0;
+	return ql_fail(&stopping->err, QL_E_LIMIT,
+		"%zu stops are under way, and the most is %lld: ask again when some are over",
+		engine->stops, (long long)most);
+}
+
 static void
 decide(struct stopping *stopping, struct ql_live *live)
 {
@@ -225,6 +240,10 @@ decide(struct stopping *stopping, struct ql_live *live)
 		.arg = stopping,
 	};
 	bool first = !live->record.state.cancel.requested_at;
+	if (check_room(stopping, live)) {
+		refuse(stopping, live);
+		return;
+	}
 	op->verdict = ql_feed(live, &feeding, &decision);
 	stopping->begins = first && op->verdict == QL_VERDICT_DONE;
 	ql_str_copy(op->what, sizeof(op->what), decision.why);

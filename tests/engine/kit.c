@@ -255,6 +255,7 @@ kit_start_engine(struct kit *kit)
 		.outlets = {[QL_OUTLET_STORAGE] = open_outlet(kit)},
 		.data_dir = kit->dir,
 		.workers = workers > 0 && !kit->farm ? workers : 0,
+		.max_stops = kit->options.max_stops,
 		.max_queued = kit->options.max_queued ? kit->options.max_queued : 1000000,
 		.keep_ms = kit->options.keep_ms ? kit->options.keep_ms : 3600 * 1000,
 		.keep_bytes = -1,

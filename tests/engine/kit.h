@@ -30,6 +30,7 @@ struct kit_options {
 	const char *store; /* "memory" or "sqlite"; NULL = memory */
 	int32_t workers; /* -1 = none and no runtime at all; 0 = two */
 	int64_t max_queued; /* 0 = a million */
+	int64_t max_stops; /* 0 = the engine's own */
 	int64_t keep_ms; /* 0 = an hour; -1 = none */
 	bool hasty; /* starts and proofs are given up after some 100 ms */
 	bool log;
