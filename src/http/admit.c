@@ -1,6 +1,5 @@
 /* Who asks, and may they: the key, its scopes, and what the audit will say of it. */
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,19 +24,11 @@ write_remote(const struct ql_request *req, char *ret_text, size_t size)
 		*ret_text = 0;
 }
 
-/* 00-<32 hex>-<16 hex>-<2 hex>; whatever else is sent is no trace. */
-static void
-write_trace(const struct ql_request *req, char ret_trace[static QL_ATTEMPT_TRACE])
+void
+ql_request_trace(const struct ql_request *req, struct ql_trace_context *ret_trace)
 {
-	const char *text = ql_request_header(req, "traceparent");
-	if (!text || strlen(text) != QL_ATTEMPT_TRACE - 1)
-		return;
-	for (size_t i = 0; text[i]; i++) {
-		bool dash = i == 2 || i == 35 || i == 52;
-		if (dash ? text[i] != '-' : !isxdigit((unsigned char)text[i]))
-			return;
-	}
-	ql_str_copy(ret_trace, QL_ATTEMPT_TRACE, text);
+	ql_trace_read(ql_request_header(req, "traceparent"), ql_request_header(req, "tracestate"),
+		ret_trace);
 }
 
 static void
@@ -49,7 +40,9 @@ begin_attempt(struct ql_request *req)
 	if (!attempt->verb)
 		return;
 	write_remote(req, attempt->remote, sizeof(attempt->remote));
-	write_trace(req, attempt->trace);
+	struct ql_trace_context trace;
+	ql_request_trace(req, &trace);
+	memcpy(attempt->trace, trace.parent, sizeof(attempt->trace));
 	req->caller.attempt = attempt;
 }
 

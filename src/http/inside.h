@@ -11,6 +11,7 @@
 #include "http/server.h"
 #include "rules/attempt.h"
 #include "rules/limit.h"
+#include "rules/trace.h"
 
 #define QL_SERVER_MAGIC 0x5e7ce701u
 #define QL_CONN_MAGIC 0xc0221ec7u
@@ -92,6 +93,9 @@ enum MHD_Result ql_request_answer(struct ql_request *req);
 
 /* admit.c: may its caller ask this? Fills principal and caller, and begins the attempt. */
 int ql_request_admit(struct ql_request *req);
+
+/* Whose trace it belongs to, by its headers. */
+void ql_request_trace(const struct ql_request *req, struct ql_trace_context *ret_trace);
 
 /* limits.c: how often may its caller ask this? -1: the problem is filled. */
 int ql_request_limit(struct ql_request *req);

@@ -185,13 +185,17 @@ parse_one(struct submitting *submitting, json_t *object, size_t index)
 static int
 parse_all(struct submitting *submitting, json_t *json, size_t count)
 {
+	struct ql_trace_context trace;
+	ql_request_trace(submitting->req, &trace);
 	submitting->records = calloc(count, sizeof(*submitting->records));
 	submitting->events = calloc(count, sizeof(*submitting->events));
 	if (!submitting->records || !submitting->events)
 		return ql_fail(&submitting->req->problem.err, QL_E_SYSTEM,
 			"out of memory for the submission");
 	for (size_t i = 0; i < count; i++) {
-		if (parse_one(submitting, submitting->batch ? json_array_get(json, i) : json, i))
+		json_t *object = submitting->batch ? json_array_get(json, i) : json;
+		ql_trace_label(&trace, object);
+		if (parse_one(submitting, object, i))
 			return -1;
 	}
 	return 0;

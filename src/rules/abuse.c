@@ -1,8 +1,11 @@
 #include "rules/abuse.h"
 
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/str.h"
+#include "rules/trace.h"
 
 const char *
 ql_abuse_word(enum ql_abuse_pattern pattern)
@@ -15,11 +18,18 @@ ql_abuse_word(enum ql_abuse_pattern pattern)
 	return words[pattern];
 }
 
-/* The payload has the code and the labels, and no id. */
+/* The payload has the code and the labels, and no id; each request has a trace of its own. */
 uint64_t
 ql_abuse_print(const struct ql_record *record)
 {
-	return record->payload ? ql_str_hash(record->payload) : 0;
+	static const char name[] = "\"" QL_TRACE_LABEL "\":\"";
+	char *payload = ql_str_dup(record->payload);
+	char *trace = payload ? strstr(payload, name) : NULL;
+	if (trace && strlen(trace) >= sizeof(name) - 1 + QL_TRACE_PARENT)
+		memset(trace + sizeof(name) - 1, '-', QL_TRACE_PARENT - 1);
+	uint64_t print = payload ? ql_str_hash(payload) : 0;
+	free(payload);
+	return print;
 }
 
 bool

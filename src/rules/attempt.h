@@ -13,9 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "rules/trace.h"
+
 #define QL_ATTEMPT_SHOWN 256 /* bytes of a text of the caller's that a row repeats */
 #define QL_ATTEMPT_REMOTE 64
-#define QL_ATTEMPT_TRACE 56 /* a W3C traceparent and its NUL */
+#define QL_ATTEMPT_TRACE QL_TRACE_PARENT
 
 /* What is known of an attempt before it is decided. The strings are the caller's. */
 struct ql_attempt {

@@ -4,6 +4,7 @@
 
 #include "rules/language.h"
 #include "rules/submission.h"
+#include "rules/trace.h"
 
 static int
 fail_memory(struct ql_err *e)
@@ -55,6 +56,26 @@ env_block(json_t *env)
 	return block;
 }
 
+/* What the submission names itself comes first. */
+static int
+add_trace(json_t *payload)
+{
+	struct ql_trace_context trace;
+	json_t *env = json_object_get(payload, "env");
+	ql_trace_of(payload, &trace);
+	if (!trace.parent[0] || json_object_get(env, "TRACEPARENT"))
+		return 0;
+	if (!env) {
+		env = json_object();
+		if (json_object_set_new(payload, "env", env))
+			return -1;
+	}
+	if (json_object_set_new(env, "TRACEPARENT", json_string(trace.parent)))
+		return -1;
+	return trace.state[0] ? json_object_set_new(env, "TRACESTATE", json_string(trace.state))
+			      : 0;
+}
+
 static int
 parse_code(struct ql_program *program, bool elsewhere, struct ql_err *e)
 {
@@ -98,6 +119,8 @@ ql_program_parse(
 	ret_program->pids = json_integer_value(json_object_get(object, "pids"));
 	ret_program->cpus = json_number_value(json_object_get(object, "cpus"));
 	int rc = parse_code(ret_program, elsewhere, e);
+	if (rc == 0 && add_trace(object))
+		rc = fail_memory(e);
 	if (rc == 0) {
 		ret_program->env = env_block(json_object_get(object, "env"));
 		rc = ret_program->env ? 0 : fail_memory(e);

@@ -177,7 +177,8 @@ messages_of_its_own(void **state)
 		.language = "python",
 		.priority = 3,
 		.soft_limit_s = 60,
-		.hard_limit_s = 90};
+		.hard_limit_s = 90,
+		.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"};
 	struct ql_envelope envelope;
 	size_t len, again_len;
 	char *bytes = ql_message_make(&what, &len);
@@ -197,6 +198,9 @@ messages_of_its_own(void **state)
 	assert_string_equal(json_string_value(json_array_get(args, 1)), what.code);
 	assert_string_equal(json_string_value(json_array_get(args, 2)), "python");
 	assert_int_equal(json_integer_value(json_object_get(envelope.properties, "priority")), 3);
+	assert_string_equal(json_string_value(json_object_get(envelope.headers, "traceparent")),
+		what.traceparent);
+	assert_null(json_object_get(envelope.headers, "tracestate"));
 	json_decref(body);
 	ql_envelope_done(&envelope);
 	free(bytes);

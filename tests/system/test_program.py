@@ -28,6 +28,21 @@ def test_its_environment(server):
                        "QUELL_RUN"}  # the last is the mark by which its processes are known
 
 
+def test_it_finds_the_trace_of_its_submission(server):
+    trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+             "tracestate": "rojo=1"}
+    code = "import os; print(os.environ.get('TRACEPARENT'), os.environ.get('TRACESTATE'))"
+    body = {"code": code, "language": "python", "labels": {"mine": "x"}}
+    seen = server.post("/api/eval", body, headers=trace).expect(201).json
+    assert seen["labels"] == {"mine": "x", **trace}
+    server.wait(seen["eval_id"])
+    assert server.output(seen["eval_id"]) == f"{trace['traceparent']} rojo=1\n"
+    wrong = {"traceparent": trace["traceparent"].upper()}
+    seen = server.post("/api/eval", body, headers=wrong).expect(201).json
+    server.wait(seen["eval_id"])
+    assert seen["labels"] == {"mine": "x"} and server.output(seen["eval_id"]) == "None None\n"
+
+
 def test_the_servers_environment_stays_outside(make_server):
     server = make_server(env={"SECRET_OF_THE_SERVER": "hush"})
     _, out = said(server, "import os; print('SECRET_OF_THE_SERVER' in os.environ)")

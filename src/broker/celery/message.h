@@ -82,6 +82,7 @@ struct ql_message_new {
 	const char *task; /* "tasks.evaluate_code" */
 	const char *queue;
 	const char *eval_id, *code, *language; /* language: or NULL */
+	const char *traceparent, *tracestate; /* headers of W3C Trace Context, or NULL */
 	int32_t priority; /* Redis' own: 0 first */
 	int64_t soft_limit_s, hard_limit_s; /* 0 = none */
 };

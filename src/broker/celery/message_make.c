@@ -26,10 +26,21 @@ make_headers(const struct ql_message_new *what)
 		"kwargsrepr", "{}", "origin", QL_MESSAGE_ORIGIN, "ignore_result", 0);
 }
 
+/* As OpenTelemetry's instrumentation of Celery sends and reads them. */
+static void
+add_trace(json_t *headers, const struct ql_message_new *what)
+{
+	if (what->traceparent)
+		json_object_set_new(headers, "traceparent", json_string(what->traceparent));
+	if (what->tracestate)
+		json_object_set_new(headers, "tracestate", json_string(what->tracestate));
+}
+
 char *
 ql_message_make(const struct ql_message_new *what, size_t *ret_len)
 {
 	json_t *headers = make_headers(what);
+	add_trace(headers, what);
 	struct ql_envelope_new envelope = {.headers = headers,
 		.exchange = "",
 		.routing_key = what->queue,

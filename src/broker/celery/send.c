@@ -88,6 +88,18 @@ allow_containers(const struct job *job)
 		containers->ops->ban(containers, job->eval_id, false);
 }
 
+/* What the environment of that launch says of it, or NULL. */
+static const char *
+in_env(const struct ql_launch *launch, const char *name)
+{
+	size_t len = strlen(name);
+	for (size_t i = 0; launch->env && launch->env[i]; i++) {
+		if (!strncmp(launch->env[i], name, len) && launch->env[i][len] == '=')
+			return launch->env[i] + len + 1;
+	}
+	return NULL;
+}
+
 void
 ql_celery_enqueue(struct job *job)
 {
@@ -107,6 +119,8 @@ ql_celery_enqueue(struct job *job)
 		.eval_id = job->eval_id,
 		.code = launch->code,
 		.language = launch->language,
+		.traceparent = in_env(launch, "TRACEPARENT"),
+		.tracestate = in_env(launch, "TRACESTATE"),
 		.priority = step_of(launch->priority)};
 	job->bytes = ql_message_make(&message, &len);
 	if (job->bytes) {
