@@ -62,10 +62,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # a group asks for all of its members at once
+
+
 @pytest.fixture
 def server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as made:
-        made.daemon_threads = True
+    with Server(("127.0.0.1", 0), Handler) as made:
         made.asked = []
         threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
         yield made
@@ -156,7 +160,8 @@ def test_the_small_server_keeps_the_contract(client, server):
     assert set(client.cancel_task("a")) == set(schemas["Cancellation"]["properties"])
     body = components["requestBodies"]["taskStop"]["content"]["application/json"]["schema"]
     assert set(Stop._fields) == set(body["properties"])
-    how = {"terminate": True, "grace": 1, "escalate": "kill", "reason": "r", "wait": 2, "ahead": True}
+    how = {"terminate": True, "grace": 1, "escalate": "kill", "reason": "r", "wait": 2, "ahead": True,
+           "confirm": True}
     client.cancel_task("b", **how)
     assert server.asked[-1] == ("b", how) and set(how) == set(body["properties"])
 

@@ -36,11 +36,11 @@ test("the package can be imported by its name, without a step in between", () =>
   assert.equal(execFileSync("node", ["-e", code], { cwd: join(TOP, "web"), encoding: "utf8" }), "http://h:1\n");
 });
 
-test("the page weighs at most 120 kB, in both forms", () => {
+test("the page weighs at most 120 kB, in both forms", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "quell-page-"));
   execFileSync("node", [join(TOP, "web/build.mjs"), folder]);
   const sizes = ["page.html.br", "page.html.gz"].map((name) => statSync(join(folder, name)).size);
-  console.log(`# ${sizes[0]} bytes by brotli, ${sizes[1]} by gzip`);
+  t.diagnostic(`${sizes[0]} bytes by brotli, ${sizes[1]} by gzip`);
   assert.ok(sizes.every((size) => size > 10_000 && size <= HEAVIEST), String(sizes));
   rmSync(folder, { recursive: true });
 });
