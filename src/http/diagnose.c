@@ -48,17 +48,17 @@ find_end(struct ql_diagnosis *diagnosis, const struct ql_state *state)
 {
 	char at[QL_TIME_TEXT];
 	const char *cause = ql_cause_sentence((enum ql_cause)state->cause);
+	bool stopped = state->status == QL_STATUS_CANCELLED;
 	ql_time_text(state->finished_at, at);
 	if (state->cause == QL_CAUSE_QUEUE_TTL)
 		find(diagnosis, QL_FINDING_EXPIRED,
-			"it expired: it waited in the queue for longer than %lld s, and was taken "
-			"out "
-			"at %s",
+			"it expired: it waited in the queue for longer than %lld s, and was "
+			"taken out at %s",
 			(long long)state->queue_ttl_ms / 1000, at);
 	else
-		find(diagnosis, QL_FINDING_FINISHED, "it is not alive: it %s at %s%s%s",
-			ql_status_word((enum ql_status)state->status), at, cause ? ", " : "",
-			cause ? cause : "");
+		find(diagnosis, QL_FINDING_FINISHED, "it is not alive: it %s%s at %s%s%s",
+			stopped ? "was " : "", ql_status_word((enum ql_status)state->status), at,
+			cause ? ", " : "", cause ? cause : "");
 }
 
 /* What comes without anybody's doing. */
