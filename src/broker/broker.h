@@ -91,8 +91,8 @@ struct ql_broker_ops {
 	 * the act's epoch; DELIVERED alone means nothing. Asked again after REMOVED it says REMOVED
 	 * again, until FORGET of the task. INSPECT of the task (incarnation 0) tells RUNNING, HELD or
 	 * EXITED of each run that there is, or ABSENT with incarnation 0 and the epoch where every
-	 * place was asked and none has it; where some could not be asked, done says -1. EXITED carries
-	 * the epoch as well where every place was asked and that end is all there is. A place that is known, and
+	 * place was asked and none has it (REMOVED where a marked message is all there is of it);
+	 * where some could not be asked, done says -1. EXITED carries the epoch as well where every place was asked and that end is all there is. A place that is known, and
 	 * of which it is known too that it says nothing any more, is in their `unasked`, and done says -1. Such a word is
 	 * for the places that were asked after the act came, not before. RETRIED is told once, when a
 	 * run is seen to end so: a RETRY in the result backend alone is nothing that is there.

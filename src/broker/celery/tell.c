@@ -285,8 +285,11 @@ tell_nowhere(struct ql_celery *celery, const char *eval_id, const char *task_id,
 			.unasked = unasked_by(look, epoch)},
 		.eval_id = eval_id,
 	};
-	struct delivery *delivery, *ended = NULL;
-	DL_FOREACH (ql_deliveries_of(celery, task_id), delivery) {
+	struct delivery *known = ql_deliveries_of(celery, task_id), *delivery, *ended = NULL;
+	if (look->expired && !known &&
+		!sighting.event.unasked) /* its only copy is one that none begins */
+		sighting.event.kind = QL_EVENT_REMOVED;
+	DL_FOREACH (known, delivery) {
 		if (counts(delivery) && !delivery->told_gone && !delivery->told_exited)
 			return; /* it is being looked at by itself: its worker may have let go of what runs */
 		if (counts(delivery) && delivery->told_exited)
