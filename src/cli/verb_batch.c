@@ -3,7 +3,7 @@
 
 #include "cli/call.h"
 #include "cli/cli.h"
-#include "cli/grid.h"
+#include "cli/listing.h"
 #include "cli/many.h"
 #include "cli/print.h"
 
@@ -49,24 +49,7 @@ add_row(struct ql_grid *grid, const json_t *batch)
 	ql_grid_add(grid, ql_member_text(batch, "selector", "-"));
 }
 
-static int
-list(struct ql_cmd *cmd, struct ql_err *e)
-{
-	size_t i;
-	json_t *batch;
-	struct ql_grid grid;
-	struct ql_answer answer;
-	struct ql_call call = {.method = "GET", .path = "/api/batches"};
-	int rc = ql_cmd_call(cmd, &call, &answer, e);
-	ql_grid_init(&grid, columns);
-	json_array_foreach (json_object_get(answer.json, "batches"), i, batch)
-		add_row(&grid, batch);
-	if (rc == 0 && !ql_cmd_has(cmd, "json"))
-		ql_grid_print(&grid, true);
-	ql_grid_done(&grid);
-	ql_answer_done(&answer);
-	return rc;
-}
+static const struct ql_listing batches = {"batches", columns, add_row};
 
 /* ---- of one ---- */
 
@@ -129,7 +112,7 @@ run(struct ql_cmd *cmd, struct ql_err *e)
 {
 	const char *what = cmd->operands[0];
 	if (!strcmp(what, "ls") && cmd->operand_count == 1)
-		return list(cmd, e);
+		return ql_listing_get(&batches, cmd, "/api/batches", e);
 	if (!strcmp(what, "show") && cmd->operand_count == 2)
 		return show(cmd, "GET", "", e);
 	if (!strcmp(what, "cancel") && cmd->operand_count == 2)

@@ -3,7 +3,7 @@
 
 #include "cli/call.h"
 #include "cli/cli.h"
-#include "cli/grid.h"
+#include "cli/listing.h"
 #include "cli/print.h"
 
 static const struct ql_option options[] = {
@@ -92,17 +92,6 @@ create(struct ql_cmd *cmd, struct ql_err *e)
 /* ---- list ---- */
 
 static void
-add_scopes(struct ql_grid *grid, const json_t *key)
-{
-	size_t i;
-	json_t *scope;
-	QL_CLEAN_BUF struct ql_buf text = {0};
-	json_array_foreach (json_object_get(key, "scopes"), i, scope)
-		ql_buf_addf(&text, "%s%s", i ? " " : "", json_string_value(scope));
-	ql_grid_add(grid, text.data ? text.data : "-");
-}
-
-static void
 add_row(struct ql_grid *grid, const json_t *key)
 {
 	char age[QL_SPAN_TEXT], left[QL_SPAN_TEXT] = "-";
@@ -116,27 +105,10 @@ add_row(struct ql_grid *grid, const json_t *key)
 	ql_grid_add(grid, ql_member_text(key, "name", "-"));
 	ql_grid_add(grid, age);
 	ql_grid_add(grid, left);
-	add_scopes(grid, key);
+	ql_listing_add_words(grid, json_object_get(key, "scopes"), " ");
 }
 
-static int
-list(struct ql_cmd *cmd, struct ql_err *e)
-{
-	size_t i;
-	json_t *key;
-	struct ql_grid grid;
-	struct ql_answer answer;
-	struct ql_call call = {.method = "GET", .path = "/api/keys"};
-	int rc = ql_cmd_call(cmd, &call, &answer, e);
-	ql_grid_init(&grid, columns);
-	json_array_foreach (json_object_get(answer.json, "keys"), i, key)
-		add_row(&grid, key);
-	if (rc == 0 && !ql_cmd_has(cmd, "json"))
-		ql_grid_print(&grid, true);
-	ql_grid_done(&grid);
-	ql_answer_done(&answer);
-	return rc;
-}
+static const struct ql_listing keys = {"keys", columns, add_row};
 
 /* ---- revoke ---- */
 
@@ -162,7 +134,7 @@ run(struct ql_cmd *cmd, struct ql_err *e)
 {
 	const char *what = cmd->operands[0];
 	if (!strcmp(what, "list") && cmd->operand_count == 1)
-		return list(cmd, e);
+		return ql_listing_get(&keys, cmd, "/api/keys", e);
 	if (!strcmp(what, "create") && cmd->operand_count == 2)
 		return create(cmd, e);
 	if (!strcmp(what, "revoke") && cmd->operand_count == 2)

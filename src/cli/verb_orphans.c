@@ -5,7 +5,7 @@
 
 #include "cli/call.h"
 #include "cli/cli.h"
-#include "cli/grid.h"
+#include "cli/listing.h"
 #include "cli/print.h"
 
 #define REAP_MS 20000 /* a sweep takes its time, and has a bound */
@@ -38,17 +38,6 @@ state_of(const json_t *orphan)
 }
 
 static void
-add_marks(struct ql_grid *grid, const json_t *orphan)
-{
-	size_t i;
-	json_t *mark;
-	QL_CLEAN_BUF struct ql_buf text = {0};
-	json_array_foreach (json_object_get(orphan, "marks"), i, mark)
-		ql_buf_addf(&text, "%s%s", i ? ", " : "", json_string_value(mark));
-	ql_grid_add(grid, text.data ? text.data : "-");
-}
-
-static void
 add_row(struct ql_grid *grid, const json_t *orphan)
 {
 	char age[QL_SPAN_TEXT];
@@ -60,9 +49,11 @@ add_row(struct ql_grid *grid, const json_t *orphan)
 	ql_grid_add(grid, ql_member_text(orphan, "kind", "?"));
 	ql_grid_add(grid, state_of(orphan));
 	ql_grid_add(grid, age);
-	add_marks(grid, orphan);
+	ql_listing_add_words(grid, json_object_get(orphan, "marks"), ", ");
 	ql_grid_add(grid, what.data ? what.data : "-");
 }
+
+static const struct ql_listing listing = {"orphans", columns, add_row};
 
 static size_t
 reapable(const json_t *orphans)
@@ -77,21 +68,12 @@ reapable(const json_t *orphans)
 static void
 print(const json_t *answer)
 {
-	size_t i;
-	json_t *orphan;
-	struct ql_grid grid;
-	const json_t *orphans = json_object_get(answer, "orphans");
-	if (!json_array_size(orphans)) {
+	if (json_array_size(json_object_get(answer, "orphans")))
+		ql_listing_print(&listing, answer);
+	else
 		ql_cli_say("no orphans%s", json_is_true(json_object_get(answer, "partial"))
 						   ? " in the places that were looked at"
 						   : "");
-		return;
-	}
-	ql_grid_init(&grid, columns);
-	json_array_foreach (orphans, i, orphan)
-		add_row(&grid, orphan);
-	ql_grid_print(&grid, true);
-	ql_grid_done(&grid);
 }
 
 static int

@@ -4,7 +4,7 @@
 #include "cli/call.h"
 #include "cli/cli.h"
 #include "cli/detail.h"
-#include "cli/grid.h"
+#include "cli/listing.h"
 #include "cli/print.h"
 
 static const struct ql_option options[] = {
@@ -134,18 +134,7 @@ call_and_print(struct ql_cmd *cmd, const char *method, const char *path, const j
 	return rc;
 }
 
-static void
-print_list(const json_t *answer)
-{
-	size_t i;
-	json_t *policy;
-	struct ql_grid grid;
-	ql_grid_init(&grid, columns);
-	json_array_foreach (json_object_get(answer, "policies"), i, policy)
-		add_row(&grid, policy);
-	ql_grid_print(&grid, true);
-	ql_grid_done(&grid);
-}
+static const struct ql_listing policies = {"policies", columns, add_row};
 
 static void
 print_removed(const json_t *answer)
@@ -206,7 +195,7 @@ run(struct ql_cmd *cmd, struct ql_err *e)
 {
 	const char *what = cmd->operands[0];
 	if (cmd->operand_count == 1 && !strcmp(what, "ls"))
-		return call_and_print(cmd, "GET", "/api/policies", NULL, print_list, e);
+		return ql_listing_get(&policies, cmd, "/api/policies", e);
 	if (cmd->operand_count == 2 && !strcmp(what, "show"))
 		return ask(cmd, "GET", "", print_policy, e);
 	if (cmd->operand_count == 2 && !strcmp(what, "add"))

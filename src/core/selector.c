@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/word.h"
+
 #define TYPE_TEXT QL_FIELD_TEXT
 #define TYPE_LABEL QL_FIELD_LABELLED
 #define TYPE_WORD QL_FIELD_WORD
@@ -21,6 +23,12 @@ const char *
 ql_field_word(enum ql_field field)
 {
 	return fields[field].word;
+}
+
+int
+ql_field_parse(const char *word)
+{
+	return ql_words_find(QL_WORDS(fields), word);
 }
 
 enum ql_field_type

@@ -65,6 +65,9 @@ struct ql_selector {
 const char *ql_field_word(enum ql_field field);
 enum ql_field_type ql_field_type(enum ql_field field);
 
+/* A field by its word; -1 when there is none. */
+int ql_field_parse(const char *word);
+
 /* The value of that label, or NULL; labels is what the caller gave. */
 typedef const char *(ql_label_fn)(void *labels, const char *key);
 

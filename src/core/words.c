@@ -1,7 +1,6 @@
 #include "core/words.h"
 
 #include <stddef.h>
-#include <string.h>
 
 static const struct {
 	const char *word;
@@ -254,19 +253,17 @@ ql_check_sentence(enum ql_check check)
 int
 ql_status_parse(const char *word)
 {
-	for (int i = 0; i < QL_STATUS_COUNT; i++) {
-		if (!strcmp(statuses[i].word, word))
-			return i;
-	}
-	return -1;
+	return ql_words_find(QL_WORDS(statuses), word);
 }
 
 int
 ql_mode_parse(const char *word)
 {
-	for (int i = QL_MODE_CANCEL; i < QL_MODE_COUNT; i++) {
-		if (!strcmp(modes[i].word, word))
-			return i;
-	}
-	return -1;
+	return ql_words_find(ql_mode_words(), word);
+}
+
+struct ql_words
+ql_mode_words(void)
+{
+	return QL_WORDS(modes);
 }

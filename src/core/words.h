@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/check.h"
+#include "base/word.h"
 
 enum ql_status {
 #define X(status, word, celery, settled) QL_STATUS_##status,
@@ -124,5 +125,8 @@ const char *ql_object_word(enum ql_object_kind object);
 /* The reverse of the words that callers may write; -1 when it is none of them. */
 int ql_status_parse(const char *word);
 int ql_mode_parse(const char *word);
+
+/* Those that a caller may write. */
+struct ql_words ql_mode_words(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/word.h"
 
 /* ---- words ---- */
 
@@ -165,14 +166,10 @@ read_id(const json_t *json, const char *name, char ret_id[static QL_RAND_ID])
 static int
 read_phase(const json_t *json, enum ql_bulk_phase *ret)
 {
-	const char *word = json_string_value(json_object_get(json, "phase"));
-	for (int i = 0; word && i < QL_BULK_PHASE_COUNT; i++) {
-		if (!strcmp(word, phases[i].word)) {
-			*ret = (enum ql_bulk_phase)i;
-			return 0;
-		}
-	}
-	return -1;
+	int phase =
+		ql_words_find(QL_WORDS(phases), json_string_value(json_object_get(json, "phase")));
+	*ret = (enum ql_bulk_phase)phase;
+	return phase < 0 ? -1 : 0;
 }
 
 static int

@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "base/str.h"
+#include "base/word.h"
 
 /* In thousandths, so that no fraction of a token is lost between two requests of one second. */
 struct bucket {
@@ -83,10 +84,9 @@ parse_one(char *item, struct ql_limits *limits, struct ql_err *e)
 		return 0;
 	if (value)
 		*value++ = 0;
-	for (int verb = 0; value && verb < QL_LIMIT_COUNT; verb++) {
-		if (!strcmp(item, table[verb].word))
-			return parse_rate(item, value, &limits->rates[verb], e);
-	}
+	int verb = ql_words_find(QL_WORDS(table), item);
+	if (value && verb >= 0)
+		return parse_rate(item, value, &limits->rates[verb], e);
 	if (!value || strcmp(item, "storm") != 0)
 		return ql_fail(e, QL_E_USAGE,
 			"\"%.40s\" is no limit: they are on, off, or a list such as "

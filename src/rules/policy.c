@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "base/word.h"
 #include "core/record.h"
 #include "rules/member.h"
 #include "rules/selector.h"
@@ -101,48 +102,16 @@ read_bool(struct reader *reader, const json_t *value, const char *name, bool *re
 	return 0;
 }
 
-/* What the word of a list stands for; -1 when it is none of them. */
 static int
-find_word(const char *word, const char *(*name)(int number), int count)
+read_word(struct reader *reader, const json_t *value, const char *name, struct ql_words words,
+	int *ret)
 {
-	for (int i = 0; word && i < count; i++) {
-		if (name(i) && !strcmp(name(i), word))
-			return i;
-	}
-	return -1;
-}
-
-static const char *
-trigger_name(int number)
-{
-	return triggers[number].word;
-}
-
-static const char *
-measure_name(int number)
-{
-	return measures[number].word;
-}
-
-static const char *
-mode_name(int number)
-{
-	return ql_mode_word((enum ql_mode)number);
-}
-
-static int
-read_word(struct reader *reader, const json_t *value, const char *name,
-	const char *(*word)(int number), int count, int *ret)
-{
-	QL_CLEAN_BUF struct ql_buf words = {0};
-	*ret = find_word(json_string_value(value), word, count);
+	QL_CLEAN_BUF struct ql_buf list = {0};
+	*ret = ql_words_find(words, json_string_value(value));
 	if (*ret >= 0)
 		return 0;
-	for (int i = 0; i < count; i++) {
-		if (word(i))
-			ql_buf_addf(&words, "%s%s", words.len ? ", " : "", word(i));
-	}
-	return WRONG(reader, name, "%s must be one of: %s", name, words.data ? words.data : "");
+	ql_words_list(words, &list);
+	return WRONG(reader, name, "%s must be one of: %s", name, list.data ? list.data : "");
 }
 
 /* ---- the trigger ---- */
@@ -161,11 +130,7 @@ is_key(const char *key)
 	static const char *const fields[] = {"session", "queue", "language", "supersedes"};
 	if (!strncmp(key, "label.", 6))
 		return key[6] != 0;
-	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
-		if (!strcmp(fields[i], key))
-			return true;
-	}
-	return false;
+	return ql_words_find(QL_WORDS(fields), key) >= 0;
 }
 
 static int
@@ -185,8 +150,8 @@ read_marks(struct reader *reader, const json_t *trigger)
 {
 	struct ql_rule *rule = reader->rule;
 	int measure;
-	if (read_word(reader, json_object_get(trigger, "measure"), "trigger.measure", measure_name,
-		    QL_MEASURE_COUNT, &measure))
+	if (read_word(reader, json_object_get(trigger, "measure"), "trigger.measure",
+		    QL_WORDS(measures), &measure))
 		return -1;
 	rule->measure = (enum ql_measure)measure;
 	if (read_number(reader, json_object_get(trigger, "high"), "trigger.high", 0,
@@ -258,8 +223,8 @@ read_trigger(struct reader *reader, json_t *trigger)
 	if (!json_is_object(trigger))
 		return WRONG(reader, "trigger",
 			"a policy needs a trigger: {\"kind\": \"run_deadline\", \"after_s\": 600}");
-	if (read_word(reader, json_object_get(trigger, "kind"), "trigger.kind", trigger_name,
-		    QL_TRIGGER_COUNT, &kind))
+	if (read_word(reader, json_object_get(trigger, "kind"), "trigger.kind", QL_WORDS(triggers),
+		    &kind))
 		return -1;
 	reader->rule->trigger = (enum ql_trigger)kind;
 	if (check_names(reader, trigger, reader->rule->trigger))
@@ -311,7 +276,7 @@ read_means(struct reader *reader, const json_t *json)
 	const json_t *mode = json_object_get(json, "mode");
 	const json_t *grace = json_object_get(json, "grace_s");
 	int number = QL_MODE_CANCEL;
-	if (mode && read_word(reader, mode, "mode", mode_name, QL_MODE_COUNT, &number))
+	if (mode && read_word(reader, mode, "mode", ql_mode_words(), &number))
 		return -1;
 	rule->mode = (enum ql_mode)number;
 	rule->grace_s = -1;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/word.h"
 
 static const char *const roles[] = {
 #define X(role, word, may) word,
@@ -29,26 +30,16 @@ ql_scope_word(enum ql_scope scope)
 	return scopes_of[scope];
 }
 
-static int
-find(const char *const *words, int count, const char *word)
-{
-	for (int i = 0; i < count; i++) {
-		if (!strcmp(words[i], word))
-			return i;
-	}
-	return -1;
-}
-
 int
 ql_role_parse(const char *word)
 {
-	return find(roles, QL_ROLE_COUNT, word);
+	return ql_words_find(QL_WORDS(roles), word);
 }
 
 int
 ql_scope_parse(const char *word)
 {
-	return find(scopes_of, QL_SCOPE_COUNT, word);
+	return ql_words_find(QL_WORDS(scopes_of), word);
 }
 
 uint32_t
@@ -56,6 +47,15 @@ ql_role_scopes(enum ql_role role)
 {
 	uint32_t all = (1u << QL_SCOPE_COUNT) - 1;
 	return role == QL_ROLE_ADMIN ? all : all & ~(1u << QL_SCOPE_ADMIN);
+}
+
+static int
+refuse_scope(size_t at, struct ql_err *e)
+{
+	QL_CLEAN_BUF struct ql_buf list = {0};
+	ql_words_list(QL_WORDS(scopes_of), &list);
+	return ql_fail(
+		e, QL_E_INVALID, "scopes[%zu]: must be one of %s", at, list.data ? list.data : "");
 }
 
 int
@@ -67,12 +67,9 @@ ql_scopes_read(const json_t *list, uint32_t *ret_scopes, struct ql_err *e)
 	if (!json_is_array(list) || !json_array_size(list))
 		return ql_fail(e, QL_E_INVALID, "scopes: must be a list of words, not empty");
 	json_array_foreach (list, i, word) {
-		int scope = json_is_string(word) ? ql_scope_parse(json_string_value(word)) : -1;
+		int scope = ql_scope_parse(json_string_value(word));
 		if (scope < 0)
-			return ql_fail(e, QL_E_INVALID,
-				"scopes[%zu]: must be one of read, submit, cancel, kill, delete, "
-				"admin",
-				i);
+			return refuse_scope(i, e);
 		scopes |= 1u << scope;
 	}
 	*ret_scopes = scopes;

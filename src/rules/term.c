@@ -6,16 +6,6 @@
 #include "base/str.h"
 #include "rules/member.h"
 
-int
-ql_field_parse(const char *word)
-{
-	for (int field = 0; field < QL_FIELD_COUNT; field++) {
-		if (!strcmp(ql_field_word((enum ql_field)field), word))
-			return field;
-	}
-	return -1;
-}
-
 const char *
 ql_field_value_word(enum ql_field field, int number)
 {

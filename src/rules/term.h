@@ -6,9 +6,6 @@
 #include "base/err.h"
 #include "core/selector.h"
 
-/* A field by its word; -1 when there is none. */
-int ql_field_parse(const char *word);
-
 /* The words that a WORD field takes: number counts up from 0; NULL stands for the empty one. */
 const char *ql_field_value_word(enum ql_field field, int number);
 int ql_field_value_count(enum ql_field field);

@@ -51,6 +51,16 @@ const struct witnessed *book_find(const struct book *book, const char *eval_id);
 void book_complain(struct book *book, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void book_done(struct book *book);
 
+/* A driver's close, passed on: when the inner one is closed the wrapper is freed and its caller told. */
+struct passed_close {
+	void *wrapper;
+	void (*closed)(void *arg);
+	void *arg;
+};
+
+/* For the inner driver's close: takes the passed_close that stands in the wrapper. */
+void witness_closed(void *arg);
+
 /* inner stays the caller's; the wrapper is freed by its close, which leaves inner open. */
 struct ql_store *witness_store(struct ql_store *inner, struct book *book);
 

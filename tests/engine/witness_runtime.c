@@ -8,8 +8,7 @@ struct witness {
 	struct book *book;
 	bool dead;
 	struct seen *open; /* by the engine's operation */
-	void (*closed)(void *arg);
-	void *closed_arg;
+	struct passed_close closing;
 };
 
 struct seen {
@@ -182,22 +181,11 @@ sighted(void *arg, const struct ql_sighting *sighting)
 }
 
 static void
-inner_closed(void *arg)
-{
-	struct witness *witness = arg;
-	void (*closed)(void *arg) = witness->closed;
-	void *closed_arg = witness->closed_arg;
-	free(witness);
-	closed(closed_arg);
-}
-
-static void
 witness_close(struct ql_runtime *runtime, void (*closed)(void *arg), void *arg)
 {
 	struct witness *witness = (struct witness *)runtime;
-	witness->closed = closed;
-	witness->closed_arg = arg;
-	witness->inner->ops->close(witness->inner, inner_closed, witness);
+	witness->closing = (struct passed_close){witness, closed, arg};
+	witness->inner->ops->close(witness->inner, witness_closed, &witness->closing);
 }
 
 void
@@ -205,8 +193,6 @@ witness_runtime_die(struct ql_runtime *runtime, void (*closed)(void *arg), void 
 {
 	struct witness *witness = (struct witness *)runtime;
 	witness->dead = true;
-	witness->closed = closed;
-	witness->closed_arg = arg;
 	/* not freed: what the dead engine still prepares comes here, and goes nowhere */
 	witness->inner->ops->close(witness->inner, closed, arg);
 }

@@ -27,6 +27,14 @@ struct seen_read {
 	struct witness *witness;
 };
 
+void
+witness_closed(void *arg)
+{
+	const struct passed_close closing = *(struct passed_close *)arg;
+	free(closing.wrapper);
+	closing.closed(closing.arg);
+}
+
 const struct witnessed *
 book_find(const struct book *book, const char *eval_id)
 {
