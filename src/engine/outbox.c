@@ -11,6 +11,7 @@
 
 #include "base/breaker.h"
 #include "rules/task.h"
+#include "rules/trace.h"
 
 enum stage {
 	STAGE_WAITING,
@@ -27,6 +28,7 @@ struct parcel {
 	struct parcel *then; /* the one whose `after` this is */
 	UT_hash_handle hh; /* while it is not delivered, and the last one of its evaluation */
 	struct ql_letter letter; /* owned */
+	struct ql_trace_context trace;
 	struct ql_delivery op;
 	enum stage stage;
 	int tries; /* that failed */
@@ -234,10 +236,13 @@ deliver(struct outbox *outbox, struct parcel *parcel)
 	const struct ql_letter *letter = &parcel->letter;
 	parcel->stage = STAGE_UNDER_WAY;
 	outbox->under_way++;
+	ql_trace_of_labels(letter->labels, &parcel->trace);
 	parcel->op = (struct ql_delivery){
 		.eval_id = letter->eval_id,
 		.task_id = letter->task_id,
 		.error = letter->error,
+		.traceparent = parcel->trace.parent[0] ? parcel->trace.parent : NULL,
+		.tracestate = parcel->trace.state[0] ? parcel->trace.state : NULL,
 		.attempt = letter->attempt,
 		.status = (enum ql_status)letter->status,
 		.finished_at = letter->finished_at,

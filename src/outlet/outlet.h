@@ -23,6 +23,8 @@ struct ql_delivery {
 	const char *eval_id;
 	const char *task_id;
 	const char *error; /* the sentence, or NULL */
+	const char *traceparent; /* whose trace it belongs to, as of W3C; or NULL */
+	const char *tracestate; /* or NULL */
 	int32_t attempt;
 	enum ql_status status; /* settled */
 	int64_t finished_at; /* unix ms */

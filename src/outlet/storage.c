@@ -25,7 +25,8 @@ struct put {
 	struct ql_delivery *op;
 	struct ql_buf url;
 	char *body;
-	const char *headers[3];
+	struct ql_buf trace, state; /* headers; empty = there is none */
+	const char *headers[5];
 	struct ql_buf said; /* what the answer begins with */
 };
 
@@ -34,6 +35,8 @@ put_free(struct put *put)
 {
 	ql_buf_done(&put->url);
 	ql_buf_done(&put->said);
+	ql_buf_done(&put->trace);
+	ql_buf_done(&put->state);
 	free(put->body);
 	free(put);
 }
@@ -138,10 +141,15 @@ body_of(const struct ql_delivery *op)
 static void
 fill_headers(struct put *put)
 {
+	const struct ql_delivery *op = put->op;
 	int count = 0;
 	put->headers[count++] = "Content-Type: application/json";
 	if (put->storage->authorization.len)
 		put->headers[count++] = put->storage->authorization.data;
+	if (op->traceparent && !ql_buf_addf(&put->trace, "traceparent: %s", op->traceparent))
+		put->headers[count++] = put->trace.data;
+	if (op->tracestate && !ql_buf_addf(&put->state, "tracestate: %s", op->tracestate))
+		put->headers[count++] = put->state.data;
 	put->headers[count] = NULL;
 }
 

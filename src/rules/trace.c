@@ -86,10 +86,23 @@ ql_trace_label(const struct ql_trace_context *trace, json_t *submission)
 		json_object_set_new(labels, QL_TRACE_STATE_LABEL, json_string(trace->state));
 }
 
+static void
+read_labels(const json_t *labels, struct ql_trace_context *ret_trace)
+{
+	ql_trace_read(json_string_value(json_object_get(labels, QL_TRACE_LABEL)),
+		json_string_value(json_object_get(labels, QL_TRACE_STATE_LABEL)), ret_trace);
+}
+
 void
 ql_trace_of(const json_t *submission, struct ql_trace_context *ret_trace)
 {
-	const json_t *labels = json_object_get(submission, "labels");
-	ql_trace_read(json_string_value(json_object_get(labels, QL_TRACE_LABEL)),
-		json_string_value(json_object_get(labels, QL_TRACE_STATE_LABEL)), ret_trace);
+	read_labels(json_object_get(submission, "labels"), ret_trace);
+}
+
+void
+ql_trace_of_labels(const char *labels, struct ql_trace_context *ret_trace)
+{
+	json_t *json = labels ? json_loads(labels, 0, NULL) : NULL;
+	read_labels(json, ret_trace);
+	json_decref(json);
 }

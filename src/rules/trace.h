@@ -28,4 +28,7 @@ void ql_trace_label(const struct ql_trace_context *trace, json_t *submission);
 /* Out of the labels of a submission, which may be NULL. */
 void ql_trace_of(const json_t *submission, struct ql_trace_context *ret_trace);
 
+/* Out of an evaluation's labels as text, which may be NULL. */
+void ql_trace_of_labels(const char *labels, struct ql_trace_context *ret_trace);
+
 #endif

@@ -64,12 +64,20 @@ ql_change_audit(const char *text)
 	return change_of(QL_CHANGE_AUDIT, QL_OBJECT_KEY, NULL, text);
 }
 
+bool
+ql_letter_fits(enum ql_outlet_kind outlet, enum ql_status status)
+{
+	return ql_status_settled(status) ||
+	       (status == QL_STATUS_UNCONFIRMED && outlet == QL_OUTLET_WEBHOOKS);
+}
+
 void
 ql_letter_done(struct ql_letter *letter)
 {
 	free(letter->eval_id);
 	free(letter->task_id);
 	free(letter->error);
+	free(letter->labels);
 	*letter = (struct ql_letter){0};
 }
 

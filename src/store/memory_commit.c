@@ -384,13 +384,15 @@ stage_letters(struct stage *stage, const struct ql_change *change, struct ql_err
 	if (!entry)
 		return -1;
 	const struct ql_record *record = &entry->record;
-	if (!ql_status_settled((enum ql_status)record->state.status))
-		return ql_fail(e, QL_E_INTERNAL,
-			"couldn't commit: %s is not settled, and outlets are told of it",
-			record->eval_id);
-	for (int outlet = 0; outlet < QL_OUTLET_COUNT; outlet++) {
-		if (change->outlets >> outlet & 1 &&
-			stage_letter(stage, record, (enum ql_outlet_kind)outlet, change->task_id))
+	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
+		enum ql_outlet_kind outlet = (enum ql_outlet_kind)kind;
+		if (!(change->outlets >> kind & 1))
+			continue;
+		if (!ql_letter_fits(outlet, (enum ql_status)record->state.status))
+			return ql_fail(e, QL_E_INTERNAL,
+				"couldn't commit: %s is not settled, and outlets are told of it",
+				record->eval_id);
+		if (stage_letter(stage, record, outlet, change->task_id))
 			return no_memory(e);
 	}
 	return 0;

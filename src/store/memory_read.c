@@ -437,6 +437,7 @@ read_outbox(struct ql_memory *memory, struct ql_store_read *op)
 {
 	size_t limit = ql_row_limit(&op->filter);
 	int failed = 0;
+	struct ql_memory_entry *entry;
 	op->letters = calloc(limit, sizeof(*op->letters));
 	if (!op->letters)
 		return no_memory(&op->err);
@@ -449,8 +450,11 @@ read_outbox(struct ql_memory *memory, struct ql_store_read *op)
 		letter->eval_id = ql_str_dup(kept->letter.eval_id);
 		letter->task_id = ql_str_dup(kept->letter.task_id);
 		letter->error = ql_str_dup(kept->letter.error);
+		HASH_FIND_STR(memory->entries, kept->letter.eval_id, entry);
+		letter->labels = entry ? ql_str_dup(entry->record.labels) : NULL;
 		failed = !letter->eval_id || !letter->task_id ||
-			 (kept->letter.error && !letter->error);
+			 (kept->letter.error && !letter->error) ||
+			 (entry && entry->record.labels && !letter->labels);
 	}
 	return failed ? no_memory(&op->err) : 0;
 }

@@ -167,9 +167,10 @@ CREATE TABLE outbox (
 	eval_id TEXT NOT NULL,
 	task_id TEXT NOT NULL,
 	attempt INTEGER NOT NULL,
-	status INTEGER NOT NULL CHECK ({settled} >> status & 1),
+	status INTEGER NOT NULL,
 	error TEXT,
-	finished_at INTEGER NOT NULL
+	finished_at INTEGER NOT NULL,
+	CHECK ({settled} >> status & 1 OR (status = {unconfirmed} AND outlet = {webhooks}))
 ) STRICT;
 
 CREATE INDEX outbox_outlet ON outbox (outlet, number);

@@ -4,7 +4,8 @@
  *	{last WORDS}			the highest number of enum ql_WORDS, of a run's place, of a
  *					priority, of an eval_id's characters
  *	{settled}			the set of the settled statuses: 1 << each
- *	{queued}			the number of the status queued
+ *	{queued} {unconfirmed}		the number of that status
+ *	{webhooks}			the number of that outlet
  */
 #ifndef QL_STORE_SQL_H
 #define QL_STORE_SQL_H

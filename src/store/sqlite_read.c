@@ -290,6 +290,7 @@ read_letter(sqlite3_stmt *stmt, struct ql_letter *ret_letter)
 	int failed = ql_field_read_text(stmt, 1, &ret_letter->eval_id);
 	failed |= ql_field_read_text(stmt, 2, &ret_letter->task_id);
 	failed |= ql_field_read_text(stmt, 3, &ret_letter->error);
+	failed |= ql_field_read_text(stmt, 7, &ret_letter->labels);
 	return failed;
 }
 

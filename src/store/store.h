@@ -73,7 +73,8 @@ struct ql_change {
 
 	/*
 	 * NEW, STATE: whom to tell, as bits 1 << enum ql_outlet_kind. Each gets a letter, durable
-	 * with the status that it tells of, which is settled (else QL_E_INTERNAL)
+	 * with the status that it tells of, which is settled, or unconfirmed for webhooks (else
+	 * QL_E_INTERNAL)
 	 */
 	uint32_t outlets;
 	char *task_id; /* of that attempt; only where there are outlets */
@@ -193,16 +194,20 @@ struct ql_match {
 	char eval_id[QL_EVAL_ID];
 };
 
-/* What one outlet has still to be told of one settled attempt. The strings are the read's. */
+/* What one outlet has still to be told of one attempt. The strings are the read's. */
 struct ql_letter {
 	int64_t number; /* in the order of the settlements; never used twice */
 	char *eval_id;
 	char *task_id;
 	char *error; /* or NULL */
-	int64_t finished_at;
+	char *labels; /* of the evaluation, while that is there; NULL = none */
+	int64_t finished_at; /* 0 = it isn't */
 	int32_t attempt;
 	int32_t status;
 };
+
+/* May that outlet be told of that status? */
+bool ql_letter_fits(enum ql_outlet_kind outlet, enum ql_status status);
 
 void ql_letter_done(struct ql_letter *letter);
 

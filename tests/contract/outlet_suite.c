@@ -250,6 +250,27 @@ says_who_it_is(void **state)
 }
 
 static void
+says_whose_trace_it_belongs_to(void **state)
+{
+	struct place *place = *state;
+	struct asked asked;
+	assert_int_equal(deliver(place, &asked), 0);
+	assert_null(strstr(place_told(place, 0)->head, "trace"));
+	asked = (struct asked){.op = {.eval_id = "one",
+				       .task_id = "celery-one",
+				       .traceparent = "00-0af7-b7ad-01",
+				       .tracestate = "rojo=1",
+				       .attempt = 1,
+				       .status = QL_STATUS_SUCCEEDED,
+				       .done = on_done}};
+	place->outlet->deliver(place->outlet, &asked.op);
+	assert_int_equal(answer_of(place, &asked), 0);
+	const char *head = place_told(place, 1)->head;
+	assert_non_null(strstr(head, "traceparent: 00-0af7-b7ad-01\r\n"));
+	assert_non_null(strstr(head, "tracestate: rojo=1\r\n"));
+}
+
+static void
 puts_anything_into_its_url_and_body(void **state)
 {
 	struct place *place = *state;
@@ -300,6 +321,7 @@ main(int argc, char **argv)
 		CASE(knows_which_answer_is_for_good),
 		CASE(tries_again_what_broke_in_between),
 		CASE(says_who_it_is),
+		CASE(says_whose_trace_it_belongs_to),
 		CASE(puts_anything_into_its_url_and_body),
 	};
 	static const struct CMUnitTest faulty[] = {CASE(hurts_as_asked)};

@@ -559,6 +559,19 @@ take_back_to(struct kit *kit, int version)
 		"ALTER TABLE meta DROP COLUMN audit_hash;"
 		"ALTER TABLE meta DROP COLUMN audit_bytes",
 		"ALTER TABLE cancellations DROP COLUMN passed",
+		"CREATE TABLE old ("
+		" number INTEGER PRIMARY KEY AUTOINCREMENT,"
+		" outlet INTEGER NOT NULL CHECK (outlet BETWEEN 0 AND 1),"
+		" eval_id TEXT NOT NULL, task_id TEXT NOT NULL, attempt INTEGER NOT NULL,"
+		" status INTEGER NOT NULL CHECK (56 >> status & 1),"
+		" error TEXT, finished_at INTEGER NOT NULL) STRICT;"
+		"INSERT INTO old SELECT * FROM outbox;"
+		"DELETE FROM sqlite_sequence WHERE name = 'old';"
+		"INSERT INTO sqlite_sequence (name, seq)"
+		" SELECT 'old', seq FROM sqlite_sequence WHERE name = 'outbox';"
+		"DROP TABLE outbox; ALTER TABLE old RENAME TO outbox;"
+		"CREATE INDEX outbox_outlet ON outbox (outlet, number);"
+		"DELETE FROM words WHERE kind = 'outlet' AND value = 2",
 	};
 	assert_int_equal(newest() - 1, sizeof(undo) / sizeof(undo[0]));
 	for (int at = newest(); at > version; at--)
@@ -586,7 +599,39 @@ gives_an_older_one_an_outbox(void **state)
 	assert_int_equal(kit_raw_number(kit, "SELECT count(*) FROM words WHERE kind = 'outlet'"),
 		QL_OUTLET_COUNT);
 	raw_refused(kit->path, "UPDATE outbox SET status = 0", "CHECK");
-	raw_refused(kit->path, "UPDATE outbox SET outlet = 2", "CHECK");
+	raw_refused(kit->path, "UPDATE outbox SET outlet = 3", "CHECK");
+}
+
+static void
+letter_to(struct kit *kit, const char *eval_id, uint32_t outlets)
+{
+	kit_ok(kit, kit_new(eval_id, 1000));
+	struct ql_change *change = kit_cancelled(kit, eval_id, 1001);
+	change->outlets = outlets;
+	change->task_id = strdup("celery");
+	kit_ok(kit, change);
+}
+
+/* The letters that wait stay, and no number is used again, whether or not some wait. */
+static void
+gives_an_older_one_webhooks(void **state)
+{
+	struct kit *kit = *state;
+	for (int waits = 0; waits < 2; waits++) {
+		letter_to(kit, waits ? "two" : "one", 1 << QL_OUTLET_STORAGE);
+		kit_shut(kit);
+		if (!waits)
+			raw_do(kit->path, "DELETE FROM outbox");
+		take_back_to(kit, 8);
+		if (kit_reopen(kit))
+			fail_msg("%s", kit->err.text);
+		assert_int_equal(kit->store->facts.backlog[QL_OUTLET_STORAGE], waits);
+	}
+	letter_to(kit, "three", 1 << QL_OUTLET_WEBHOOKS);
+	kit_shut(kit);
+	assert_int_equal(kit_raw_number(kit, "PRAGMA user_version"), newest());
+	assert_int_equal(kit_raw_number(kit, "SELECT min(number) FROM outbox"), 2);
+	assert_int_equal(kit_raw_number(kit, "SELECT number FROM outbox WHERE outlet = 2"), 3);
 }
 
 static void
@@ -735,6 +780,7 @@ main(int argc, char **argv)
 		KIT_CASE(makes_a_new_one_at_the_newest_version),
 		KIT_CASE(stays_what_it_was_when_a_step_fails),
 		KIT_CASE(gives_an_older_one_an_outbox),
+		KIT_CASE(gives_an_older_one_webhooks),
 		KIT_CASE(gives_an_older_one_the_columns_for_a_broker),
 		KIT_CASE(gives_an_older_one_documents_and_an_audit),
 		KIT_CASE(counts_in_an_older_one_once),

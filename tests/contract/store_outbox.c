@@ -7,6 +7,7 @@
 
 #define STORAGE (1u << QL_OUTLET_STORAGE)
 #define RESULTS (1u << QL_OUTLET_RESULTS)
+#define WEBHOOKS (1u << QL_OUTLET_WEBHOOKS)
 
 /* Settles it, with letters to these. */
 static struct ql_change *
@@ -202,6 +203,38 @@ says_nothing_of_what_is_not_settled(void **state)
 }
 
 static void
+tells_webhooks_alone_of_what_is_unconfirmed(void **state)
+{
+	struct kit *kit = *state;
+	submit(kit, "one");
+	kit_ok(kit, settled(kit, "one", 1001, QL_STATUS_UNCONFIRMED, WEBHOOKS));
+	assert_string_equal(letters(kit, QL_OUTLET_WEBHOOKS), "one");
+	kit_refused(kit, settled(kit, "one", 1002, QL_STATUS_RUNNING, WEBHOOKS), QL_E_INTERNAL);
+	kit_ok(kit, settled(kit, "one", 1003, QL_STATUS_CANCELLED, STORAGE | WEBHOOKS));
+	assert_string_equal(letters(kit, QL_OUTLET_WEBHOOKS), "one one");
+}
+
+/* Whose trace it belongs to, for instance. */
+static void
+brings_the_labels_while_the_evaluation_is_there(void **state)
+{
+	struct kit *kit = *state;
+	struct ql_store_read op = {0};
+	struct ql_change *change = kit_new("one", 1000);
+	free(change->record.labels);
+	change->record.labels = strdup("{\"team\":\"ml\"}");
+	kit_ok(kit, change);
+	kit_ok(kit, settled(kit, "one", 1001, QL_STATUS_SUCCEEDED, STORAGE));
+	read_outbox(kit, &op, QL_OUTLET_STORAGE);
+	assert_string_equal(op.letters[0].labels, "{\"team\":\"ml\"}");
+	ql_store_read_done(&op);
+	kit_ok(kit, kit_change(QL_CHANGE_FORGET, "one"));
+	read_outbox(kit, &op, QL_OUTLET_STORAGE);
+	assert_null(op.letters[0].labels);
+	ql_store_read_done(&op);
+}
+
+static void
 outlives_what_it_tells_of(void **state)
 {
 	struct kit *kit = *state;
@@ -252,6 +285,8 @@ main(int argc, char **argv)
 		KIT_CASE(tells_of_one_that_was_over_when_it_came),
 		KIT_CASE(comes_with_its_settlement_or_not_at_all),
 		KIT_CASE(says_nothing_of_what_is_not_settled),
+		KIT_CASE(tells_webhooks_alone_of_what_is_unconfirmed),
+		KIT_CASE(brings_the_labels_while_the_evaluation_is_there),
 		KIT_CASE(outlives_what_it_tells_of),
 		KIT_CASE(never_uses_a_number_again),
 		KIT_CASE(counts_them_when_it_is_opened),

@@ -272,6 +272,7 @@ assert_same_letter(const struct ql_letter *one, const struct ql_letter *two)
 	assert_string_equal(one->eval_id, two->eval_id);
 	assert_string_equal(one->task_id, two->task_id);
 	assert_same_text(one->error, two->error);
+	assert_same_text(one->labels, two->labels);
 	assert_int_equal(one->attempt, two->attempt);
 	assert_int_equal(one->status, two->status);
 	assert_int_equal(one->finished_at, two->finished_at);

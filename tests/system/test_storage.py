@@ -40,6 +40,20 @@ def test_each_end(make_server, storage):
     assert headers["Content-Type"] == "application/json" and "Authorization" not in headers
 
 
+def test_it_is_told_whose_trace_it_is(make_server, storage):
+    trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+             "tracestate": "rojo=1"}
+    server = make_server("--workers", "0", "--storage-url", storage.url)
+    body = {"code": "1", "language": "python"}
+    for headers in (trace, {}):
+        eval_id = server.post("/api/eval", body, headers=headers).expect(201).json["eval_id"]
+        server.cancel(eval_id).expect(200)
+    until_told(server)
+    first, second = (headers for _, _, headers in storage.asked)
+    assert {name: first[name] for name in trace} == trace
+    assert "traceparent" not in second and "tracestate" not in second
+
+
 def test_one_put_for_duplicate_cancels_at_once(make_server, storage):
     server = make_server("--workers", "2", "--storage-url", storage.url)
     running, queued = server.start(SLEEPS), server.submit("1", queue_ttl_s=600)["eval_id"]
