@@ -27,6 +27,18 @@ ql_str_copy(char *ret_text, size_t size, const char *text)
 	return len < size ? 0 : -1;
 }
 
+size_t
+ql_str_fit(const char *text, size_t max)
+{
+	size_t len = strnlen(text, max + 1);
+	if (len <= max)
+		return len;
+	len = max;
+	while (len && ((unsigned char)text[len] & 0xc0) == 0x80)
+		len--;
+	return len;
+}
+
 char *
 ql_str_dup(const char *text)
 {

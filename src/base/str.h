@@ -9,6 +9,9 @@
 /* Copies with an end mark; -1 when it didn't fit (then the copy is cut). */
 int ql_str_copy(char *ret_text, size_t size, const char *text);
 
+/* How many bytes of the text, max at most, end between two characters of UTF-8. */
+size_t ql_str_fit(const char *text, size_t max);
+
 /* strdup that takes NULL. */
 char *ql_str_dup(const char *text);
 

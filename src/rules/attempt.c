@@ -12,13 +12,7 @@ shown(const char *text)
 {
 	if (!text || !*text)
 		return json_null();
-	size_t len = strnlen(text, QL_ATTEMPT_SHOWN);
-	if (len == QL_ATTEMPT_SHOWN) {
-		len--;
-		while (len && ((unsigned char)text[len] & 0xc0) == 0x80)
-			len--;
-	}
-	json_t *string = json_stringn(text, len);
+	json_t *string = json_stringn(text, ql_str_fit(text, QL_ATTEMPT_SHOWN - 1));
 	return string ? string : json_string("(no UTF-8)");
 }
 

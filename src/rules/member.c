@@ -64,12 +64,9 @@ ql_member_default(const struct ql_member *member)
 const char *
 ql_member_show(const char *text, char ret_shown[static QL_MEMBER_SHOWN + 4])
 {
-	size_t len = strlen(text);
-	if (len <= QL_MEMBER_SHOWN)
+	size_t len = ql_str_fit(text, QL_MEMBER_SHOWN);
+	if (!text[len])
 		return text;
-	len = QL_MEMBER_SHOWN;
-	while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
-		len--;
 	memcpy(ret_shown, text, len);
 	memcpy(ret_shown + len, "...", 4);
 	return ret_shown;

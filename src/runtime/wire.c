@@ -86,13 +86,7 @@ reason_json(const char *reason)
 {
 	if (!reason)
 		return json_null();
-	size_t len = strlen(reason);
-	if (len > QL_WIRE_REASON) {
-		len = QL_WIRE_REASON;
-		while (len && ((unsigned char)reason[len] & 0xc0) == 0x80)
-			len--;
-	}
-	json_t *text = json_stringn(reason, len);
+	json_t *text = json_stringn(reason, ql_str_fit(reason, QL_WIRE_REASON));
 	return text ? text : json_null();
 }
 

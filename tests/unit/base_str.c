@@ -25,6 +25,24 @@ copy_fits_or_is_cut(void **state)
 }
 
 static void
+what_fits_ends_between_characters(void **state)
+{
+	(void)state;
+	assert_int_equal(ql_str_fit("abc", 3), 3);
+	assert_int_equal(ql_str_fit("abc", 2), 2);
+	assert_int_equal(ql_str_fit("a\xc3\xa4"
+				    "b",
+				 2),
+		1);
+	assert_int_equal(ql_str_fit("a\xc3\xa4"
+				    "b",
+				 3),
+		3);
+	assert_int_equal(ql_str_fit("\xe2\x82\xac", 2), 0);
+	assert_int_equal(ql_str_fit("", 0), 0);
+}
+
+static void
 dup_takes_null(void **state)
 {
 	(void)state;
@@ -129,6 +147,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(copy_fits_or_is_cut),
+		cmocka_unit_test(what_fits_ends_between_characters),
 		cmocka_unit_test(dup_takes_null),
 		cmocka_unit_test(durations),
 		cmocka_unit_test(sizes),
