@@ -69,7 +69,7 @@ struct ql_act {
 };
 
 #define QL_ACTS 16 /* three for each run, and one more for each */
-#define QL_WHY 200
+#define QL_WHY 480
 
 struct ql_decision {
 	struct ql_state next;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 
 static void
@@ -59,6 +60,27 @@ name_actor(struct ql_record *record, const struct feeding *feeding, const struct
 	char actor[64];
 	snprintf(actor, sizeof(actor), "quell:%s", ql_cause_word((enum ql_cause)cancel->cause));
 	record->actor = ql_str_dup(actor);
+}
+
+#define RULE_REASON \
+	240 /* bytes of a policy's reason in the timeline: whole it is the cancellation's */
+
+/* «a policy asked for it» with which one, and why it chose this evaluation. */
+static void
+name_rule(const struct feeding *feeding, struct ql_decision *decision)
+{
+	const char *general = ql_cause_sentence(QL_CAUSE_POLICY);
+	const struct ql_event *event = &feeding->event;
+	QL_CLEAN_BUF struct ql_buf text = {0};
+	size_t len = strlen(general);
+	if (event->kind != QL_EVENT_CANCEL || event->cause != QL_CAUSE_POLICY || !feeding->reason ||
+		strncmp(decision->why, general, len) != 0)
+		return;
+	ql_buf_addf(&text, "%s asked for it, as ", feeding->actor);
+	ql_buf_add(&text, feeding->reason, ql_str_fit(feeding->reason, RULE_REASON));
+	ql_buf_adds(&text, decision->why + len);
+	if (!text.failed)
+		ql_str_copy(decision->why, sizeof(decision->why), text.data);
 }
 
 /* What a place of execution says of itself, and the bytes that it took out of a queue. */
@@ -158,6 +180,7 @@ ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
 	assert(live->magic == LIVE_MAGIC && ql_live_ready(live));
 	feeding->event.now = ql_engine_now(engine);
 	ql_step(&live->record.state, &engine->config.policy, &feeding->event, ret);
+	name_rule(feeding, ret);
 	if (!ql_verdict_makes_row(ret->verdict))
 		return ret->verdict;
 	bool soon = feeding->done || live->rests || !feeding->sighting || feeding->sighting->text ||

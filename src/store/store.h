@@ -31,6 +31,7 @@
 #include "base/err.h"
 #include "core/record.h"
 #include "core/selector.h"
+#include "core/step.h"
 #include "store/pool.h"
 
 struct ql_store;
@@ -69,7 +70,7 @@ struct ql_change {
 	/* the timeline row of this decision; at = 0 for none */
 	int64_t at;
 	int32_t rung; /* enum ql_rung that it belongs to, for a cancellation's steps */
-	char what[200];
+	char what[QL_WHY];
 
 	/*
 	 * NEW, STATE: whom to tell, as bits 1 << enum ql_outlet_kind. Each gets a letter, durable
