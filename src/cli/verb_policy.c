@@ -67,6 +67,8 @@ print_policy(const json_t *policy)
 	ql_detail_line("trigger", "%s", trigger.data ? trigger.data : "?");
 	ql_detail_line("selector", "%s", ql_member_text(policy, "selector", "?"));
 	ql_detail_line("mode", "%s", ql_member_text(policy, "mode", "?"));
+	if (json_is_string(json_object_get(policy, "escalate")))
+		ql_detail_line("escalate", "%s", ql_member_text(policy, "escalate", "?"));
 	if (json_is_number(grace))
 		ql_detail_line("grace", "%.15g s", json_number_value(grace));
 	ql_detail_line(

@@ -1,6 +1,7 @@
 #include "core/words.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static const struct {
 	const char *word;
@@ -164,6 +165,21 @@ enum ql_rung
 ql_mode_top(enum ql_mode mode)
 {
 	return modes[mode].top;
+}
+
+int
+ql_mode_escalate(enum ql_mode mode, const char *word, enum ql_rung *ret_top)
+{
+	enum ql_rung first = ql_mode_first(mode);
+	if (!strcmp(word, "none"))
+		*ret_top = first;
+	else if (!strcmp(word, ql_rung_word(QL_RUNG_TERMINATE)))
+		*ret_top = first > QL_RUNG_TERMINATE ? first : QL_RUNG_TERMINATE;
+	else if (!strcmp(word, ql_rung_word(QL_RUNG_KILL)))
+		*ret_top = QL_RUNG_KILL;
+	else
+		return -1;
+	return 0;
 }
 
 const char *

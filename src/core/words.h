@@ -105,6 +105,8 @@ const char *ql_rung_word(enum ql_rung rung);
 const char *ql_rung_does(enum ql_rung rung);
 const char *ql_mode_word(enum ql_mode mode);
 enum ql_rung ql_mode_first(enum ql_mode mode);
+/* `escalate`: none, terminate or kill, as the highest rung of a stop in that mode; -1 = no such word */
+int ql_mode_escalate(enum ql_mode mode, const char *word, enum ql_rung *ret_top);
 enum ql_rung ql_mode_top(enum ql_mode mode);
 const char *ql_outcome_word(enum ql_outcome outcome);
 const char *ql_outcome_sentence(enum ql_outcome outcome);

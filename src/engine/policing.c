@@ -53,7 +53,7 @@ keep(struct ruling *ruling, struct ql_rule *rule)
 	ruling->view.rule = *rule;
 	*rule = (struct ql_rule){0};
 	ruling->kept = true;
-	ruling->shedding = false;
+	ruling->shedding = (struct ql_shedding){0};
 	ql_round_soon(ruling);
 }
 

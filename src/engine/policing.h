@@ -32,8 +32,8 @@ struct walk {
 };
 
 /* Begins a round or a trial of that rule, which stays the caller's. false: there is nobody to pick. */
-bool ql_walk_begin(
-	struct walk *walk, const struct ql_rule *rule, int64_t past, int64_t room, bool *shedding);
+bool ql_walk_begin(struct walk *walk, const struct ql_rule *rule, int64_t past, int64_t room,
+	struct ql_shedding *shedding);
 void ql_walk(struct walk *walk);
 void ql_walk_done(struct walk *walk);
 
@@ -55,7 +55,7 @@ struct ruling {
 	bool changing; /* it is being written */
 	bool kept; /* it is durable: shown, and asked */
 	bool gone; /* dropped in the middle of a round */
-	bool shedding;
+	struct ql_shedding shedding;
 	int64_t again_at; /* to be asked even if nothing new came */
 };
 

@@ -14,6 +14,7 @@
 /* Bounds. */
 #define QL_ROUND_STOPS 500 /* of one rule, in one round */
 #define QL_ROUND_PAGE 500 /* records that it reads at a time */
+#define QL_ROUND_LEAVE_MS 60000 /* so long one that gives way may take until another follows */
 #define QL_TRIAL_RECORDS 100000 /* that a trial looks at */
 #define QL_TRIAL_SAMPLE 20
 #define QL_TRIALS_MAX 8 /* at once */
@@ -62,6 +63,7 @@ struct ql_trial {
 	int64_t picked;
 	int64_t live; /* evaluations that are not over */
 	bool whole; /* false: it stopped looking at QL_TRIAL_RECORDS */
+	bool at_most; /* it stops one after the other, and may be content before the last */
 	bool only_now; /* the past can't be told for such a trigger: it is of now */
 	struct ql_trial_pick {
 		char eval_id[QL_EVAL_ID];

@@ -79,6 +79,7 @@ on_pick(struct walk *walk, const struct ql_record *record, int64_t at, const cha
 		.attempt = record->state.attempt,
 		.mode = rule->mode,
 		.cause = QL_CAUSE_POLICY,
+		.top = rule->top,
 		.grace_ms = rule->grace_s < 0 ? -1 : (int64_t)(rule->grace_s * 1000),
 		.reason = item->why,
 		.done = on_stopped,
@@ -94,7 +95,7 @@ over(struct ruling *ruling)
 {
 	struct ql_engine *engine = ruling->engine;
 	int64_t took = (int64_t)((uv_hrtime() - ruling->begun_ns) / 1000000);
-	int64_t every = ql_trigger_every(ruling->asked.trigger);
+	int64_t every = ql_rule_every(&ruling->asked);
 	ql_walk_done(&ruling->walk);
 	ql_rule_done(&ruling->asked);
 	ruling->busy = false;
@@ -148,12 +149,24 @@ is_settled(const struct ruling *ruling)
 	       ruling->seen == engine->submitted && ql_engine_now(engine) < ruling->again_at;
 }
 
+/* What the last one frees is not seen before it is gone. */
+static bool
+is_leaving(const struct ruling *ruling)
+{
+	const struct ql_rule_view *view = &ruling->view;
+	int64_t since = ql_engine_now(ruling->engine) - view->last_at;
+	if (!ql_rule_goes_one_by_one(&view->rule) || !view->last_at || since > QL_ROUND_LEAVE_MS)
+		return false;
+	const struct ql_live *live = ql_live_find(ruling->engine, view->last_eval_id);
+	return live && live->loaded && live->durable.status == QL_STATUS_CANCELLING;
+}
+
 static void
 rest(struct ruling *ruling)
 {
 	struct ql_engine *engine = ruling->engine;
-	ql_wake_set(engine, &ruling->wake,
-		ql_engine_now(engine) + ql_trigger_every(ruling->view.rule.trigger));
+	ql_wake_set(
+		engine, &ruling->wake, ql_engine_now(engine) + ql_rule_every(&ruling->view.rule));
 }
 
 static void
@@ -163,7 +176,8 @@ on_wake(struct wake *wake)
 	struct ql_engine *engine = ruling->engine;
 	if (engine->stopping || ruling->busy || !ruling->view.rule.enabled)
 		return;
-	if (is_settled(ruling) || ql_rule_copy(&ruling->asked, &ruling->view.rule, NULL)) {
+	if (is_settled(ruling) || is_leaving(ruling) ||
+		ql_rule_copy(&ruling->asked, &ruling->view.rule, NULL)) {
 		rest(ruling);
 		return;
 	}

@@ -13,7 +13,7 @@ struct trying {
 	struct ql_trial *op;
 	struct ql_store_read count;
 	struct later later;
-	bool shedding;
+	struct ql_shedding shedding;
 };
 
 static void
@@ -80,10 +80,14 @@ begin(struct trying *trying)
 	op->whole = true;
 	if (op->only_now)
 		past = 0;
-	if (ql_walk_begin(&trying->walk, &op->rule, past, QL_TRIAL_RECORDS, &trying->shedding))
-		ql_walk(&trying->walk);
-	else
+	if (!ql_walk_begin(&trying->walk, &op->rule, past, QL_TRIAL_RECORDS, &trying->shedding)) {
 		finish(trying, NULL);
+		return;
+	}
+	op->at_most = ql_rule_goes_one_by_one(&op->rule);
+	if (op->at_most) /* nobody knows after which one it is enough */
+		trying->walk.choice.room = QL_TRIAL_RECORDS;
+	ql_walk(&trying->walk);
 }
 
 static void
@@ -119,6 +123,7 @@ ql_engine_trial(struct ql_engine *engine, struct ql_trial *op)
 		abort(); /* not even a refusal can be queued */
 	op->looked = op->picked = op->live = 0;
 	op->sample_count = 0;
+	op->at_most = false;
 	op->err = (struct ql_err){0};
 	trying->engine = engine;
 	trying->op = op;

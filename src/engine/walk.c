@@ -6,8 +6,8 @@
 #define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 bool
-ql_walk_begin(
-	struct walk *walk, const struct ql_rule *rule, int64_t past, int64_t room, bool *shedding)
+ql_walk_begin(struct walk *walk, const struct ql_rule *rule, int64_t past, int64_t room,
+	struct ql_shedding *shedding)
 {
 	struct ql_engine *engine = walk->engine;
 	walk->past = past;

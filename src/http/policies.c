@@ -183,9 +183,10 @@ reply_unconfirmed(struct making *making)
 	struct ql_problem problem = {0};
 	struct ql_json json = {0};
 	ql_fail(&problem.err, QL_E_CONFLICT,
-		"policy %s would stop %lld of the %lld evaluations that live, more than half: "
+		"policy %s would stop %s%lld of the %lld evaluations that live, more than half: "
 		"simulate it to see which, and say \"confirm\": true if that is meant",
-		trial->rule.name, (long long)trial->picked, (long long)trial->live);
+		trial->rule.name, trial->at_most ? "up to " : "", (long long)trial->picked,
+		(long long)trial->live);
 	ql_json_open(&json, NULL, '{');
 	ql_problem_render(&json, &problem);
 	ql_json_int(&json, "would_stop", trial->picked);
@@ -313,6 +314,18 @@ put_samples(struct ql_json *json, const struct ql_trial *trial)
 	ql_json_close(json, ']');
 }
 
+/* What the number isn't. */
+static const char *
+note_of(const struct ql_trial *trial)
+{
+	if (trial->at_most)
+		return "how full the host was is not kept: this is of now; it stops one after the "
+		       "other until the low mark is reached: these at most";
+	if (trial->only_now && trial->since)
+		return "how full the host was, and what runs used, is not kept: this is of now";
+	return NULL;
+}
+
 static void
 on_tried(struct ql_trial *trial, int status)
 {
@@ -330,10 +343,7 @@ on_tried(struct ql_trial *trial, int status)
 	ql_json_bool(&json, "whole", trial->whole);
 	ql_json_int(&json, "live", trial->live);
 	put_samples(&json, trial);
-	ql_json_text(&json, "note",
-		trial->only_now && trial->since
-			? "how full the host was, and what runs used, is not kept: this is of now"
-			: NULL);
+	ql_json_text(&json, "note", note_of(trial));
 	ql_json_close(&json, '}');
 	ql_reply_json(making->req, MHD_HTTP_OK, &json);
 }

@@ -31,18 +31,10 @@ int
 ql_param_escalate(struct ql_request *req, enum ql_mode mode, enum ql_rung *ret_top)
 {
 	const char *text = NULL;
-	enum ql_rung first = ql_mode_first(mode);
+	*ret_top = QL_RUNG_NONE;
 	if (ql_param_text(req, "escalate", 16, &text))
 		return -1;
-	if (!text)
-		*ret_top = QL_RUNG_NONE;
-	else if (!strcmp(text, "none"))
-		*ret_top = first;
-	else if (!strcmp(text, ql_rung_word(QL_RUNG_TERMINATE)))
-		*ret_top = first > QL_RUNG_TERMINATE ? first : QL_RUNG_TERMINATE;
-	else if (!strcmp(text, ql_rung_word(QL_RUNG_KILL)))
-		*ret_top = QL_RUNG_KILL;
-	else
+	if (text && ql_mode_escalate(mode, text, ret_top))
 		return ql_problem_field(&req->problem, "escalate",
 			"'escalate' must be none, terminate or kill, not '%.32s'", text);
 	return 0;

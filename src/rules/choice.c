@@ -167,13 +167,25 @@ pick_of_spender(
 	if ((double)used_us / 1e6 <= rule->cpu_s)
 		return false;
 	snprintf(why, QL_REASON_MAX,
-		"runs of %s used %lld s of processor time within %s, and %.15g s are allowed",
-		record->owner, (long long)(used_us / 1000000), span(rule->window_s, window),
+		"runs of %s used %.15g s of processor time within %s, and %.15g s are allowed",
+		record->owner, (double)(used_us / 1000) / 1000, span(rule->window_s, window),
 		rule->cpu_s);
 	return true;
 }
 
 /* ---- the round ---- */
+
+#define STEADY 0.99 /* of what it was: less is falling */
+
+/* Is it overloaded, and not on its way to the low mark? */
+static bool
+sheds(const struct ql_rule *rule, double level, struct ql_shedding *shedding)
+{
+	double before = shedding->on ? shedding->level : 0;
+	shedding->on = level >= rule->high || (shedding->on && level > rule->low);
+	shedding->level = level;
+	return shedding->on && !(ql_rule_goes_one_by_one(rule) && level < before * STEADY);
+}
 
 /* How many are above the low mark; of what can't be counted, one at a time, until a look shows it. */
 static int64_t
@@ -189,7 +201,7 @@ excess(const struct ql_choice *choice)
 
 bool
 ql_choice_begin(struct ql_choice *choice, const struct ql_rule *rule, const struct ql_facts *facts,
-	int64_t now, int64_t room, bool *shedding)
+	int64_t now, int64_t room, struct ql_shedding *shedding)
 {
 	*choice = (struct ql_choice){.rule = rule, .facts = facts, .now = now, .room = room};
 	if (rule->trigger == QL_TRIGGER_SESSION_ENDED)
@@ -201,8 +213,7 @@ ql_choice_begin(struct ql_choice *choice, const struct ql_rule *rule, const stru
 	if (rule->trigger != QL_TRIGGER_OVERLOAD)
 		return true;
 	choice->level = facts->level(facts->arg, rule->measure);
-	*shedding = choice->level >= rule->high || (*shedding && choice->level > rule->low);
-	if (!*shedding)
+	if (!sheds(rule, choice->level, shedding))
 		return false;
 	int64_t above = excess(choice);
 	choice->room = above < room ? above : room;

@@ -26,6 +26,12 @@ struct ql_facts {
 	void *arg;
 };
 
+/* Of an overload, from round to round; zeroed = it never was at its high mark. */
+struct ql_shedding {
+	bool on; /* it was at its high mark, and not at its low one since */
+	double level; /* at the last look */
+};
+
 struct ql_choice {
 	const struct ql_rule *rule; /* borrowed */
 	const struct ql_facts *facts; /* borrowed */
@@ -38,11 +44,11 @@ struct ql_choice {
 };
 
 /*
- * false: nothing can be picked now, so that nobody need look. room: the most that may be picked.
- * *shedding: an overload was at its high mark and not at its low one since; kept from round to round.
+ * false: nothing can be picked now, so that nobody need look. room: the most that may be picked. What
+ * falls by itself, after a stop or without one, is left to fall.
  */
 bool ql_choice_begin(struct ql_choice *choice, const struct ql_rule *rule,
-	const struct ql_facts *facts, int64_t now, int64_t room, bool *shedding);
+	const struct ql_facts *facts, int64_t now, int64_t room, struct ql_shedding *shedding);
 
 /* *ret_at: when it is, or would have been, stopped; why: the sentence. */
 bool ql_choice_pick(struct ql_choice *choice, const struct ql_record *record, int64_t *ret_at,

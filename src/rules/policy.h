@@ -23,7 +23,7 @@ enum ql_trigger {
 };
 
 enum ql_measure {
-#define X(measure, word, terms, most, unit, max) QL_MEASURE_##measure,
+#define X(measure, word, terms, most, unit, max, every) QL_MEASURE_##measure,
 #include "rules/measure.def"
 #undef X
 	QL_MEASURE_COUNT
@@ -39,6 +39,7 @@ struct ql_rule {
 	double cpu_s, window_s; /* BUDGET */
 	struct ql_selector selector; /* its own terms alone; never empty */
 	enum ql_mode mode;
+	enum ql_rung top; /* escalate; NONE = the mode's own */
 	double grace_s; /* -1 = each evaluation's own */
 	bool enabled;
 	char created_by[QL_RULE_ACTOR];
@@ -75,10 +76,13 @@ int ql_rule_terms(const struct ql_rule *rule, int64_t past, const char *more,
 	struct ql_selector *ret_selector, struct ql_err *e);
 
 const char *ql_trigger_word(enum ql_trigger trigger);
-int64_t ql_trigger_every(enum ql_trigger trigger);
 const char *ql_measure_word(enum ql_measure measure);
 const char *ql_measure_unit(enum ql_measure measure);
 int64_t ql_measure_most(enum ql_measure measure);
+/* ms between two rounds of it */
+int64_t ql_rule_every(const struct ql_rule *rule);
+/* What it frees can't be counted: it stops one, and looks what that changed. */
+bool ql_rule_goes_one_by_one(const struct ql_rule *rule);
 
 /* Safe on a zeroed struct. */
 void ql_rule_done(struct ql_rule *rule);

@@ -448,7 +448,7 @@ test_words_are_those_of_the_rules(void **state)
 #undef X
 		NULL};
 	static const char *const measures[] = {
-#define X(measure, word, terms, most, unit, max) word,
+#define X(measure, word, terms, most, unit, max, every) word,
 #include "rules/measure.def"
 #undef X
 		NULL};

@@ -147,7 +147,7 @@ an_overload_goes_on_until_its_low_mark(void **state)
 	struct ql_rule rule = rule_of(RULE("queue=a",
 		"{\"kind\":\"overload\",\"measure\":\"queue_depth\",\"high\":10,\"low\":4}"));
 	double now = 9;
-	bool shedding = false;
+	struct ql_shedding shedding = {0};
 	struct ql_choice choice;
 	struct ql_facts facts = {.level = level, .arg = &now};
 	(void)state;
@@ -162,6 +162,30 @@ an_overload_goes_on_until_its_low_mark(void **state)
 	assert_false(ql_choice_begin(&choice, &rule, &facts, 1000, 500, &shedding));
 	now = 9;
 	assert_false(ql_choice_begin(&choice, &rule, &facts, 1000, 500, &shedding));
+	ql_rule_done(&rule);
+}
+
+static void
+what_falls_by_itself_is_left_to_fall(void **state)
+{
+	struct ql_rule rule = rule_of(RULE(
+		"queue=a", "{\"kind\":\"overload\",\"measure\":\"load\",\"high\":3,\"low\":1}"));
+	static const struct {
+		double level;
+		bool picks;
+	} looks[] = {{2, false}, {3, true}, {3.5, true}, {2.9, false}, {2, false}, {2, true},
+		{1.995, true}, {1, false}, {2.5, false}, {3, true}};
+	double now;
+	struct ql_shedding shedding = {0};
+	struct ql_choice choice;
+	struct ql_facts facts = {.level = level, .arg = &now};
+	(void)state;
+	for (size_t i = 0; i < sizeof(looks) / sizeof(*looks); i++) {
+		now = looks[i].level;
+		assert_int_equal(ql_choice_begin(&choice, &rule, &facts, 1000, 500, &shedding),
+			looks[i].picks);
+		assert_true(!looks[i].picks || choice.room == 1);
+	}
 	ql_rule_done(&rule);
 }
 
@@ -191,6 +215,7 @@ main(void)
 		cmocka_unit_test(a_late_run_is_picked),
 		cmocka_unit_test(the_older_of_a_key_are_picked),
 		cmocka_unit_test(an_overload_goes_on_until_its_low_mark),
+		cmocka_unit_test(what_falls_by_itself_is_left_to_fall),
 		cmocka_unit_test(the_ledger_forgets_by_the_minute),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
