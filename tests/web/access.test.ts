@@ -19,6 +19,7 @@ await server.client().submit({ code: "print(1)", language: "python", eval_id: "w
 const asked = { selector: "eval_id=waits", mode: "kill" as const };
 const { batch_id: preview } = await server.client().previewBatch(asked);
 const { batch_id: batch } = await server.client().startBatch({ ids: [proven] });
+await server.client().createPolicy({ name: "nobody-yet", selector: "queue=none", trigger: { kind: "session_ended" } });
 
 /** Each view with the sign that it is there. */
 function views(): [string, string, (page: Page) => Promise<unknown>][] {
@@ -33,6 +34,7 @@ function views(): [string, string, (page: Page) => Promise<unknown>][] {
     ["batches", "#/batches", (page) => page.getByRole("heading", { name: "Before" }).waitFor()],
     ["preview", `#/batch/${preview}`, (page) => page.getByText("Nothing was done yet.").waitFor()],
     ["batch", `#/batch/${batch}`, (page) => page.getByText("All 1 were asked for").waitFor()],
+    ["policies", "#/policies", (page) => page.getByRole("button", { name: "Simulate nobody-yet" }).click()],
     ["access", "#/access", (page) => page.getByRole("heading", { name: "Audit" }).waitFor()],
     ["nowhere", "#/nowhere", (page) => page.getByText("There is nothing here").waitFor()],
   ];

@@ -156,6 +156,40 @@ test("waits and outputs go on over a restart of the server", async () => {
   assert.match(await said, /ready\nbye/);
 });
 
+test("a policy is simulated, made, switched and removed", async () => {
+  const quell = server.client();
+  const policy = { name: "none", selector: "queue=nobody", trigger: { kind: "queue_ttl", after_s: 60 } } as const;
+  assert.equal((await quell.simulate(policy, { since: "1d" })).would_stop, 0);
+  assert.equal((await quell.createPolicy(policy)).enabled, true);
+  await assert.rejects(quell.createPolicy(policy), { status: 409 });
+  assert.equal((await quell.disablePolicy("none")).enabled, false);
+  assert.equal((await quell.enablePolicy("none", { confirm: true })).enabled, true);
+  assert.equal((await quell.simulate("none", { since: new Date(Date.now() - 60_000) })).live, 0);
+  assert.equal((await quell.policy("none")).mode, "cancel");
+  await quell.deletePolicy("none");
+  assert.deepEqual(await quell.policies(), []);
+});
+
+test("a session is leased and ended, and a doctor says why one is as it is", async () => {
+  const quell = server.client();
+  assert.equal((await quell.heartbeat("nb-7", { lease: 60 })).state, "leased");
+  assert.equal((await quell.endSession("nb-7")).state, "ended");
+  assert.equal((await quell.session("nb-7")).state, "ended");
+  const done = await quell.run({ code: "pass", language: "python" });
+  const { alive, findings } = await quell.doctor(done.eval_id);
+  assert.deepEqual([alive, findings[0]!.kind], [false, "finished"]);
+});
+
+test("orphans are looked for, and the audit is exported whole", async () => {
+  const quell = server.client();
+  assert.equal((await quell.orphans()).dry_run, true);
+  assert.equal((await quell.reapOrphans({ limit: 1 })).reaped, 0);
+  assert.ok((await quell.abuse()).principals_known > 0);
+  const lines = [];
+  for await (const line of quell.exportAudit()) lines.push(JSON.parse(line));
+  assert.equal(lines.at(-1).head.seq, lines.at(-2).seq);
+});
+
 test("the server says that it is ready", async () => {
   const quell = server.client({ key: undefined });
   assert.equal((await quell.ready()).status, "ready");

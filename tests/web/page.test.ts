@@ -1,7 +1,9 @@
 /** The page from its first view on: who asks, the list, what is submitted, and what goes wrong. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
+import { BUILD } from "./server.js";
 import { begin, stage } from "./stage.js";
 
 const { server, browser } = await stage(["--workers", "3"]);
@@ -159,10 +161,36 @@ test("a key is made, shown once, opens what is its owner's, and is revoked", asy
   await page.getByRole("button", { name: "Revoke for good" }).click();
   await carol.getByRole("heading", { name: "Who is asking?" }).waitFor();
   await page.getByRole("region", { name: "What was tried" }).getByText("key-revoke").waitFor();
-  await page.getByLabel("What", { exact: true }).selectOption("kill");
+  await page.getByRole("combobox", { name: "What" }).selectOption("kill");
   await page.getByRole("cell", { name: "kill" }).first().waitFor();
+  await page.getByLabel("Who").fill("nobody-such");
+  await page.getByText("Nobody tried that.").waitFor();
   await page.context().close();
   await carol.context().close();
+});
+
+test("a key for a part alone, and the audit is verified and taken along", async () => {
+  const page = await browser.open(server, "#/access");
+  await page.getByLabel("Owner").fill("dora");
+  await page.getByText("Only a part of what its role may").click();
+  await page.getByLabel("read").check();
+  await page.getByRole("button", { name: "Make a key" }).click();
+  await page.getByRole("row").filter({ hasText: "dora" }).getByRole("cell", { name: "read", exact: true }).waitFor();
+  await page.getByRole("button", { name: "Verify" }).click();
+  const said = page.getByRole("status").filter({ hasText: "rows hold, up to row" });
+  const downloading = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Export" }).click();
+  const exported = (await (await downloading).path())!;
+  const quell = (...args: string[]) => execFileSync(`${BUILD}/quell`, ["audit", "verify", ...args], { encoding: "utf8" });
+  const key = (await said.locator("code").textContent())!;
+  assert.match(quell(exported, "--server-key", key), /^\d+ rows hold/);
+  await page.route("**/api/audit*", async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, body: (await answer.text()).replace('"dora"', '"nora"').replace("key-create", "key-revoke") });
+  });
+  await page.getByRole("button", { name: "Verify" }).click();
+  await page.getByRole("alert").getByText(/row \d+ does not follow from what it says/).waitFor();
+  await page.context().close();
 });
 
 test("what is not there says so, and leads back", async () => {

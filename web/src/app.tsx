@@ -5,13 +5,14 @@ import { connect } from "./live.js";
 import { LinkBanner, LinkState } from "./parts/link.js";
 import { Toasts } from "./parts/toasts.js";
 import { href, place } from "./router.js";
-import { access, admin, useKey } from "./session.js";
+import { access, type Rights, rights, useKey } from "./session.js";
 import { AccessView } from "./views/access.js";
 import { BatchView } from "./views/batch.js";
 import { BatchesView } from "./views/batches.js";
 import { EvaluationView } from "./views/evaluation.js";
 import { HealthView } from "./views/health.js";
 import { ListView } from "./views/list.js";
+import { PoliciesView } from "./views/policies.js";
 import { SignIn } from "./views/signin.js";
 import { SubmitView } from "./views/submit.js";
 
@@ -35,17 +36,20 @@ function viewOf(path: string): View {
     return { title: "Batch", nav: "/batches", content: <BatchView key={id} id={id} /> };
   }
   if (path === "/batches") return { title: "Batches", nav: path, content: <BatchesView /> };
+  if (path === "/policies") return { title: "Policies", nav: path, content: <PoliciesView /> };
   if (path === "/access") return { title: "Access", nav: path, content: <AccessView /> };
   if (path === "/") return { title: "Evaluations", nav: path, content: <ListView /> };
   return { title: "Not here", nav: "", content: <Nowhere /> };
 }
 
-const NAV: readonly [string, string][] = [
-  ["/", "Evaluations"],
-  ["/submit", "Submit"],
-  ["/batches", "Batches"],
-  ["/health", "Health"],
-  ["/access", "Access"],
+/** With those whom each is for; what is nothing for them, nobody sees. */
+const NAV: readonly [string, string, readonly Rights[]][] = [
+  ["/", "Evaluations", ["user", "operator", "admin"]],
+  ["/submit", "Submit", ["user", "operator", "admin"]],
+  ["/batches", "Batches", ["user", "operator", "admin"]],
+  ["/policies", "Policies", ["operator", "admin"]],
+  ["/health", "Health", ["user", "operator", "admin"]],
+  ["/access", "Access", ["admin"]],
 ];
 
 export function App() {
@@ -92,7 +96,7 @@ export function App() {
 function Nav({ here }: { here: string }) {
   return (
     <nav aria-label="Views">
-      {NAV.filter(([path]) => path !== "/access" || admin.value).map(([path, name]) => (
+      {NAV.filter(([, , who]) => who.includes(rights.value)).map(([path, name]) => (
         <a key={path} href={href(path)} aria-current={here === path ? "page" : undefined}>
           {name}
         </a>

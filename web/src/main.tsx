@@ -12,6 +12,7 @@ import "./styles/decision.css";
 import "./styles/health.css";
 import "./styles/access.css";
 import "./styles/batch.css";
+import "./styles/policies.css";
 
 takeKeyFromAddress();
 // A link that is opened in a tab where the page is open already changes the address alone.

@@ -9,8 +9,10 @@ const STORE = "quell.key";
 export type Access = "unknown" | "granted" | "refused";
 
 export const access = signal<Access>("unknown");
-/** Whether this key may see to other keys. */
-export const admin = signal(false);
+/** What this key may besides its owner's own: see what is everybody's, and see to keys and policies. */
+export type Rights = "user" | "operator" | "admin";
+
+export const rights = signal<Rights>("user");
 export let quell = client(sessionStorage.getItem(STORE));
 
 function client(key: string | null): Quell {
@@ -22,17 +24,15 @@ export function useKey(key: string | null): void {
   else sessionStorage.removeItem(STORE);
   quell = client(key);
   access.value = "unknown";
-  admin.value = false;
+  rights.value = "user";
 }
 
 /** Asked once for each key; who may not is refused, and that is the answer. */
 export async function findRights(): Promise<void> {
   const asked = quell;
-  const may = await asked.keys().then(
-    () => true,
-    () => false,
-  );
-  if (asked === quell) admin.value = may;
+  const may = (look: Promise<unknown>) => look.then(() => true, () => false);
+  const [keys, policies] = await Promise.all([may(asked.keys()), may(asked.policies())]);
+  if (asked === quell) rights.value = keys ? "admin" : policies ? "operator" : "user";
 }
 
 /** The start-up link has the key behind `#`: it is taken over, and out of the address and its history. */

@@ -5,6 +5,7 @@ import { follow, outputPath } from "./output.js";
 import { Patience, pause } from "./patience.js";
 import { type Call, type Settings, Transport } from "./transport.js";
 import {
+  type Abuse,
   type Asking,
   type AuditOptions,
   type AuditRow,
@@ -13,7 +14,9 @@ import {
   type BatchRequest,
   type Cancellation,
   type CancellationsOptions,
+  type ConfirmOptions,
   type Counted,
+  type Diagnosis,
   type Evaluation,
   hasEnded,
   type Key,
@@ -21,14 +24,21 @@ import {
   type ListOptions,
   type Mode,
   type NewKey,
+  type Observation,
+  type Orphans,
   type OutputOptions,
   type Page,
+  type Policy,
+  type PolicyRequest,
   type Preview,
   type QuellEvent,
   type Readiness,
   type Receipt,
   type Report,
   type Reported,
+  type Session,
+  type SimulateOptions,
+  type Simulation,
   type Status,
   type StopOptions,
   type Submission,
@@ -140,6 +150,11 @@ export class Quell {
       signal: options.signal,
     });
     return answer.steps;
+  }
+
+  /** Why it is still alive; of one that can't be found, the refusal says what may have been meant. */
+  doctor(id: string, options: Asking = {}): Promise<Diagnosis> {
+    return this.#json({ method: "GET", path: `${evalPath(id)}/doctor`, signal: options.signal });
   }
 
   /** What there is of it now. */
@@ -304,6 +319,60 @@ export class Quell {
     return this.#json({ method: "POST", path: `${batchPath(batchId)}/undo`, signal: options.signal });
   }
 
+  // ---- policies and sessions: what is stopped by itself ----
+
+  /** All of them, and what each did since the server's start. For operators and admins. */
+  async policies(options: Asking = {}): Promise<Policy[]> {
+    const call = { method: "GET" as const, path: "/api/policies", signal: options.signal };
+    return (await this.#json<{ policies: Policy[] }>(call)).policies;
+  }
+
+  policy(name: string, options: Asking = {}): Promise<Policy> {
+    return this.#json({ method: "GET", path: policyPath(name), signal: options.signal });
+  }
+
+  createPolicy(request: PolicyRequest, options: ConfirmOptions = {}): Promise<Policy> {
+    const { confirm, signal } = options;
+    const body = { ...request, ...(confirm && { confirm }) };
+    return this.#json({ method: "POST", path: "/api/policies", body, signal });
+  }
+
+  enablePolicy(name: string, options: ConfirmOptions = {}): Promise<Policy> {
+    const { confirm, signal } = options;
+    return this.#json({ method: "POST", path: `${policyPath(name)}/enable`, body: { confirm }, signal });
+  }
+
+  disablePolicy(name: string, options: Asking = {}): Promise<Policy> {
+    return this.#json({ method: "POST", path: `${policyPath(name)}/disable`, signal: options.signal });
+  }
+
+  async deletePolicy(name: string, options: Asking = {}): Promise<void> {
+    await this.#transport.text({ method: "DELETE", path: policyPath(name), signal: options.signal });
+  }
+
+  /** Whom it would have stopped: one that is there, by its name, or one that is not made yet. */
+  simulate(policy: string | PolicyRequest, options: SimulateOptions = {}): Promise<Simulation> {
+    const named = typeof policy === "string";
+    const path = named ? `${policyPath(policy)}/simulate` : "/api/policies/simulate";
+    const query = { since: isoOf(options.since) };
+    return this.#json({ method: "POST", path, query, body: named ? undefined : policy, signal: options.signal });
+  }
+
+  session(name: string, options: Asking = {}): Promise<Session> {
+    return this.#json({ method: "GET", path: sessionPath(name), signal: options.signal });
+  }
+
+  /** Takes or renews the lease; without another one within `lease` seconds the session is lost. */
+  heartbeat(name: string, options: Asking & { lease?: number | undefined } = {}): Promise<Session> {
+    const query = { lease_s: options.lease };
+    const path = `${sessionPath(name)}/heartbeat`;
+    return this.#json({ method: "POST", path, query, signal: options.signal });
+  }
+
+  endSession(name: string, options: Asking = {}): Promise<Session> {
+    return this.#json({ method: "POST", path: `${sessionPath(name)}/end`, signal: options.signal });
+  }
+
   // ---- access, for the admin ----
 
   /** Those in force, oldest first. */
@@ -336,6 +405,45 @@ export class Quell {
       signal,
     });
     return { rows: answer.rows, cursor: answer.next_cursor };
+  }
+
+  /**
+   * All that was tried, oldest first, as the lines that `quell audit verify` holds to the server's
+   * signature: each with its end, as it is kept in a file.
+   */
+  async *exportAudit(options: Asking = {}): AsyncGenerator<string> {
+    const headers = { Accept: "application/x-ndjson" };
+    for (let cursor: string | undefined; ; ) {
+      const query = { limit: PAGE, cursor };
+      const call = { method: "GET" as const, path: "/api/audit", query, headers, signal: options.signal };
+      const { text, header } = await this.#transport.page(call, "X-Next-Cursor");
+      yield* text.match(/[^\n]+\n/g) ?? [];
+      if (!header) return;
+      cursor = header;
+    }
+  }
+
+  /** Who asked for too much. */
+  abuse(options: Asking = {}): Promise<Abuse> {
+    return this.#json({ method: "GET", path: "/api/abuse", signal: options.signal });
+  }
+
+  /** What runs or lies about on the server's host without a record, looked for now. */
+  orphans(options: Asking = {}): Promise<Orphans> {
+    return this.#json({ method: "GET", path: "/api/orphans", signal: options.signal });
+  }
+
+  /** Ends what bears two marks and was found in two looks: a dry run unless `dryRun` is false. */
+  reapOrphans(
+    options: Asking & { dryRun?: boolean | undefined; limit?: number | undefined } = {},
+  ): Promise<Orphans> {
+    const body = { dry_run: options.dryRun ?? true, limit: options.limit };
+    return this.#json({ method: "POST", path: "/api/orphans/reap", body, signal: options.signal });
+  }
+
+  /** What a server that only looks saw of its broker last. */
+  observation(options: Asking = {}): Promise<Observation> {
+    return this.#json({ method: "GET", path: "/api/observe", signal: options.signal });
   }
 
   // ---- events, reports, the server ----
@@ -385,11 +493,11 @@ export class Quell {
     options: StopOptions,
     more: Record<string, boolean | undefined>,
   ): Promise<Cancellation> {
-    const { grace, escalate, reason, wait, attempt, signal } = options;
+    const { grace, escalate, reason, wait, confirm, attempt, signal } = options;
     const answer = await this.#json<Cancellation & Record<string, unknown>>({
       method: "POST",
       path,
-      body: { grace, escalate, reason, wait, ...more },
+      body: { grace, escalate, reason, wait, confirm, ...more },
       headers: { "If-Match": attempt ? `"attempt-${attempt}"` : undefined },
       hold: wait ?? 1,
       accepts: ["finished-first"],
@@ -456,6 +564,14 @@ function evalPath(id: string): string {
 
 function batchPath(batchId: string): string {
   return `/api/batches/${encodeURIComponent(batchId)}`;
+}
+
+function policyPath(name: string): string {
+  return `/api/policies/${encodeURIComponent(name)}`;
+}
+
+function sessionPath(name: string): string {
+  return `/api/sessions/${encodeURIComponent(name)}`;
 }
 
 function taskPath(taskId: string): string {

@@ -82,6 +82,13 @@ export class Transport {
     return this.#read(call, response, () => response.text());
   }
 
+  /** Its text, and a header that says where the next one begins. */
+  async page(call: Call, name: string): Promise<{ text: string; header: string | null }> {
+    const response = await this.ask(call);
+    const text = await this.#read(call, response, () => response.text());
+    return { text, header: response.headers.get(name) };
+  }
+
   async #read<Body>(call: Call, response: Response, read: () => Promise<Body>): Promise<Body> {
     try {
       return await read();

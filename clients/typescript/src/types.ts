@@ -12,7 +12,8 @@ export type Mode = Schemas["Mode"];
 export type Rung = Schemas["Rung"];
 export type Task = Schemas["Task"];
 export type Readiness = Schemas["Readiness"];
-export type Problem = Schemas["Problem"];
+/** With both numbers where a policy would stop more than half of what lives. */
+export type Problem = Schemas["Problem"] & Pick<Schemas["Unconfirmed"], "would_stop" | "live">;
 export type Report = Schemas["Report"];
 export type Reported = Schemas["Reported"];
 export type Stream = "stdout" | "stderr";
@@ -85,6 +86,29 @@ export type KeyRequest = Schemas["KeyRequest"];
 export type Role = Schemas["Role"];
 export type AuditRow = Schemas["AuditRow"];
 
+export type Abuse = Schemas["Abuse"];
+
+export type Policy = Schemas["Policy"];
+export type PolicyRequest = Omit<Schemas["PolicyRequest"], "enabled"> & { enabled?: boolean };
+export type Trigger = Schemas["Trigger"];
+export type Simulation = Schemas["Simulation"];
+export type Session = Schemas["Session"];
+
+/** Why it is still alive, of one that is there. */
+export type Diagnosis = Schemas["Diagnosis"];
+export type Observation = Schemas["Observation"];
+export type Orphans = Schemas["Orphans"];
+
+export interface ConfirmOptions extends Asking {
+  /** Though it stops more than half of what lives. */
+  confirm?: boolean | undefined;
+}
+
+export interface SimulateOptions extends Asking {
+  /** A time, a span as "7d", or "now". */
+  since?: string | Date | undefined;
+}
+
 export interface AuditOptions extends Asking {
   /** `user:alice` */
   actor?: string | undefined;
@@ -112,6 +136,8 @@ export interface StopOptions extends Asking {
   wait?: number | undefined;
   /** Stop this attempt alone. */
   attempt?: number | undefined;
+  /** All of these are meant: lifts the brake on storms of single stops. */
+  confirm?: boolean | undefined;
 }
 
 export interface OutputOptions extends Asking {

@@ -5,20 +5,52 @@ import { dateTime } from "../format.js";
 import { TroubleBox } from "../parts/trouble.js";
 import { batchHref, evaluationHref } from "../router.js";
 import { quell } from "../session.js";
+import { Whole } from "./whole.js";
 
 const PAGE = 100;
-const VERBS = ["submit", "cancel", "terminate", "kill", "restore", "resume", "delete", "key-create", "key-revoke"];
+const VERBS = [
+  "submit",
+  "cancel",
+  "terminate",
+  "kill",
+  "restore",
+  "resume",
+  "delete",
+  "batch-preview",
+  "batch-cancel",
+  "batch-terminate",
+  "batch-kill",
+  "batch-stop",
+  "batch-undo",
+  "policy-create",
+  "policy-enable",
+  "policy-disable",
+  "policy-delete",
+  "session-end",
+  "key-create",
+  "key-revoke",
+  "orphan-reap",
+  "report",
+];
+const SPANS: readonly [number, string][] = [
+  [0, "ever"],
+  [1, "the last hour"],
+  [24, "the last day"],
+  [168, "the last week"],
+];
 
 export function Audit({ turn }: { turn: number }) {
   const [rows, setRows] = useState<readonly AuditRow[]>([]);
   const [cursor, setCursor] = useState<string | null>(null);
   const [actor, setActor] = useState("");
   const [verb, setVerb] = useState("");
+  const [hours, setHours] = useState(0);
   const [error, setError] = useState<unknown>(null);
   const read = async (from: string | null, signal?: AbortSignal) => {
     try {
       const who = actor && !actor.includes(":") ? `user:${actor}` : actor;
-      const asked = { actor: who || undefined, verb: verb || undefined, order: "newest" as const, limit: PAGE, signal };
+      const since = hours ? new Date(Date.now() - hours * 3_600_000) : undefined;
+      const asked = { actor: who || undefined, verb: verb || undefined, since, order: "newest" as const, limit: PAGE, signal };
       const page = await quell.auditPage(asked, from);
       setRows((before) => (from ? [...before, ...page.rows] : page.rows));
       setCursor(page.cursor);
@@ -31,7 +63,7 @@ export function Audit({ turn }: { turn: number }) {
     const end = new AbortController();
     void read(null, end.signal);
     return () => end.abort();
-  }, [actor, verb, turn]);
+  }, [actor, verb, hours, turn]);
   return (
     <section class="panel">
       <div class="audit-head">
@@ -39,14 +71,27 @@ export function Audit({ turn }: { turn: number }) {
         <label>
           Who <input value={actor} placeholder="anybody" onInput={(event) => setActor(event.currentTarget.value.trim())} />
         </label>
-        <label for="audit-verb">What</label>
-        <select id="audit-verb" value={verb} onChange={(event) => setVerb(event.currentTarget.value)}>
-          <option value="">anything</option>
-          {VERBS.map((name) => (
-            <option key={name}>{name}</option>
-          ))}
-        </select>
+        <label>
+          What{" "}
+          <select value={verb} onChange={(event) => setVerb(event.currentTarget.value)}>
+            <option value="">anything</option>
+            {VERBS.map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        </label>
+        <label>
+          Since{" "}
+          <select value={hours} onChange={(event) => setHours(Number(event.currentTarget.value))}>
+            {SPANS.map(([value, name]) => (
+              <option key={value} value={value}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
       </div>
+      <Whole />
       {error !== null && <TroubleBox error={error} />}
       {rows.length ? <Rows rows={rows} /> : <p class="hint">Nobody tried that.</p>}
       {cursor && (
@@ -93,6 +138,6 @@ function Rows({ rows }: { rows: readonly AuditRow[] }) {
 }
 
 function Target({ verb, target }: { verb: string; target: string }) {
-  if (verb.startsWith("key")) return <>{target}</>;
+  if (/^(key|policy|session|orphan)/.test(verb)) return <>{target}</>;
   return <a href={verb.startsWith("batch") ? batchHref(target) : evaluationHref(target)}>{target}</a>;
 }

@@ -11,17 +11,20 @@ const ROLES: readonly [Role, string][] = [
   ["admin", "admin: keys and audit too"],
 ];
 
+const SCOPES = ["read", "submit", "cancel", "kill", "delete", "admin"] as const;
+
 export function NewKeyForm({ onMade }: { onMade: () => void }) {
   const [owner, setOwner] = useState("");
   const [name, setName] = useState("");
   const [role, setRole] = useState<Role>("user");
   const [days, setDays] = useState("");
+  const [scopes, setScopes] = useState<readonly (typeof SCOPES)[number][]>([]);
   const [made, setMade] = useState<NewKey | null>(null);
   const [error, setError] = useState<unknown>(null);
   const make = async () => {
     setError(null);
     try {
-      const more = { ...(name && { name }), ...(days && { expires_in_s: Math.round(Number(days) * 86_400) }) };
+      const more = { ...(name && { name }), ...(days && { expires_in_s: Math.round(Number(days) * 86_400) }), ...(scopes.length && { scopes: [...scopes] }) };
       setMade(await quell.createKey({ owner, role, ...more }));
       setName("");
       onMade();
@@ -60,6 +63,23 @@ export function NewKeyForm({ onMade }: { onMade: () => void }) {
         <input type="number" min="0" step="any" value={days} placeholder="no end" onInput={(event) => setDays(event.currentTarget.value)} />
       </label>
       <button class="primary">Make a key</button>
+      <details class="scopes">
+        <summary>Only a part of what its role may</summary>
+        <div>
+          {SCOPES.map((scope) => (
+            <label key={scope} class="toggle">
+              <input
+                type="checkbox"
+                checked={scopes.includes(scope)}
+                onChange={({ currentTarget: { checked } }) =>
+                  setScopes(checked ? [...scopes, scope] : scopes.filter((other) => other !== scope))
+                }
+              />{" "}
+              {scope}
+            </label>
+          ))}
+        </div>
+      </details>
       {error !== null && <TroubleBox error={error} />}
       {made && (
         <div class="made" role="status">
