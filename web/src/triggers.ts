@@ -70,6 +70,21 @@ export function begin(kind: Kind): Trigger {
   return trigger;
 }
 
+export type Escalate = NonNullable<Policy["escalate"]>;
+
+export const ESCALATE: readonly [Escalate, string][] = [
+  ["none", "climbs no further"],
+  ["terminate", "climbs to SIGTERM"],
+  ["kill", "climbs to SIGKILL"],
+];
+
+/** "; climbs to SIGKILL, 10 s to each rung" */
+export function climbOf({ escalate, grace_s: grace }: Pick<Policy, "escalate" | "grace_s">): string {
+  const how = ESCALATE.find(([value]) => value === escalate)?.[1];
+  const parts = [how, grace !== null && `${span(grace * 1000)} to each rung`].filter(Boolean);
+  return parts.length ? `; ${parts.join(", ")}` : "";
+}
+
 export type Since = "now" | "1d" | "7d" | "30d";
 
 export const SINCE: readonly [Since, string][] = [

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { TroubleBox } from "../parts/trouble.js";
 import { quell, rights } from "../session.js";
 import { tell } from "../toast.js";
-import { begin, type Field, FIELDS, type Kind, KINDS, sentenceOf } from "../triggers.js";
+import { begin, ESCALATE, type Escalate, type Field, FIELDS, type Kind, KINDS, sentenceOf } from "../triggers.js";
 import { ConfirmHalf, type Half, halfOf } from "./half.js";
 import { ModeSelect } from "./modeselect.js";
 import { Simulate, Simulated } from "./simulation.js";
@@ -129,7 +129,7 @@ interface FieldsProps {
 }
 
 function Fields({ request, change, wrong }: FieldsProps) {
-  const { name, selector, trigger, mode = "cancel", grace_s: grace, enabled = true } = request;
+  const { name, selector, trigger, mode = "cancel", escalate, grace_s: grace, enabled = true } = request;
   const set = (more: Partial<Trigger>) => change({ trigger: { ...trigger, ...more } });
   return (
     <>
@@ -160,6 +160,22 @@ function Fields({ request, change, wrong }: FieldsProps) {
           How
           <ModeSelect mode={mode} onMode={(chosen) => change({ mode: chosen })} />
         </label>
+        {mode !== "kill" && (
+          <label>
+            And then
+            <select
+              value={escalate ?? ""}
+              onChange={(event) => change({ escalate: (event.currentTarget.value as Escalate) || null })}
+            >
+              <option value="">as that does by itself</option>
+              {ESCALATE.map(([value, words]) => (
+                <option key={value} value={value}>
+                  {words}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
         {mode !== "kill" && (
           <label>
             Grace in s

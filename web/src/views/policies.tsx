@@ -6,7 +6,7 @@ import { TroubleBox } from "../parts/trouble.js";
 import { evaluationHref } from "../router.js";
 import { quell, rights } from "../session.js";
 import { tell } from "../toast.js";
-import { sentenceOf, stopsOf } from "../triggers.js";
+import { climbOf, sentenceOf, stopsOf } from "../triggers.js";
 import { MODE_NAME } from "../words.js";
 import { ConfirmHalf, type Half, halfOf } from "./half.js";
 import { NewPolicy } from "./newpolicy.js";
@@ -72,7 +72,7 @@ function Rule({ policy, onChange }: { policy: Policy; onChange: () => void }) {
   const [error, setError] = useState<unknown>(null);
   const [half, setHalf] = useState<Half | null>(null);
   const [found, setFound] = useState<Simulation | null>(null);
-  const { name, enabled, trigger, selector, mode, grace_s: grace, last, trouble } = policy;
+  const { name, enabled, trigger, selector, mode, last, trouble } = policy;
   const act = async (work: () => Promise<unknown>) => {
     setBusy(true);
     setError(null);
@@ -112,7 +112,7 @@ function Rule({ policy, onChange }: { policy: Policy; onChange: () => void }) {
       </div>
       <p>
         Of <code>{selector}</code>: <b>{MODE_NAME[mode]}</b> {sentenceOf(trigger)}
-        {grace !== null && `; SIGKILL ${grace} s after SIGTERM`}.
+        {climbOf(policy)}.
       </p>
       <p class="muted">
         {stopsOf(policy)}
