@@ -298,6 +298,9 @@ take_back(struct batch *batch)
 		if (!decides(decided))
 			continue;
 		decided->live->stale = true;
+		decided->spell.owner = decided->live->record.owner;
+		if (decided->spell.cpu_us)
+			ql_spending_take_back(batch->engine, &decided->spell);
 		ql_sighting_keep(decided->live, decided->sighting);
 		decided->sighting = NULL;
 	}

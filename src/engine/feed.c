@@ -173,6 +173,37 @@ change_of(const struct ql_live *live, const struct feeding *feeding,
 	return NULL;
 }
 
+const struct ql_run *
+ql_run_over(
+	const struct ql_state *was, const struct ql_state *is, const struct ql_sighting *sighting)
+{
+	uint64_t incarnation = sighting ? sighting->event.incarnation : 0;
+	const struct ql_run *before = ql_state_run(was, incarnation);
+	const struct ql_run *run = ql_state_run(is, incarnation);
+	if (!incarnation || !before || !run || before->phase == QL_PHASE_GONE)
+		return NULL;
+	return run->phase == QL_PHASE_GONE ? run : NULL;
+}
+
+/* What a run used that is over by this becomes durable with it. */
+static struct ql_spell
+spend(struct ql_live *live, const struct ql_sighting *sighting, const struct ql_state *next,
+	struct ql_change *change)
+{
+	const struct ql_run *run = ql_run_over(&live->record.state, next, sighting);
+	if (!change || !run || !run->released_at || sighting->cpu_us <= 0 || !live->record.owner)
+		return (struct ql_spell){0};
+	struct ql_spell spell = {.owner = live->record.owner,
+		.from = run->released_at,
+		.to = run->exited_at ? run->exited_at : change->at,
+		.cpu_us = sighting->cpu_us};
+	if (!ql_spending_add(live->engine, &spell, change))
+		return spell;
+	ql_engine_log(live->engine, "out of memory: what a run of %s used isn't counted",
+		live->record.eval_id);
+	return (struct ql_spell){0};
+}
+
 enum ql_verdict
 ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
 {
@@ -186,8 +217,11 @@ ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
 	bool soon = feeding->done || live->rests || !feeding->sighting || feeding->sighting->text ||
 		    !ql_batch_is_quiet(&live->record.state, ret);
 	struct ql_change *change = change_of(live, feeding, ret);
+	struct ql_spell spell = spend(live, feeding->sighting, &ret->next, change);
 	struct decided *decided = change ? ql_batch_add_to(live, change, soon) : NULL;
 	if (!decided) {
+		if (spell.cpu_us)
+			ql_spending_take_back(engine, &spell);
 		ql_changes_free(change);
 		ql_engine_log(
 			engine, "out of memory: a decision on %s is put off", live->record.eval_id);
@@ -199,6 +233,7 @@ ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
 	decided->done = feeding->done;
 	decided->arg = feeding->arg;
 	decided->attempt = feeding->attempt;
+	decided->spell = spell;
 	decided->stopping = ret->next.cancel.requested_at != 0;
 	if (feeding->sighting)
 		decided->sighting = ql_sighting_copy(feeding->sighting);

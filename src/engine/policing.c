@@ -226,15 +226,33 @@ load_rule(struct policing *policing, const struct ql_object *object, struct ql_e
 	return 0;
 }
 
+/* A rule is asked as soon as it is there, so what rules look at is loaded before. */
+static const struct kind {
+	enum ql_object_kind object;
+	int (*load)(struct policing *policing, const struct ql_object *object, struct ql_err *e);
+} kinds[] = {
+	{QL_OBJECT_SPENDING, ql_spending_load},
+	{QL_OBJECT_SESSION, ql_session_load},
+	{QL_OBJECT_POLICY, load_rule},
+};
+
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
 static void
 load_one(struct policing *policing, const struct ql_object *object)
 {
 	struct ql_err err;
-	int rc = policing->loading == QL_OBJECT_POLICY ? load_rule(policing, object, &err)
-						       : ql_session_load(policing, object, &err);
-	if (rc)
+	if (kinds[policing->loading].load(policing, object, &err))
 		ql_engine_log(policing->engine, "%s %s is left out: %s",
-			ql_object_word(policing->loading), object->id, err.text);
+			ql_object_word(kinds[policing->loading].object), object->id, err.text);
+}
+
+static void
+on_all_loaded(struct policing *policing)
+{
+	policing->loaded = true;
+	ql_session_loaded(policing);
+	ql_spending_loaded(policing);
 }
 
 static void load_page(struct policing *policing);
@@ -257,25 +275,23 @@ on_loaded(struct ql_store_read *read, int status)
 			read->objects[count - 1].id);
 	ql_store_read_done(read);
 	if (!status && count < LOAD_PAGE) {
-		policing->loaded = policing->loading == QL_OBJECT_POLICY;
-		policing->loading = QL_OBJECT_POLICY;
+		policing->loading++;
 		policing->load_after[0] = 0;
 	}
-	if (policing->loaded)
-		ql_session_loaded(policing);
+	if (policing->loading == KINDS)
+		on_all_loaded(policing);
 	else if (!status)
 		load_page(policing);
 	ql_engine_op_end(engine);
 }
 
-/* Sessions first: a rule that looks at them is asked as soon as it is there. */
 static void
 load_page(struct policing *policing)
 {
 	if (policing->engine->closing)
 		return;
 	policing->load = (struct ql_store_read){.kind = QL_READ_OBJECTS,
-		.filter = {.object = policing->loading,
+		.filter = {.object = kinds[policing->loading].object,
 			.after = policing->load_after,
 			.limit = LOAD_PAGE},
 		.done = on_loaded};
@@ -320,7 +336,12 @@ ql_policing_open(struct ql_engine *engine, struct ql_err *e)
 	if (!policing)
 		return ql_fail(e, QL_E_UNAVAILABLE, "the engine: out of memory");
 	policing->engine = engine;
-	policing->loading = QL_OBJECT_SESSION;
+	policing->ledger = ql_ledger_new(ql_engine_now(engine));
+	if (!policing->ledger) {
+		free(policing);
+		return ql_fail(e, QL_E_UNAVAILABLE, "the engine: out of memory");
+	}
+	ql_ledger_oldest(ql_engine_now(engine), policing->load_after);
 	policing->load_again.fn = on_load_again;
 	policing->facts = (struct ql_facts){
 		.level = level,
@@ -341,12 +362,6 @@ ql_policing_start(struct ql_engine *engine)
 }
 
 void
-ql_policing_spend(struct ql_engine *engine, const char *owner, int64_t cpu_us)
-{
-	ql_ledger_add(&engine->policing->ledger, owner, ql_engine_now(engine), cpu_us);
-}
-
-void
 ql_policing_close(struct ql_engine *engine)
 {
 	struct policing *policing = engine->policing;
@@ -354,6 +369,7 @@ ql_policing_close(struct ql_engine *engine)
 	HASH_ITER (hh, policing->rulings, ruling, next)
 		ql_wake_clear(engine, &ruling->wake);
 	ql_wake_clear(engine, &policing->load_again);
+	ql_wake_clear(engine, &policing->spending_sweep);
 	ql_session_close(policing);
 }
 

@@ -6,6 +6,7 @@
  *	round.c	    a rule is asked, and whom it picks is stopped
  *	trial.c	    the same without stopping
  *	session.c   sessions: leased, ended, lost
+ *	spending.c  the processor time that an owner's runs use
  */
 #ifndef QL_ENGINE_POLICING_H
 #define QL_ENGINE_POLICING_H
@@ -14,6 +15,12 @@
 #include "engine/private.h"
 #include "rules/choice.h"
 #include "rules/ledger.h"
+
+/* Waits for a look at what the runs that go on used so far. */
+struct spending_want {
+	struct spending_want *next;
+	void (*ready)(struct spending_want *want);
+};
 
 /* Looks at what a rule's terms select, page by page, newest first, or one priority after the other. */
 struct walk {
@@ -43,6 +50,7 @@ struct ruling {
 	struct ql_engine *engine;
 	struct wake wake;
 	struct walk walk;
+	struct spending_want spending; /* BUDGET: before its walk */
 	struct ql_rule asked; /* the round's own copy */
 	uint64_t begun_ns; /* uv_hrtime when the round began */
 	size_t stopping; /* under way */
@@ -66,11 +74,16 @@ struct policing {
 	size_t sessions_over;
 	size_t trials; /* under way */
 	struct ql_ledger *ledger;
+	struct look *look; /* under way, or NULL */
+	struct wake spending_sweep; /* one read or one write at a time */
+	struct ql_store_read spending_read;
+	struct ql_write spending_write;
+	bool spending_more;
 	struct ql_facts facts;
 	struct ql_store_read load;
 	struct wake load_again;
 	struct wake sweep; /* of sessions that were over for long */
-	enum ql_object_kind loading;
+	size_t loading; /* which kind of document */
 	char load_after[QL_EVAL_ID];
 	bool loaded;
 };
@@ -91,5 +104,11 @@ bool ql_session_any_over(void *arg);
 void ql_session_loaded(struct policing *policing);
 void ql_session_close(struct policing *policing);
 void ql_sessions_free(struct policing *policing);
+
+/* spending.c */
+/* want.ready is called later, once, when the ledger knows what the runs that go on used. */
+void ql_spending_look(struct policing *policing, struct spending_want *want);
+int ql_spending_load(struct policing *policing, const struct ql_object *object, struct ql_err *e);
+void ql_spending_loaded(struct policing *policing);
 
 #endif

@@ -28,6 +28,7 @@
 
 #include "base/heap.h"
 #include "engine/engine.h"
+#include "rules/ledger.h"
 #include "rules/waste.h"
 
 /* Bounds of the engine. */
@@ -157,6 +158,7 @@ struct decided {
 	struct ql_act acts[QL_ACTS];
 	struct ql_sighting *sighting; /* owned copy, fed again if the commit fails */
 	bool stopping; /* the cancellation changed */
+	struct ql_spell spell; /* a run of it is over, and was counted; cpu_us 0 = none is */
 	struct ql_attempt *attempt; /* whose row is among the changes, or NULL */
 	void (*done)(struct decided *decided, const struct ql_err *err); /* err NULL: durable */
 	void *arg;
@@ -309,6 +311,10 @@ void ql_sighting_keep(struct ql_live *live, struct ql_sighting *sighting);
 void ql_kept_feed(struct ql_live *live);
 void ql_kept_free(struct ql_live *live);
 
+/* The run that is over by that sighting (or NULL), as it is now; NULL: none is. */
+const struct ql_run *ql_run_over(
+	const struct ql_state *was, const struct ql_state *is, const struct ql_sighting *sighting);
+
 /* Does it settle an attempt that was not settled before? was may be NULL. */
 bool ql_settles(const struct ql_state *was, const struct ql_state *is);
 
@@ -431,10 +437,15 @@ void ql_bulks_free(struct ql_engine *engine);
 /* policing.c */
 int ql_policing_open(struct ql_engine *engine, struct ql_err *e);
 void ql_policing_start(struct ql_engine *engine);
-/* A run of that owner is over, and used so much processor time. */
-void ql_policing_spend(struct ql_engine *engine, const char *owner, int64_t cpu_us);
 void ql_policing_close(struct ql_engine *engine);
 void ql_policing_free(struct ql_engine *engine);
+
+/* spending.c */
+/* A run is over: what it used goes into documents behind those changes. -1: out of memory. */
+int
+ql_spending_add(struct ql_engine *engine, const struct ql_spell *spell, struct ql_change *changes);
+/* It did not become durable. */
+void ql_spending_take_back(struct ql_engine *engine, const struct ql_spell *spell);
 
 /* engine.c */
 void

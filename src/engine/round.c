@@ -170,6 +170,22 @@ rest(struct ruling *ruling)
 }
 
 static void
+walk(struct ruling *ruling)
+{
+	if (!ruling->engine->stopping &&
+		ql_walk_begin(&ruling->walk, &ruling->asked, 0, QL_ROUND_STOPS, &ruling->shedding))
+		ql_walk(&ruling->walk);
+	else
+		over(ruling);
+}
+
+static void
+on_spending(struct spending_want *want)
+{
+	walk(OWNER(want, struct ruling, spending));
+}
+
+static void
 on_wake(struct wake *wake)
 {
 	struct ruling *ruling = OWNER(wake, struct ruling, wake);
@@ -192,10 +208,11 @@ on_wake(struct wake *wake)
 	ruling->walk.engine = engine;
 	ruling->walk.pick = on_pick;
 	ruling->walk.page = on_page;
-	if (ql_walk_begin(&ruling->walk, &ruling->asked, 0, QL_ROUND_STOPS, &ruling->shedding))
-		ql_walk(&ruling->walk);
+	ruling->spending.ready = on_spending;
+	if (ruling->asked.trigger == QL_TRIGGER_BUDGET)
+		ql_spending_look(engine->policing, &ruling->spending);
 	else
-		over(ruling);
+		walk(ruling);
 }
 
 void

@@ -59,14 +59,9 @@ ql_tally_gone(struct ql_engine *engine, const struct ql_state *was, const struct
 	const struct ql_sighting *sighting)
 {
 	const struct ql_state *is = &record->state;
-	uint64_t incarnation = sighting ? sighting->event.incarnation : 0;
-	const struct ql_run *before = ql_state_run(was, incarnation);
-	const struct ql_run *run = ql_state_run(is, incarnation);
-	if (!incarnation || !before || !run || before->phase == QL_PHASE_GONE ||
-		run->phase != QL_PHASE_GONE)
+	const struct ql_run *run = ql_run_over(was, is, sighting);
+	if (!run)
 		return;
-	if (sighting->cpu_us > 0 && record->owner)
-		ql_policing_spend(engine, record->owner, sighting->cpu_us);
 	bool finished = !is->cancel.requested_at || is->cancel.outcome == QL_OUTCOME_FINISHED_FIRST;
 	if (!finished)
 		count_waste(engine, record, sighting->cpu_us ? sighting->cpu_us : -1,

@@ -13,6 +13,7 @@ struct trying {
 	struct ql_trial *op;
 	struct ql_store_read count;
 	struct later later;
+	struct spending_want spending;
 	struct ql_shedding shedding;
 };
 
@@ -91,6 +92,12 @@ begin(struct trying *trying)
 }
 
 static void
+on_spending(struct spending_want *want)
+{
+	begin(OWNER(want, struct trying, spending));
+}
+
+static void
 on_counted(struct ql_store_read *read, int status)
 {
 	struct trying *trying = OWNER(read, struct trying, count);
@@ -100,6 +107,8 @@ on_counted(struct ql_store_read *read, int status)
 	ql_store_read_done(read);
 	if (status)
 		finish(trying, &err);
+	else if (trying->op->rule.trigger == QL_TRIGGER_BUDGET)
+		ql_spending_look(trying->engine->policing, &trying->spending);
 	else
 		begin(trying);
 }
@@ -130,6 +139,7 @@ ql_engine_trial(struct ql_engine *engine, struct ql_trial *op)
 	trying->walk.engine = engine;
 	trying->walk.pick = on_pick;
 	trying->walk.page = on_page;
+	trying->spending.ready = on_spending;
 	ql_engine_op_begin(engine);
 	engine->policing->trials++;
 	if (check(engine, &op->err)) {

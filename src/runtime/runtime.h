@@ -172,6 +172,9 @@ struct ql_vitals {
 /* Looks at them; blocks, for moments. It never signals. */
 void ql_vitals_read(const struct ql_run_names *names, struct ql_vitals *ret_vitals);
 
+/* The processor time that it used so far, by its cgroups; 0 = they don't say. Reads a file or two. */
+int64_t ql_run_cpu_us(const struct ql_run_names *names);
+
 struct ql_runtime;
 
 struct ql_runtime_ops {

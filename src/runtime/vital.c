@@ -122,3 +122,29 @@ ql_vitals_read(const struct ql_run_names *names, struct ql_vitals *ret_vitals)
 	add_zombies(ret_vitals);
 	ret_vitals->frozen = is_frozen(names);
 }
+
+/* The number behind the name; 0 = there is none. */
+static int64_t
+read_number(const char *folder, const char *file, const char *name)
+{
+	char path[QL_NAMES_PATH + 32];
+	char text[1024];
+	snprintf(path, sizeof(path), "%s/%s", folder, file);
+	const char *found =
+		ql_process_file(path, text, sizeof(text)) > 0 ? strstr(text, name) : NULL;
+	return found ? strtoll(found + strlen(name), NULL, 10) : 0;
+}
+
+/* v2 has cpu.stat in every cgroup; v1 has cpuacct's in one of them. */
+int64_t
+ql_run_cpu_us(const struct ql_run_names *names)
+{
+	int64_t most = 0;
+	for (int i = 0; i < QL_NAMES_CGROUPS && names->cgroups[i][0]; i++) {
+		int64_t v2 = read_number(names->cgroups[i], "cpu.stat", "usage_usec ");
+		int64_t v1 = read_number(names->cgroups[i], "cpuacct.usage", "") / 1000;
+		int64_t us = v2 > v1 ? v2 : v1;
+		most = us > most ? us : most;
+	}
+	return most;
+}

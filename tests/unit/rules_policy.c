@@ -189,21 +189,123 @@ what_falls_by_itself_is_left_to_fall(void **state)
 	ql_rule_done(&rule);
 }
 
+#define MINUTE 60000LL
+#define START (1000 * MINUTE)
+
+static void
+spend(struct ql_ledger *ledger, const char *owner, int64_t from, int64_t to, int64_t cpu_us)
+{
+	struct ql_spell spell = {owner, from, to, cpu_us};
+	assert_int_equal(ql_ledger_add(ledger, &spell), 0);
+}
+
 static void
 the_ledger_forgets_by_the_minute(void **state)
 {
-	struct ql_ledger *ledger = NULL;
-	int64_t minute = 60000, start = 1000 * minute;
+	struct ql_ledger *ledger = ql_ledger_new(1);
 	(void)state;
-	ql_ledger_add(&ledger, "alice", start, 5);
-	ql_ledger_add(&ledger, "alice", start + minute, 7);
-	ql_ledger_add(&ledger, "bob", start + minute, 20);
-	assert_int_equal(ql_ledger_used(ledger, "alice", start + minute, 2 * minute), 12);
-	assert_int_equal(ql_ledger_used(ledger, "alice", start + minute, minute), 7);
-	assert_int_equal(ql_ledger_used(ledger, "alice", start + 9 * minute, 5 * minute), 0);
-	assert_int_equal(ql_ledger_used(ledger, "carol", start, minute), 0);
-	assert_int_equal(ql_ledger_most(ledger, start + minute, minute), 20);
+	spend(ledger, "alice", START, START, 5);
+	spend(ledger, "alice", START + MINUTE, START + MINUTE, 7);
+	spend(ledger, "bob", START + MINUTE, START + MINUTE, 20);
+	assert_int_equal(ql_ledger_used(ledger, "alice", START + MINUTE, 2 * MINUTE), 12);
+	assert_int_equal(ql_ledger_used(ledger, "alice", START + MINUTE, MINUTE), 7);
+	assert_int_equal(ql_ledger_used(ledger, "alice", START + 9 * MINUTE, 5 * MINUTE), 0);
+	assert_int_equal(ql_ledger_used(ledger, "carol", START, MINUTE), 0);
+	assert_int_equal(ql_ledger_most(ledger, START + MINUTE, MINUTE), 20);
+	spend(ledger, "alice", START + 3000 * MINUTE, START + 3000 * MINUTE, 1);
+	assert_int_equal(ql_ledger_used(ledger, "alice", START + 3000 * MINUTE, 1440 * MINUTE), 1);
 	ql_ledger_free(ledger);
+}
+
+static void
+a_long_run_is_spread_over_its_minutes(void **state)
+{
+	struct ql_ledger *ledger = ql_ledger_new(1);
+	struct ql_spell spell = {"alice", START, START + 10 * MINUTE, 1000};
+	struct ql_spell week = {"bob", START, START + 7 * 1440 * MINUTE, 7000};
+	(void)state;
+	assert_int_equal(ql_ledger_add(ledger, &spell), 0);
+	assert_int_equal(ql_ledger_used(ledger, "alice", START + 10 * MINUTE, 11 * MINUTE), 1000);
+	assert_int_equal(ql_ledger_used(ledger, "alice", START + 9 * MINUTE, 3 * MINUTE), 300);
+	ql_ledger_take_back(ledger, &spell);
+	assert_int_equal(ql_ledger_used(ledger, "alice", START + 10 * MINUTE, 60 * MINUTE), 0);
+	assert_int_equal(ql_ledger_add(ledger, &week), 0);
+	int64_t day = ql_ledger_used(ledger, "bob", week.to, 1440 * MINUTE);
+	assert_true(day > 990 && day <= 1000);
+	ql_ledger_free(ledger);
+}
+
+static void
+what_runs_counts_within_the_window(void **state)
+{
+	struct ql_ledger *ledger = ql_ledger_new(1);
+	struct ql_spell runs[] = {{"alice", START, START + 10 * MINUTE, 1000},
+		{"bob", START + 9 * MINUTE, START + 10 * MINUTE, 50},
+		{"alice", START + 9 * MINUTE, START + 10 * MINUTE, 1}};
+	(void)state;
+	ql_ledger_run(ledger, runs, 3);
+	assert_int_equal(ql_ledger_used(ledger, "alice", START + 10 * MINUTE, MINUTE), 101);
+	assert_int_equal(ql_ledger_most(ledger, START + 10 * MINUTE, 60 * MINUTE), 1001);
+	ql_ledger_run(ledger, runs + 1, 1);
+	assert_int_equal(ql_ledger_used(ledger, "alice", START + 10 * MINUTE, 60 * MINUTE), 0);
+	assert_int_equal(ql_ledger_used(ledger, "bob", START + 10 * MINUTE, 60 * MINUTE), 50);
+	ql_ledger_free(ledger);
+}
+
+/* As a store would keep them: by id, the later one in the place of the earlier. */
+struct shelf {
+	size_t count;
+	char ids[8][QL_LEDGER_ID];
+	char texts[8][128];
+};
+
+static int
+put(void *arg, const char *id, const char *text)
+{
+	struct shelf *shelf = arg;
+	size_t at = 0;
+	while (at < shelf->count && strcmp(shelf->ids[at], id) != 0)
+		at++;
+	assert_true(at < 8);
+	shelf->count += at == shelf->count;
+	snprintf(shelf->ids[at], sizeof(shelf->ids[at]), "%s", id);
+	snprintf(shelf->texts[at], sizeof(shelf->texts[at]), "%s", text);
+	return 0;
+}
+
+static struct ql_ledger *
+next_life(const struct shelf *shelf, int64_t life)
+{
+	struct ql_ledger *ledger = ql_ledger_new(life);
+	struct ql_err err;
+	for (size_t i = 0; i < shelf->count; i++)
+		assert_int_equal(ql_ledger_load(ledger, shelf->texts[i], &err), 0);
+	return ledger;
+}
+
+static void
+the_ledger_outlives_the_server(void **state)
+{
+	struct shelf shelf = {0};
+	struct ql_spell spell = {"alice", START, START + 2 * MINUTE, 120};
+	char oldest[QL_LEDGER_ID];
+	struct ql_err err;
+	(void)state;
+	for (int64_t life = 1; life <= 3; life++) {
+		struct ql_ledger *ledger = next_life(&shelf, life);
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(ql_ledger_add(ledger, &spell), 0);
+			assert_int_equal(ql_ledger_documents(ledger, &spell, put, &shelf), 0);
+		}
+		assert_int_equal(shelf.count, 2 * life);
+		assert_int_equal(ql_ledger_used(ledger, "alice", spell.to, 5 * MINUTE), 240 * life);
+		ql_ledger_oldest(START + 1439 * MINUTE, oldest);
+		assert_true(strcmp(shelf.ids[0], oldest) > 0);
+		ql_ledger_oldest(START + 1441 * MINUTE, oldest);
+		assert_true(strcmp(shelf.ids[0], oldest) < 0);
+		assert_int_equal(ql_ledger_load(ledger, "{}", &err), -1);
+		ql_ledger_free(ledger);
+	}
 }
 
 int
@@ -217,6 +319,9 @@ main(void)
 		cmocka_unit_test(an_overload_goes_on_until_its_low_mark),
 		cmocka_unit_test(what_falls_by_itself_is_left_to_fall),
 		cmocka_unit_test(the_ledger_forgets_by_the_minute),
+		cmocka_unit_test(a_long_run_is_spread_over_its_minutes),
+		cmocka_unit_test(what_runs_counts_within_the_window),
+		cmocka_unit_test(the_ledger_outlives_the_server),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
