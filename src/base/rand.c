@@ -52,3 +52,15 @@ ql_rand_draw(uint64_t *seed)
 	*seed = x;
 	return x * 0x2545f4914f6cdd1dULL;
 }
+
+bool
+ql_rand_strikes(uint64_t *seed, int chance)
+{
+	return chance > 0 && (int)(ql_rand_draw(seed) >> 33) % 1000 < chance;
+}
+
+int64_t
+ql_rand_delay(uint64_t *seed, int64_t most)
+{
+	return most > 0 ? 1 + (int64_t)(ql_rand_draw(seed) >> 1) % most : 0;
+}

@@ -33,7 +33,7 @@ struct courier {
 static bool
 strikes(struct faulty *faulty, int chance)
 {
-	bool hurt = chance > 0 && (int)(ql_rand_draw(&faulty->random) >> 33) % 1000 < chance;
+	bool hurt = ql_rand_strikes(&faulty->random, chance);
 	faulty->faults->hurt += hurt;
 	return hurt;
 }
@@ -97,7 +97,7 @@ on_done(struct ql_delivery *op, int status)
 	if (!status && strikes(faulty, faults->lose_answer))
 		courier->status = fail_to(courier, "the answer is lost");
 	if (!faulty->closing && faults->delay_ms > 0 && strikes(faulty, faults->delay_answer))
-		in_ms = 1 + (int64_t)(ql_rand_draw(&faulty->random) >> 1) % faults->delay_ms;
+		in_ms = ql_rand_delay(&faulty->random, faults->delay_ms);
 	go_home(courier, in_ms);
 }
 

@@ -109,6 +109,12 @@ end(struct ql_fake_containers *world, struct ql_fake_container *container)
 	return true;
 }
 
+static bool
+sees(const struct ql_fake_containers *world)
+{
+	return !world->away && !world->blind;
+}
+
 int
 ql_fake_container_start(struct ql_fake_containers *world, struct ql_fake_container *container)
 {
@@ -120,7 +126,7 @@ ql_fake_container_start(struct ql_fake_containers *world, struct ql_fake_contain
 	hint(world, container);
 	if (fake)
 		HASH_FIND_STR(fake->bans, container->eval_id, ban);
-	if (ban)
+	if (ban && sees(world))
 		end(world, container);
 	return 0;
 }
@@ -289,7 +295,7 @@ ban_one(struct ql_containers *containers, const char *eval_id, bool on)
 	ql_str_copy(ban->eval_id, sizeof(ban->eval_id), eval_id);
 	HASH_ADD_STR(fake->bans, eval_id, ban);
 	DL_FOREACH (fake->world->all, container) {
-		if (is_of(container, eval_id))
+		if (is_of(container, eval_id) && sees(fake->world))
 			end(fake->world, container);
 	}
 }

@@ -36,7 +36,8 @@ struct ql_fake_containers {
 	struct ql_containers *driver; /* that is open on it, or NULL */
 
 	/* the test's, to be set any time */
-	bool away; /* the daemon does not answer: each operation is refused */
+	bool away; /* the daemon does not answer: each operation is refused, and bans end nothing */
+	bool blind; /* bans end nothing, as nothing of it is seen */
 	int32_t unasked; /* what KILL says that it could not ask */
 };
 

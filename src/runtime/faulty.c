@@ -45,7 +45,7 @@ struct courier {
 static bool
 strikes(struct faulty *faulty, int chance)
 {
-	bool hurt = chance > 0 && (int)(ql_rand_draw(&faulty->random) >> 33) % 1000 < chance;
+	bool hurt = ql_rand_strikes(&faulty->random, chance);
 	faulty->faults->hurt += hurt;
 	return hurt;
 }
@@ -53,8 +53,7 @@ strikes(struct faulty *faulty, int chance)
 static int64_t
 some_delay(struct faulty *faulty)
 {
-	int64_t most = faulty->faults->delay_ms;
-	return most > 0 ? 1 + (int64_t)(ql_rand_draw(&faulty->random) >> 1) % most : 0;
+	return ql_rand_delay(&faulty->random, faulty->faults->delay_ms);
 }
 
 static void move(struct courier *courier);

@@ -142,6 +142,43 @@ server_remove(struct server *server)
 	rmdir(server->dir);
 }
 
+static void
+become_worker(const struct server *server, const char *folder, const char *app, const char *node,
+	const char *more)
+{
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setenv("BROKER_URL", server->url, 1);
+	setenv("PROJ_URL", server->url, 1);
+	setenv("C_FORCE_ROOT", "1", 1);
+	setenv("PYTHONPATH", folder, 1);
+	dup2(STDERR_FILENO, STDOUT_FILENO);
+	if (chdir(server->dir) == 0)
+		execl("/usr/bin/python3", "python3", "-B", "-m", "celery", "-A", app, "worker",
+			"--without-gossip", "-c", "1", "-n", node, "-l", "WARNING", more,
+			(char *)NULL);
+	_exit(127);
+}
+
+pid_t
+worker_start(const struct server *server, const char *folder, const char *app, const char *node,
+	const char *more)
+{
+	assert_non_null(folder);
+	pid_t worker = fork();
+	if (!worker)
+		become_worker(server, folder, app, node, more);
+	assert_true(worker > 0);
+	return worker;
+}
+
+void
+worker_kill(pid_t worker)
+{
+	assert_int_equal(kill(-worker, SIGKILL), 0);
+	assert_int_equal(waitpid(worker, NULL, 0), worker);
+}
+
 int
 server_setup(void **state)
 {

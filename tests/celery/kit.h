@@ -43,6 +43,14 @@ void server_remove(struct server *server);
 char *
 server_ask(const struct server *server, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int free_port(void);
+/*
+ * A worker of Celery's on it: `app` is a module of `folder`, and finds the URL in BROKER_URL and PROJ_URL; more is a
+ * flag, or NULL. In a group of its own, with its pool's processes, and gone with the test; its errors are the test's.
+ */
+pid_t worker_start(const struct server *server, const char *folder, const char *app,
+	const char *node, const char *more);
+/* SIGKILL to all of it, and waits. */
+void worker_kill(pid_t worker);
 /* One server for a group of tests: *state is it. */
 int server_setup(void **state);
 int server_teardown(void **state);

@@ -1,7 +1,5 @@
 /* The contract of a broker, held by the Celery driver: a real Redis, and a worker of Celery's. */
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../celery/kit.h"
@@ -16,36 +14,17 @@ struct own {
 	char node[64];
 };
 
-/* In a group of its own, with its pool's processes; what it says goes where the test's errors go. */
-static void
-become_worker(const struct own *own)
-{
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setenv("BROKER_URL", own->server.url, 1);
-	setenv("C_FORCE_ROOT", "1", 1);
-	setenv("PYTHONPATH", getenv("BROKER_TASKS"), 1);
-	dup2(STDERR_FILENO, STDOUT_FILENO);
-	if (chdir(own->server.dir) == 0)
-		execl("/usr/bin/python3", "python3", "-B", "-m", "celery", "-A", "broker_tasks",
-			"worker", "--without-gossip", "-c", "1", "-n", own->node, "-l", "WARNING",
-			(char *)NULL);
-	_exit(127);
-}
-
 static void
 setup(struct broker_place *place, uv_loop_t *loop)
 {
 	char host[200];
 	struct own *own = calloc(1, sizeof(*own));
 	(void)loop;
-	assert_non_null(getenv("BROKER_TASKS"));
 	assert_int_equal(gethostname(host, sizeof(host)), 0);
 	snprintf(own->node, sizeof(own->node), "w1@%.50s", host);
 	server_start(&own->server, NULL);
-	own->worker = fork();
-	if (!own->worker)
-		become_worker(own);
+	own->worker =
+		worker_start(&own->server, getenv("BROKER_TASKS"), "broker_tasks", own->node, NULL);
 	place->own = own;
 }
 
@@ -53,8 +32,7 @@ static void
 teardown(struct broker_place *place)
 {
 	struct own *own = place->own;
-	assert_int_equal(kill(-own->worker, SIGKILL), 0);
-	assert_int_equal(waitpid(own->worker, NULL, 0), own->worker);
+	worker_kill(own->worker);
 	server_remove(&own->server);
 	free(own);
 }

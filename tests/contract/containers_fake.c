@@ -1,4 +1,4 @@
-/* The contract of others' containers, held by the fake driver. */
+/* The contract of others' containers, held by the fake driver, and by it within the faulty one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 
 #include "containers_suite.h"
 #include "runtime/containers_fake.h"
+#include "runtime/containers_faulty.h"
 
 static void
 setup(struct containers_place *place, uv_loop_t *loop)
@@ -21,6 +22,18 @@ open_driver(struct containers_place *place)
 	struct ql_containers *containers = NULL;
 	struct ql_err e;
 	assert_int_equal(ql_containers_fake_open(place->own, &containers, &e), 0);
+	return containers;
+}
+
+static struct ql_containers_faults faults;
+
+static struct ql_containers *
+open_faulty(struct containers_place *place)
+{
+	struct ql_containers *containers = NULL;
+	struct ql_err e;
+	assert_int_equal(
+		ql_containers_faulty_open(open_driver(place), &faults, &containers, &e), 0);
 	return containers;
 }
 
@@ -80,10 +93,21 @@ teardown(struct containers_place *place)
 	ql_fake_containers_free(place->own);
 }
 
+/* containers_fake fake | faulty | doubled-and-late */
 int
-main(void)
+main(int argc, char **argv)
 {
-	struct containers_place place = {
-		NULL, setup, open_driver, create, start, alive, there, teardown};
-	return containers_suite_run(&place);
+	const char *kind = argc > 1 ? argv[1] : "fake";
+	bool hurting = !strcmp(kind, "doubled-and-late");
+	struct containers_place place = {NULL, setup,
+		strcmp(kind, "fake") ? open_faulty : open_driver, create, start, alive, there,
+		teardown};
+	if (hurting)
+		faults = QL_CONTAINERS_DOUBLED_AND_LATE;
+	int failed = containers_suite_run(&place);
+	if (hurting && faults.hurt < 20) {
+		print_error("# only %d faults happened\n", (int)faults.hurt);
+		return 1;
+	}
+	return failed;
 }

@@ -158,13 +158,19 @@ reopen_inner(struct kit *kit)
 	}
 }
 
+static bool
+is_remote(const struct kit *kit)
+{
+	return kit->farm || kit->options.open_broker;
+}
+
 static void
 open_runtime(struct kit *kit)
 {
 	struct ql_runtime *runtime;
 	struct ql_err err;
 	kit->runtime = NULL;
-	if (kit->options.workers < 0 || kit->farm)
+	if (kit->options.workers < 0 || is_remote(kit))
 		return;
 	if (ql_runtime_fake_open(kit->world, &runtime, &err))
 		kit_fail(kit, "runtime: %s", err.text);
@@ -180,10 +186,12 @@ open_broker(struct kit *kit)
 	struct ql_err err;
 	struct ql_runtime_faults *hurt = kit->options.hurt_broker;
 	kit->broker = NULL;
-	if (!kit->farm)
+	if (!is_remote(kit))
 		return;
-	if (ql_broker_fake_open(kit->farm, &broker, &err) ||
-		(hurt && ql_broker_faulty_open(broker, hurt, &broker, &err)))
+	if (kit->options.open_broker)
+		broker = kit->options.open_broker(kit, kit->options.open_arg);
+	else if (ql_broker_fake_open(kit->farm, &broker, &err) ||
+		 (hurt && ql_broker_faulty_open(broker, hurt, &broker, &err)))
 		kit_fail(kit, "broker: %s", err.text);
 	kit->broker = witness_broker(broker, &kit->book);
 }
@@ -231,7 +239,7 @@ policy_of(const struct kit *kit)
 	policy.salvage_ms = hasty ? 200 : 15000;
 	policy.watch_ms = 80;
 	policy.second_look_ms = 60;
-	policy.remote_broker = kit->farm;
+	policy.remote_broker = is_remote(kit);
 	return policy;
 }
 
@@ -254,7 +262,7 @@ kit_start_engine(struct kit *kit)
 		.broker = kit->broker,
 		.outlets = {[QL_OUTLET_STORAGE] = open_outlet(kit)},
 		.data_dir = kit->dir,
-		.workers = workers > 0 && !kit->farm ? workers : 0,
+		.workers = workers > 0 && !is_remote(kit) ? workers : 0,
 		.max_stops = kit->options.max_stops,
 		.max_queued = kit->options.max_queued ? kit->options.max_queued : 1000000,
 		.keep_ms = kit->options.keep_ms ? kit->options.keep_ms : 3600 * 1000,

@@ -26,6 +26,8 @@
 
 #define KIT_PATIENCE_MS 20000
 
+struct kit;
+
 struct kit_options {
 	const char *store; /* "memory" or "sqlite"; NULL = memory */
 	int32_t workers; /* -1 = none and no runtime at all; 0 = two */
@@ -39,6 +41,9 @@ struct kit_options {
 	bool mute; /* there is no outlet */
 	bool remote; /* tasks are a broker's: the farm's workers run them, and there is no runtime */
 	struct ql_runtime_faults *hurt_broker; /* NULL = the broker is sound */
+	struct ql_broker *(*open_broker)(
+		struct kit *kit, void *arg); /* instead of a farm's; NULL = none */
+	void *open_arg;
 };
 
 struct kit {
