@@ -70,47 +70,21 @@ read_keys(uv_loop_t *loop, struct ql_store *store, struct ql_auth *auth, struct 
 	return status;
 }
 
-/* ---- tokens ---- */
-
-static const char *
-given(const char *text)
-{
-	return ql_config_has(text) ? text : NULL;
-}
-
-static int
-open_jwt(const struct ql_config *config, struct ql_jwt **ret_jwt, struct ql_err *e)
-{
-	const struct ql_jwt_settings settings = {
-		.secret_file = given(config->jwt_secret_file),
-		.jwks_file = given(config->jwt_jwks_file),
-		.issuer = given(config->jwt_issuer),
-		.audience = given(config->jwt_audience),
-		.owner_claim = given(config->jwt_owner_claim),
-		.role_claim = given(config->jwt_role_claim),
-	};
-	if (!settings.secret_file && !settings.jwks_file)
-		return 0;
-	return ql_jwt_open(&settings, ret_jwt, e);
-}
-
 int
 ql_access_open(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
 	struct ql_store *store, struct ql_access *ret_access, struct ql_err *e)
 {
 	struct ql_auth *auth = &ret_access->auth;
 	auth->none = !strcmp(config->auth, "none");
-	if (read_files(data, auth, e) || read_keys(loop, store, auth, e) ||
-		open_jwt(config, &ret_access->jwt, e))
+	if (read_files(data, auth, e) || read_keys(loop, store, auth, e))
 		return -1;
-	auth->jwt = ret_access->jwt;
-	return 0;
+	return ql_tokens_open(&ret_access->tokens, config, auth, e);
 }
 
 void
 ql_access_done(struct ql_access *access)
 {
 	ql_auth_done(&access->auth);
-	ql_jwt_free(access->jwt);
+	ql_tokens_done(&access->tokens);
 	*access = (struct ql_access){0};
 }

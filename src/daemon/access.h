@@ -7,12 +7,13 @@
 
 #include "daemon/config.h"
 #include "daemon/data.h"
+#include "daemon/tokens.h"
 #include "http/auth.h"
 #include "store/store.h"
 
 struct ql_access {
 	struct ql_auth auth;
-	struct ql_jwt *jwt; /* NULL = no tokens */
+	struct ql_tokens tokens; /* it points to auth: neither moves */
 };
 
 /* Blocking, at start: turns the loop until the store has said which API keys there are. */

@@ -168,6 +168,7 @@ on_engine_closed(void *arg)
 {
 	struct daemon *daemon = arg;
 	ql_lag_stop(&daemon->lag);
+	ql_tokens_stop(&daemon->access.tokens);
 	for (int i = 0; i < 2; i++)
 		uv_close((uv_handle_t *)&daemon->signals[i], NULL);
 }
@@ -312,6 +313,7 @@ run(struct daemon *daemon, struct ql_err *e)
 		return -1;
 	watch_signals(daemon);
 	ql_lag_start(&daemon->lag, &daemon->loop, &daemon->meter);
+	ql_tokens_start(&daemon->access.tokens, &daemon->loop);
 	ql_engine_start(daemon->engine, announce, daemon);
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	return QL_EXIT_DONE;

@@ -61,6 +61,16 @@ is_late(const struct ql_conn *conn, int64_t now)
 	return crowded || (conn->deadline && now >= conn->deadline);
 }
 
+/* By then it may not ask any more, nor go on with what it asked for. */
+static bool
+has_expired(const struct ql_conn *conn)
+{
+	const struct ql_request *req = &conn->request;
+	int64_t until = req->principal.expires_at;
+	return req->phase >= QL_REQUEST_WORK && until &&
+	       ql_engine_now(conn->server->config.engine) >= until;
+}
+
 /* MHD takes the shutdown for the client's own end, and closes. */
 void
 ql_conns_sweep(struct ql_server *server)
@@ -70,7 +80,9 @@ ql_conns_sweep(struct ql_server *server)
 	DL_FOREACH (server->conns, conn) {
 		if (is_late(conn, now))
 			shutdown(conn->fd, SHUT_RDWR);
-		if (conn->request.suspended && !conn->request.left && has_left(conn))
+		if (conn->request.left)
+			continue;
+		if (has_expired(conn) || (conn->request.suspended && has_left(conn)))
 			ql_request_leave(&conn->request);
 	}
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static int
@@ -80,6 +81,33 @@ test_a_revoked_key_ends_what_it_reads(void **state)
 }
 
 static void
+pass(struct world *world, void *arg)
+{
+	world->engine->passed_ms += *(const int64_t *)arg;
+}
+
+static void
+test_an_expired_key_ends_what_it_reads(void **state)
+{
+	struct world *world = *state;
+	char key[128], id[32], text[2048];
+	int64_t most = 59999, one = 1;
+	make_key(world, "{\"owner\":\"alice\",\"expires_in_s\":60}", key, id);
+	int fd = begin(world, key, "GET", "/api/events", NULL);
+	int other = begin(world, ALICE, "GET", "/api/events", NULL);
+	read_until(fd, "retry: 2000", text, sizeof(text));
+	read_until(other, "retry: 2000", text, sizeof(text));
+	world_call(world, pass, &most);
+	assert_int_equal(status_as(world, key, "GET", "/api/evaluations", NULL), 200);
+	world_call(world, pass, &one);
+	read_until(fd, "0\r\n\r\n", text, sizeof(text)); /* the stream's last chunk */
+	assert_int_equal(status_as(world, key, "GET", "/api/evaluations", NULL), 401);
+	assert_int_equal(recv(other, text, sizeof(text), MSG_DONTWAIT), -1); /* it goes on */
+	close(fd);
+	close(other);
+}
+
+static void
 test_what_a_key_may_not_be(void **state)
 {
 	struct world *world = *state;
@@ -138,6 +166,7 @@ main(void)
 		WORLD_TEST(test_a_key_opens_what_its_scopes_say),
 		WORLD_TEST(test_roles),
 		WORLD_TEST(test_a_revoked_key_ends_what_it_reads),
+		WORLD_TEST(test_an_expired_key_ends_what_it_reads),
 		WORLD_TEST(test_what_a_key_may_not_be),
 		WORLD_TEST(test_nobody_gives_what_he_lacks),
 		WORLD_TEST(test_refusals_leave_rows_and_share_them),

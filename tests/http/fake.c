@@ -169,8 +169,7 @@ fake_changed(struct ql_engine *engine, struct ql_record *record, bool stopping)
 int64_t
 ql_engine_now(const struct ql_engine *engine)
 {
-	(void)engine;
-	return 1767323045678;
+	return 1767323045678 + engine->passed_ms;
 }
 
 void

@@ -20,6 +20,7 @@ struct fake_turn;
 
 struct ql_engine {
 	uv_loop_t *loop;
+	int64_t passed_ms; /* of its time, which stands still else */
 	uv_idle_t idle;
 	struct fake_turn *turns; /* what is done in the next turn of the loop */
 	struct ql_record records[FAKE_RECORDS];

@@ -1,7 +1,9 @@
-"""API keys, and the audit: through kills and restarts, and checked without a server."""
+"""API keys, tokens, and the audit: through kills and restarts, and checked without a server."""
+import base64
 import json
 import os
 import subprocess
+import time
 
 import pytest
 from quell import QUELL, eventually, serving
@@ -35,6 +37,64 @@ def test_keys_survive_a_crash(idle_server):
     assert idle_server.client(gone["key"]).get("/api/evaluations").status == 401
     with open(os.path.join(idle_server.data, "quell.db"), "rb") as store:
         assert key["key"].rsplit("_", 1)[1].encode() not in store.read()
+
+
+def url64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class Issuer:
+    """Signs tokens with a key of its own."""
+
+    def __init__(self, folder, kid):
+        self.kid = kid
+        self.path = folder / f"{kid}.pem"
+        subprocess.run(["openssl", "genrsa", "-out", self.path, "2048"], check=True,
+                       stderr=subprocess.DEVNULL)
+
+    def jwk(self):
+        said = subprocess.run(["openssl", "rsa", "-in", self.path, "-noout", "-modulus"],
+                              check=True, capture_output=True, text=True).stdout
+        return {"kty": "RSA", "use": "sig", "kid": self.kid, "e": "AQAB",
+                "n": url64(bytes.fromhex(said.strip().split("=")[1]))}
+
+    def token(self, owner, seconds=600, **claims):
+        claims = {"sub": owner, "exp": time.time() + seconds, "iss": "me", **claims}
+        parts = [{"alg": "RS256", "kid": self.kid}, claims]
+        text = ".".join(url64(json.dumps(part).encode()) for part in parts)
+        signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.path],
+                                   input=text.encode(), check=True, capture_output=True).stdout
+        return f"{text}.{url64(signature)}"
+
+
+def publish(path, *issuers):
+    """As one rotates keys: the new file takes the old one's place at once."""
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps({"keys": [issuer.jwk() for issuer in issuers]}), encoding="ascii")
+    new.rename(path)
+
+
+def test_keys_of_tokens_are_rotated_without_a_restart(make_server, tmp_path):
+    one, two = Issuer(tmp_path, "one"), Issuer(tmp_path, "two")
+    jwks = tmp_path / "jwks.json"
+    publish(jwks, one)
+    server = make_server("--workers", "0", "--jwt-jwks-file", str(jwks), "--jwt-issuer", "me")
+
+    def status(token):
+        return server.client(token).get("/api/evaluations").status
+
+    old, new = one.token("dave"), two.token("dave", role=["operator"])
+    assert (status(old), status(new)) == (200, 401)
+    assert status(one.token("dave", iss="you")) == 401
+    publish(jwks, one, two)
+    eventually(lambda: status(new) == 200, what="the new key")
+    assert status(old) == 200
+    jwks.write_text("{", encoding="ascii")  # somebody's editor
+    eventually(lambda: any("stay as they were" in line for line in server.log), what="a word")
+    assert (status(old), status(new)) == (200, 200)
+    publish(jwks, two)
+    eventually(lambda: status(old) == 401, what="the end of the old key")
+    assert status(new) == 200
 
 
 def test_what_was_answered_is_in_the_audit(idle_server):
