@@ -274,6 +274,27 @@ put_seen(struct ql_json *json, const struct doctor *doctor)
 	ql_json_close(json, ']');
 }
 
+/* The modes by which nothing would come of a stop. */
+static void
+put_vain(struct ql_json *json, const struct doctor *doctor)
+{
+	const struct ql_locate *place = &doctor->locate;
+	const struct {
+		enum ql_mode mode;
+		const char *why;
+	} vain[] = {{QL_MODE_TERMINATE, place->no_terminate}, {QL_MODE_KILL, place->no_kill}};
+	ql_json_open(json, "vain", '[');
+	for (size_t i = 0; doctor->located && i < sizeof(vain) / sizeof(vain[0]); i++) {
+		if (!vain[i].why)
+			continue;
+		ql_json_open(json, NULL, '{');
+		ql_json_text(json, "mode", ql_mode_word(vain[i].mode));
+		ql_json_text(json, "why", vain[i].why);
+		ql_json_close(json, '}');
+	}
+	ql_json_close(json, ']');
+}
+
 static void
 put_finding(struct ql_json *json, const struct ql_finding *finding)
 {
@@ -306,6 +327,7 @@ reply_diagnosis(struct doctor *doctor)
 		put_finding(&json, &doctor->diagnosis.all[i]);
 	ql_json_close(&json, ']');
 	put_seen(&json, doctor);
+	put_vain(&json, doctor);
 	ql_json_close(&json, '}');
 	ql_reply_json(req, MHD_HTTP_OK, &json);
 }

@@ -329,6 +329,9 @@ class Sent:
         """Its evaluation, as Quell knows it."""
         return self.deployment.quell.get(f"/api/eval/task:{self.id}")
 
+    def doctor(self):
+        return self.deployment.quell.get(f"/api/eval/task:{self.id}/doctor").expect(200).json
+
     def settled(self, seconds=PATIENCE):
         """Its cancellation, once its evaluation is settled or unconfirmed."""
         return self.deployment.quell.wait(f"task:{self.id}", seconds)["cancellation"]

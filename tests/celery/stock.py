@@ -111,6 +111,20 @@ def parent(key):
     say(key, "ended")
 
 
+@app.task(base=AbortableTask, bind=True, name="tasks.evaluate_code")
+def evaluate_code(self, eval_id, code, _language):
+    """As Quell sends it: the code is one word, `polite`, `boxed`, or any other for one that never looks."""
+    if code == "boxed":
+        return boxed(eval_id, eval_id)
+    until = time.monotonic() + LIMIT
+    while time.monotonic() < until:
+        if code == "polite" and self.is_aborted():
+            self.backend.mark_as_revoked(self.request.id, "stopped", self.request)
+            raise Ignore()
+        time.sleep(0.05)
+    return "done"
+
+
 class Docker(http.client.HTTPConnection):
     def __init__(self):
         super().__init__("docker", timeout=LIMIT)

@@ -101,6 +101,10 @@ def test_pool(deployed, pool):
 
         rude = deployed.began("work", queue=pool)
         told = rude.cancel(terminate="true", grace=1, wait=30).json
+        if pool != "prefork":
+            seen = rude.doctor()
+            assert [vain["mode"] for vain in seen["vain"]] == ["terminate", "kill"], seen
+            assert "prefork" in seen["vain"][0]["why"] or pool == "gevent", seen
         if pool == "prefork":
             assert told["cancelled"] and gone(rude), told
         else:

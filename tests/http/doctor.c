@@ -226,6 +226,8 @@ test_it_tells_what_was_seen(void **state)
 	assert_int_equal(json_array_size(json_object_get(process, "caught")), 0);
 	assert_non_null(strstr(answer.body, "\"kind\":\"frozen\""));
 	assert_non_null(strstr(answer.body, "it is elsewhere"));
+	assert_int_equal(json_array_size(json_object_get(answer.json, "vain")), 0);
+	assert_true(json_is_array(json_object_get(answer.json, "vain")));
 	answer_done(&answer);
 }
 

@@ -1,4 +1,5 @@
 /** Asking for stops, and taking them back. What comes of it arrives as events. */
+import { useEffect, useState } from "preact/hooks";
 import { type Cancellation, type Evaluation, hasEnded, type Mode, type StopOptions } from "quell-client";
 import { put } from "./live.js";
 import { quell } from "./session.js";
@@ -42,9 +43,30 @@ async function again(id: string, verb: "restore" | "resume", done: string): Prom
   }
 }
 
+/** The stops by which nothing would come of it, as its worker is, each with the reason. */
+export type Vain = readonly { mode: Mode; why: string }[];
+
+/** Asked of the server once it is known where it runs; until then nothing is in vain. */
+export function useVain({ eval_id: id, worker }: Evaluation): Vain {
+  const [vain, setVain] = useState<Vain>([]);
+  useEffect(() => {
+    setVain([]);
+    if (!worker) return undefined;
+    const end = new AbortController();
+    quell.doctor(id, { signal: end.signal }).then(
+      (seen) => setVain(seen.vain),
+      () => undefined, // it only helps to choose: the stop itself says what came of it
+    );
+    return () => end.abort();
+  }, [id, worker]);
+  return vain;
+}
+
 /** Why that stop makes no sense now; null where it does. */
-export function whyNot(evaluation: Evaluation, mode: Mode): string | null {
+export function whyNot(evaluation: Evaluation, mode: Mode, vain: Vain): string | null {
   const { status, cancellation } = evaluation;
+  const found = vain.find((one) => one.mode === mode);
+  if (found && !hasEnded(status)) return `It can't work here: ${found.why}.`;
   if (status === "unconfirmed")
     return mode === "kill" ? null : "Every gentler means is spent; only another kill may help.";
   if (hasEnded(status)) return `It is ${status}: there is nothing left to stop.`;

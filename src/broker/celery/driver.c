@@ -98,6 +98,12 @@ fill_worker(struct ql_locate *op, const struct ql_celery *celery)
 		return;
 	op->silent = worker->state != QL_WORKER_HERE || worker->deaf;
 	ql_worker_show(worker, ql_alarm_ms(), op->worker, sizeof(op->worker));
+	if (op->place == QL_PLACE_QUEUED || op->place == QL_PLACE_FINISHED ||
+		worker->pool == QL_POOL_UNKNOWN ||
+		ql_worker_can_terminate(worker, &op->no_terminate))
+		return;
+	if (!celery->config.containers)
+		op->no_kill = op->no_terminate;
 }
 
 static void

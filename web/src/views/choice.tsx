@@ -1,7 +1,7 @@
 /** Three ways to stop what runs, and what each one costs. */
 import type { Evaluation, Mode } from "quell-client";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { stop, whyNot } from "../stops.js";
+import { stop, useVain, whyNot } from "../stops.js";
 import { MODE_NAME } from "../words.js";
 
 const MODES: readonly Mode[] = ["cancel", "terminate", "kill"];
@@ -15,6 +15,7 @@ const LOSES: Record<Mode, string> = {
 };
 
 export function Choice({ evaluation, onClose }: { evaluation: Evaluation; onClose: () => void }) {
+  const vain = useVain(evaluation);
   const first = useRef<HTMLButtonElement>(null);
   const [reason, setReason] = useState("");
   const [grace, setGrace] = useState("");
@@ -37,7 +38,7 @@ export function Choice({ evaluation, onClose }: { evaluation: Evaluation; onClos
       <h2>How shall it stop?</h2>
       <div class="choices">
         {MODES.map((mode, index) => {
-          const reason = whyNot(evaluation, mode);
+          const reason = whyNot(evaluation, mode, vain);
           return (
             <div key={mode} class={`choice-${mode}`}>
               <button

@@ -2,7 +2,7 @@
 import type { Cancellation, Evaluation, Mode, Rung } from "quell-client";
 import { useEffect, useState } from "preact/hooks";
 import { now, span, ticking } from "../format.js";
-import { stop, whyNot } from "../stops.js";
+import { stop, useVain, whyNot } from "../stops.js";
 import { MODE_NAME, RUNG_NAME } from "../words.js";
 
 const CLIMBED: readonly Rung[] = ["notice", "terminate", "kill", "salvage", "reap"];
@@ -84,12 +84,14 @@ function countdown(ms: number): string {
 
 function Escalate({ evaluation }: { evaluation: Evaluation }) {
   const [busy, setBusy] = useState<Mode | null>(null);
+  const vain = useVain(evaluation);
   const ask = async (mode: Mode) => {
     setBusy(mode);
     await stop(evaluation.eval_id, mode, { wait: 0 });
     setBusy(null);
   };
-  const stronger = (["terminate", "kill"] as const).map((mode) => ({ mode, reason: whyNot(evaluation, mode) }));
+  const stronger = (["terminate", "kill"] as const).map((mode) => ({ mode, reason: whyNot(evaluation, mode, vain) }));
+  const reasons = new Set(stronger.map(({ reason }) => reason).filter((reason) => reason !== null));
   return (
     <div class="escalate">
       <span>Escalate now:</span>
@@ -104,7 +106,11 @@ function Escalate({ evaluation }: { evaluation: Evaluation }) {
           {MODE_NAME[mode]}
         </button>
       ))}
-      {stronger[1]!.reason && <small class="muted">{stronger[1]!.reason}</small>}
+      {[...reasons].map((reason) => (
+        <small key={reason} class="muted">
+          {reason}
+        </small>
+      ))}
     </div>
   );
 }

@@ -22,6 +22,13 @@ const FIELDS: readonly Field[] = [
   { name: "queue_ttl_s", label: "Must start within", unit: "s", usual: "never", step: "any" },
 ];
 
+type Mark = "queue" | "session";
+
+const MARKS: readonly { name: Mark; label: string; usual: string }[] = [
+  { name: "queue", label: "Queue", usual: "the usual one" },
+  { name: "session", label: "Session", usual: "none" },
+];
+
 interface Props {
   what: Submission;
   change: (more: Submission) => void;
@@ -51,6 +58,19 @@ export function Limits({ what, change, wrong }: Props) {
           </label>
         ))}
       </div>
+      <div class="limits marks">
+        {MARKS.map(({ name, label, usual }) => (
+          <label key={name}>
+            <span>{label}</span>
+            <input
+              placeholder={usual}
+              aria-invalid={wrong === name}
+              value={what[name] ?? ""}
+              onInput={(event) => change(worded(name, event.currentTarget.value))}
+            />
+          </label>
+        ))}
+      </div>
       <Labels what={what} change={change} wrong={wrong} />
     </section>
   );
@@ -59,6 +79,10 @@ export function Limits({ what, change, wrong }: Props) {
 /** An empty field takes its member out: undefined is not sent. */
 function numbered(name: Name, text: string): Submission {
   return { [name]: text === "" ? undefined : Number(text) } as Submission;
+}
+
+function worded(name: Mark, text: string): Submission {
+  return { [name]: text || undefined } as Submission;
 }
 
 function Labels({ what, change, wrong }: Props) {
