@@ -1,7 +1,7 @@
 /*
  * The inside of ql_step, shared by its files alone: one move of the state machine.
  *
- * An event's handler (request.c, answer.c, sight.c, deadline.c) says why, changes `next`, asks for
+ * An event's handler (request.c, answer.c, sight*.c, deadline.c) says why, changes `next`, asks for
  * acts and returns the verdict. After a DONE, step.c concludes: salvage, settlement, the reaping
  * rungs (settle.c), and when to ask again (again.c). The ladder's rungs stand in ladder.c, the race
  * between exit and stop in race.c, the sentence in explain.c.
@@ -82,7 +82,7 @@ void ql_move_seen(struct ql_move *move);
 /* Its message is free, to be delivered as another run: the place of this one too, if it has one. */
 void ql_move_set_free(struct ql_move *move, struct ql_run *run);
 
-/* ---- request.c, answer.c, sight.c, deadline.c: one function per event ---- */
+/* ---- request.c, answer.c, sight*.c, deadline.c: one function per event ---- */
 
 enum ql_verdict ql_hear_submit(struct ql_move *move);
 enum ql_verdict ql_hear_adopt(struct ql_move *move);
@@ -105,6 +105,35 @@ enum ql_verdict ql_hear_lost(struct ql_move *move);
 enum ql_verdict ql_hear_absent(struct ql_move *move);
 enum ql_verdict ql_hear_failed_start(struct ql_move *move);
 enum ql_verdict ql_hear_salvaged(struct ql_move *move);
+
+/* ---- meet.c: what every sighting begins with ---- */
+
+/* Nothing new; why, in half a sentence. */
+enum ql_verdict ql_sight_ignore(struct ql_move *move, const char *why);
+
+/* A line for the timeline that changes nothing else. */
+enum ql_verdict ql_sight_note(struct ql_move *move, const char *why);
+
+/* Is it an earlier attempt's run? */
+bool ql_sight_is_earlier(const struct ql_move *move);
+
+/* Is it no run of this attempt, or is this attempt settled? */
+bool ql_sight_is_strange(const struct ql_move *move);
+
+/* How much output the event says is kept. */
+void ql_sight_output(struct ql_move *move);
+
+/*
+ * A run that was not known: another delivery of the same attempt takes a place. NULL when it must
+ * not have one; then ret_verdict says what became of it.
+ */
+struct ql_run *ql_meet(struct ql_move *move, enum ql_phase phase, enum ql_verdict *ret_verdict);
+
+/* It is over before it was known to run; how it ended counts. NULL as for ql_meet. */
+struct ql_run *ql_meet_ended(struct ql_move *move, enum ql_verdict *ret_verdict);
+
+/* Nothing is left of it, and nobody waits for it: only its record goes. */
+enum ql_verdict ql_meet_drop(struct ql_move *move);
 
 /* ---- ladder.c ---- */
 

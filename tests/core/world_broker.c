@@ -164,6 +164,7 @@ broker_begin(struct world *world, int which)
 		return;
 	}
 	if (net_happens(world, 15)) {
+		run->lost = chance_is(net_luck(world), 50); /* it dies; else it shuts down */
 		broker_put_back(world, run);
 		tell_at_times(world, run);
 		return;

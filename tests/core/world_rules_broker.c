@@ -144,6 +144,18 @@ check_held(struct world *world, const struct ql_decision *decision)
 	}
 }
 
+/* What a worker held goes back to its queue when that one dies: no end of it can be told. */
+static void
+check_lost(struct world *world, const struct ql_state *was, const struct ql_event *event,
+	const struct ql_state *is)
+{
+	const struct ql_run *old = ql_state_run(was, event->incarnation);
+	const struct ql_run *run = ql_state_run(is, event->incarnation);
+	bool held = old && old->phase == QL_PHASE_HELD && !old->released_at;
+	if (held && event->kind == QL_EVENT_LOST && run && run->flags & QL_RUN_LOST)
+		world_fault(world, "what a worker held is lost with it");
+}
+
 static void
 tally(struct world *world, const struct ql_state *was, const struct ql_event *event,
 	const struct ql_decision *decision)
@@ -181,6 +193,7 @@ rules_broker(struct world *world, const struct ql_state *was, const struct ql_ev
 	check_cancelled(world, was, event, is);
 	check_patience(world, was, event, is);
 	check_held(world, decision);
+	check_lost(world, was, event, is);
 	check_seen(world, was, decision);
 	check_watch(world, was, event, is);
 	tally(world, was, event, decision);
