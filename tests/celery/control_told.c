@@ -201,6 +201,57 @@ lifted_ones_are_taken_back(void **state)
 	UNTIL(&plant->client, plant_has_result(plant, "again-1", "SUCCESS"), 20000);
 }
 
+/* What Quell has just begun to know has no version yet, and none is told what only some take back. */
+static void
+lifted_before_its_version_is_known(void **state)
+{
+	struct plant *plant = *state;
+	plant_bury(plant, "early-1", 0);
+	plant_await_revoked(plant, NODE, "early-1", true);
+	plant_reopen(plant);
+	plant_bury(plant, "early-1", 0);
+	UNTIL(&plant->client, ql_control_told_at(plant->control, "early-1"), 5000);
+	const struct ql_worker *worker = ql_workers_find(ql_control_workers(plant->control), NODE);
+	assert_true(!worker || !worker->version[0]);
+	ql_control_lift(plant->control, "early-1");
+	plant_await_revoked(plant, NODE, "early-1", false);
+}
+
+/* It knows what it was told, and was not there to be told otherwise. */
+static void
+lifted_while_it_was_cut_off(void **state)
+{
+	struct plant *plant = *state;
+	for (int i = 0; i < 3; i++) {
+		char id[32];
+		snprintf(id, sizeof(id), "off-%d", i);
+		plant_bury(plant, id, 0);
+		plant_await_revoked(plant, NODE, id, true);
+		cut_off(plant);
+		ql_control_lift(plant->control, id);
+		plant_await_revoked(plant, NODE, id, false);
+	}
+}
+
+/* Quell itself was. */
+static void
+lifted_while_redis_was_away(void **state)
+{
+	struct plant *plant = *state;
+	plant_bury(plant, "away-1", 0);
+	plant_await_revoked(plant, NODE, "away-1", true);
+	server_signal(&plant->server, SIGSTOP);
+	UNTIL(&plant->client, ql_redis_breaker(plant->client.redis)->state != QL_BREAKER_CLOSED,
+		30000);
+	ql_control_lift(plant->control, "away-1");
+	for (int turns = 0; turns < 5; turns++) /* its cast is refused in the next ones */
+		uv_run(&plant->client.loop, UV_RUN_ONCE);
+	server_signal(&plant->server, SIGCONT);
+	UNTIL(&plant->client, ql_control_is_up(plant->control), 10000);
+	plant_await_revoked(plant, NODE, "away-1", false);
+	plant_here(plant, NODE);
+}
+
 static void
 told_again_before_its_eta(void **state)
 {
@@ -278,6 +329,9 @@ main(void)
 		cmocka_unit_test(one_that_was_cut_off_meanwhile),
 		cmocka_unit_test(both_were_cut_off),
 		cmocka_unit_test(lifted_ones_are_taken_back),
+		cmocka_unit_test(lifted_before_its_version_is_known),
+		cmocka_unit_test(lifted_while_it_was_cut_off),
+		cmocka_unit_test(lifted_while_redis_was_away),
 		cmocka_unit_test(told_again_before_its_eta),
 		cmocka_unit_test(one_that_was_frozen_meanwhile),
 		cmocka_unit_test(a_worker_that_was_not_there),

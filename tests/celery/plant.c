@@ -22,23 +22,36 @@ closed(void *arg)
 	((struct plant *)arg)->closed = true;
 }
 
+static void
+open_control(struct plant *plant, struct ql_control_config config)
+{
+	struct ql_err e;
+	config.url = &plant->client.url;
+	config.commands = plant->client.redis;
+	config.node = "quell@test";
+	config.instance = "test";
+	config.changed = changed;
+	config.arg = plant;
+	if (ql_control_open(&plant->client.loop, &config, &plant->control, &e))
+		fail_msg("%s", e.text);
+	UNTIL(&plant->client, ql_control_is_up(plant->control), 5000);
+}
+
+static void
+close_control(struct plant *plant)
+{
+	plant->closed = false;
+	ql_control_close(plant->control, closed, plant);
+	UNTIL(&plant->client, plant->closed, 10000);
+}
+
 void
 plant_open(struct plant *plant, const struct ql_control_config *config)
 {
-	struct ql_err e;
 	*plant = (struct plant){0};
 	server_start(&plant->server, NULL);
 	client_open(&plant->client, plant->server.url, false);
-	struct ql_control_config own = config ? *config : (struct ql_control_config){0};
-	own.url = &plant->client.url;
-	own.commands = plant->client.redis;
-	own.node = "quell@test";
-	own.instance = "test";
-	own.changed = changed;
-	own.arg = plant;
-	if (ql_control_open(&plant->client.loop, &own, &plant->control, &e))
-		fail_msg("%s", e.text);
-	UNTIL(&plant->client, ql_control_is_up(plant->control), 5000);
+	open_control(plant, config ? *config : (struct ql_control_config){0});
 }
 
 void
@@ -46,10 +59,16 @@ plant_close(struct plant *plant)
 {
 	for (int i = 0; i < PLANT_WORKERS; i++)
 		plant_stop(plant, i);
-	ql_control_close(plant->control, closed, plant);
-	UNTIL(&plant->client, plant->closed, 10000);
+	close_control(plant);
 	client_close(&plant->client);
 	server_remove(&plant->server);
+}
+
+void
+plant_reopen(struct plant *plant)
+{
+	close_control(plant);
+	open_control(plant, (struct ql_control_config){0});
 }
 
 static void

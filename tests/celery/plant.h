@@ -24,6 +24,8 @@ struct plant {
 /* The server and the control; config: or NULL. */
 void plant_open(struct plant *plant, const struct ql_control_config *config);
 void plant_close(struct plant *plant);
+/* Another control, which knows nothing of what the one before knew. */
+void plant_reopen(struct plant *plant);
 
 /* more: "NAME=value" of its environment, "--flag", or NULL. Returns at once. */
 void plant_worker(struct plant *plant, int i, const char *pool, const char *node, const char *more);

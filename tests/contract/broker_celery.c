@@ -66,18 +66,24 @@ unheard(void *arg, const struct ql_sighting *sighting)
 	(void)sighting;
 }
 
-/* It works when every place that there is answers. */
+/*
+ * It works when every place that there is answers; and a worker of which the version is not known yet is not
+ * told of a lift before it is.
+ */
 static void
-await_answers(struct ql_broker *broker, uv_loop_t *loop)
+await_worker(struct ql_broker *broker, uv_loop_t *loop, const char *node)
 {
 	int64_t since = ql_alarm_ms();
 	for (bool all = false; !all;) {
-		struct looking looking = {
-			.op = {.task_id = "nobody", .timeout_ms = 10000, .done = looked}};
+		struct looking looking = {.op = {.task_id = "nobody",
+						  .worker_before = node,
+						  .timeout_ms = 10000,
+						  .done = looked}};
 		broker->ops->locate(broker, &looking.op);
 		while (!looking.done)
 			uv_run(loop, UV_RUN_ONCE);
-		all = !looking.status && looking.op.complete;
+		bool known = *looking.op.worker && !strstr(looking.op.worker, "unknown");
+		all = !looking.status && looking.op.complete && known;
 		assert_true(ql_alarm_ms() - since < SUITE_PATIENCE_MS);
 	}
 }
@@ -97,7 +103,7 @@ open_celery(struct broker_place *place, uv_loop_t *loop)
 	if (ql_broker_celery_open(loop, &config, &broker, &e))
 		fail_msg("%s", e.text);
 	broker->sink = (struct ql_runtime_sink){.sighted = unheard}; /* the stage sets its own */
-	await_answers(broker, loop);
+	await_worker(broker, loop, own->node);
 	return broker;
 }
 

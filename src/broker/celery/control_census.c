@@ -47,6 +47,51 @@ ql_control_learn(struct ql_control *control, const char *node, const json_t *sta
 	tell_change(control, worker);
 }
 
+/* ---- versions, of those that beat not yet or never ---- */
+
+static void
+surveyed(struct ql_ask *ask, int status)
+{
+	struct ql_control *control =
+		(struct ql_control *)((char *)ask - offsetof(struct ql_control, survey));
+	const char *node;
+	json_t *reply;
+	(void)status;
+	json_decref(control->surveyed);
+	control->surveyed = NULL;
+	json_object_foreach (ask->replies, node, reply) {
+		struct ql_worker *worker = ql_workers_find(&control->workers, node);
+		if (!worker || *worker->version)
+			continue;
+		ql_worker_read_report(worker, reply);
+		ql_control_give_back_to(control, worker);
+		tell_change(control, worker);
+	}
+}
+
+static void
+survey(struct ql_control *control)
+{
+	struct ql_worker *worker, *next;
+	if (control->surveyed || control->config.only_asked)
+		return;
+	json_t *nodes = json_array();
+	HASH_ITER (hh, control->workers.by_node, worker, next) {
+		bool answers = worker->state == QL_WORKER_HERE && !worker->deaf;
+		if (answers && !*worker->version)
+			json_array_append_new(nodes, json_string(worker->node));
+	}
+	if (!json_array_size(nodes)) {
+		json_decref(nodes);
+		return;
+	}
+	control->surveyed = nodes;
+	control->survey = (struct ql_ask){.method = "report", .nodes = nodes, .done = surveyed};
+	ql_control_ask(control, &control->survey);
+}
+
+/* ---- all ---- */
+
 static void
 counted(struct ql_ask *ask, int status)
 {
@@ -65,6 +110,8 @@ counted(struct ql_ask *ask, int status)
 		worker->deaf = true;
 		tell_change(control, worker);
 	}
+	if (!control->closing)
+		survey(control);
 }
 
 static void
@@ -107,9 +154,11 @@ ql_control_beat(struct ql_control *control, const char *bytes, size_t len)
 	const struct ql_worker *known = ql_workers_find(&control->workers, beat.node);
 	enum ql_worker_state before = known ? known->state : QL_WORKER_LEFT;
 	bool versioned = known && known->version[0];
-	const struct ql_worker *worker = ql_workers_beat(&control->workers, &beat, ql_alarm_ms());
+	struct ql_worker *worker = ql_workers_beat(&control->workers, &beat, ql_alarm_ms());
 	if (!worker)
 		return;
+	if (!versioned)
+		ql_control_give_back_to(control, worker);
 	if (worker->state != before || !versioned)
 		tell_change(control, worker);
 	if (worker->state == QL_WORKER_HERE && worker->pool == QL_POOL_UNKNOWN && !worker->deaf)

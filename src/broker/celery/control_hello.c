@@ -93,6 +93,7 @@ drop_join(struct ql_control *control, struct ql_control_join *join)
 	HASH_DEL(control->joins, join);
 	ql_control_still(control, &join->due);
 	json_decref(join->nodes);
+	json_decref(join->knows);
 	free(join);
 }
 
@@ -106,6 +107,7 @@ pinged(struct ql_ask *ask, int status)
 	if (status || control->closing)
 		return;
 	ql_control_tell(control, join->since);
+	ql_control_give_back_joined(control, join);
 	ql_control_census(control, 0);
 	drop_join(control, join);
 }
@@ -162,15 +164,26 @@ add_join(struct ql_control *control, const char *node)
 	return join;
 }
 
-/* One that says hello again while it joins starts anew, with whatever it may have missed so far. */
+bool
+ql_control_joins(struct ql_control *control, const char *node)
+{
+	return find_join(control, node);
+}
+
+/*
+ * One that says hello again while it joins starts anew, with whatever it may have missed so far. known: what it
+ * says it was told, or NULL.
+ */
 static void
-start_join(struct ql_control *control, const char *node)
+start_join(struct ql_control *control, const char *node, const json_t *known)
 {
 	struct ql_control_join *join = find_join(control, node);
 	if (!join)
 		join = add_join(control, node);
 	if (!join)
 		return;
+	json_decref(join->knows);
+	join->knows = ql_control_lifted_among(control, known);
 	join->began = ql_alarm_ms();
 	join->pause = QL_CONTROL_JOIN_MS;
 	ql_control_ring(control, &join->due, join->pause);
@@ -244,14 +257,14 @@ ql_control_hello(struct ql_control *control, const char *bytes, size_t len)
 {
 	struct ql_control_message hello;
 	if (ql_control_message_parse(bytes, len, &hello, NULL)) {
-		start_join(control, NOBODY_KNOWN);
+		start_join(control, NOBODY_KNOWN, NULL);
 		return;
 	}
 	bool is_ours = !hello.from_node || !*hello.from_node ||
 		       !strcmp(hello.from_node, control->node) ||
 		       strlen(hello.from_node) >= QL_TASK_NODE;
 	if (!strcmp(hello.method, "hello") && hello.reply_wanted && !is_ours) {
-		start_join(control, hello.from_node);
+		start_join(control, hello.from_node, hello.revoked);
 		answer_all(control, &hello);
 	}
 	ql_control_message_done(&hello);

@@ -28,6 +28,7 @@ struct ql_control_join {
 	int64_t began;
 	int64_t pause;
 	uint64_t since; /* what was laid from this turn on, its answer may not have had */
+	json_t *knows; /* owned; or NULL: the lifted ones that it said it knows, as what takes them back */
 	char node[QL_TASK_NODE];
 };
 
@@ -55,11 +56,15 @@ struct ql_control {
 	struct ql_control_timer census_due;
 	struct ql_ask census;
 	bool counting;
+	struct ql_ask survey; /* of those whose version is not known */
+	json_t *surveyed; /* owned: their names, while they are asked */
 
 	struct ql_tombstones tombstones;
 	struct ql_control_bodies bodies;
 	uint64_t told; /* every turn up to this one was cast once */
-	json_t *lifted; /* dict of the hello that takes back; NULL = nothing is */
+	struct ql_tombstones lifted; /* for as long as a worker may keep them; told_at: when */
+	uint64_t given_back; /* every lifting up to this turn was cast once */
+	struct ql_control_timer give_back;
 	struct ql_control_timer flush;
 	struct ql_control_timer refresh;
 	struct ql_control_timer eta;
@@ -95,6 +100,7 @@ void ql_control_drop_asks(struct ql_control *control);
 /* control_hello.c */
 void ql_control_hello(struct ql_control *control, const char *bytes, size_t len);
 void ql_control_drop_joins(struct ql_control *control);
+bool ql_control_joins(struct ql_control *control, const char *node);
 
 /* control_census.c */
 void ql_control_census(struct ql_control *control, int64_t in_ms);
@@ -102,7 +108,23 @@ void ql_control_heard_of(struct ql_control *control, const char *node);
 void ql_control_beat(struct ql_control *control, const char *bytes, size_t len);
 void ql_control_start_census(struct ql_control *control);
 
+/* control_lift.c */
+void ql_control_start_lifting(struct ql_control *control);
+void ql_control_keep_lifted(struct ql_control *control, const char *task_id);
+/* What was lifted since the last call, to all that take it for what it is. */
+void ql_control_give_back(struct ql_control *control);
+/* All that it was not told of yet, now that its version is known. */
+void ql_control_give_back_to(struct ql_control *control, struct ql_worker *worker);
+/* It said hello, and now it listens. */
+void ql_control_give_back_joined(struct ql_control *control, const struct ql_control_join *join);
+/* Those that are among what a worker's hello says it knows, as what takes them back; NULL: none. */
+json_t *ql_control_lifted_among(struct ql_control *control, const json_t *known);
+
 /* control_told.c */
+/* revoked, which is taken over, as a list or as the dict that takes back. */
+void ql_control_cast_hello(struct ql_control *control, json_t *revoked, json_t *nodes,
+	ql_heard_fn told, uint64_t about);
+int64_t ql_control_wall_ms(void);
 void ql_control_tell(struct ql_control *control, uint64_t from);
 void ql_control_start_telling(struct ql_control *control);
 void ql_control_stop_telling(struct ql_control *control);

@@ -48,11 +48,13 @@ ql_control_message_parse(
 	if (!body)
 		return -1;
 	const json_t *reply_to = json_object_get(body, "reply_to");
+	const json_t *arguments = json_object_get(body, "arguments");
 	struct ql_control_message message = {.method = ql_text_copy(body, "method"),
 		.ticket = ql_text_copy(body, "ticket"),
 		.reply_exchange = ql_text_copy(reply_to, "exchange"),
 		.reply_key = ql_text_copy(reply_to, "routing_key"),
-		.from_node = ql_text_copy(json_object_get(body, "arguments"), "from_node")};
+		.from_node = ql_text_copy(arguments, "from_node"),
+		.revoked = json_incref(json_object_get(arguments, "revoked"))};
 	message.reply_wanted = message.reply_exchange && message.reply_key;
 	json_decref(body);
 	if (!message.method) {
@@ -73,6 +75,7 @@ ql_control_message_done(struct ql_control_message *message)
 	free(message->reply_exchange);
 	free(message->reply_key);
 	free(message->from_node);
+	json_decref(message->revoked);
 	*message = (struct ql_control_message){0};
 }
 

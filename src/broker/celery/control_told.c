@@ -15,10 +15,9 @@
 #define PAD_MORE 4
 
 #define ETA_LOOK_MS 60000 /* the wall clock may step: looked at as often at least */
-#define UNREVOKED_UP_TO 50603 /* later versions ignore the stamp, and would revoke */
 
-static int64_t
-wall_ms(void)
+int64_t
+ql_control_wall_ms(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -73,9 +72,8 @@ again(struct ql_control *control, struct ql_control_timer *timer)
 		ql_control_tell(control, from);
 }
 
-/* revoked, which is taken over, as a list or as the dict that takes back. */
-static void
-cast_hello(struct ql_control *control, json_t *revoked, json_t *nodes, ql_heard_fn told,
+void
+ql_control_cast_hello(struct ql_control *control, json_t *revoked, json_t *nodes, ql_heard_fn told,
 	uint64_t about)
 {
 	size_t len;
@@ -107,9 +105,9 @@ ql_control_tell(struct ql_control *control, uint64_t from)
 {
 	struct ql_buried *buried =
 		ql_tombstones_since(&control->tombstones, from, control->config.revokes_max);
-	int64_t now = wall_ms();
+	int64_t now = ql_control_wall_ms();
 	while (buried)
-		cast_hello(control, take_ids(&buried, now), NULL, heard, from);
+		ql_control_cast_hello(control, take_ids(&buried, now), NULL, heard, from);
 }
 
 static int64_t
@@ -133,7 +131,7 @@ refresh(struct ql_control *control, struct ql_control_timer *timer)
 	while (pads--)
 		json_array_append(ids, pad);
 	json_decref(pad);
-	cast_hello(control, ids, NULL, NULL, 0);
+	ql_control_cast_hello(control, ids, NULL, NULL, 0);
 }
 
 /* ---- before an ETA ---- */
@@ -144,14 +142,14 @@ ring_eta(struct ql_control *control)
 	const struct ql_heap_node *top = ql_heap_top(&control->tombstones.etas);
 	if (!top)
 		return;
-	int64_t in = top->at - QL_CONTROL_ETA_MS - wall_ms();
+	int64_t in = top->at - QL_CONTROL_ETA_MS - ql_control_wall_ms();
 	ql_control_ring(control, &control->eta, in < 0 ? 0 : in > ETA_LOOK_MS ? ETA_LOOK_MS : in);
 }
 
 static void
 eta(struct ql_control *control, struct ql_control_timer *timer)
 {
-	int64_t now = wall_ms();
+	int64_t now = ql_control_wall_ms();
 	struct ql_heap_node *top;
 	json_t *ids = json_array();
 	uint64_t earliest = QL_CONTROL_NONE;
@@ -167,52 +165,19 @@ eta(struct ql_control *control, struct ql_control_timer *timer)
 			earliest = buried->turn;
 	}
 	if (json_array_size(ids))
-		cast_hello(control, json_incref(ids), NULL, heard, earliest);
+		ql_control_cast_hello(control, json_incref(ids), NULL, heard, earliest);
 	json_decref(ids);
 	ring_eta(control);
 }
 
 /* ---- laying and lifting ---- */
 
-/* Only those that take it for what it is. NULL: all of them do. */
-static json_t *
-nodes_that_unrevoke(const struct ql_control *control, bool *ret_any)
-{
-	struct ql_worker *worker, *next;
-	json_t *nodes = json_array();
-	size_t count = 0;
-	HASH_ITER (hh, control->workers.by_node, worker, next) {
-		int version = ql_worker_version(worker);
-		count++;
-		if (version && version <= UNREVOKED_UP_TO)
-			json_array_append_new(nodes, json_string(worker->node));
-	}
-	*ret_any = json_array_size(nodes) > 0;
-	if (json_array_size(nodes) < count)
-		return nodes;
-	json_decref(nodes);
-	return NULL;
-}
-
-static void
-take_back(struct ql_control *control)
-{
-	bool any;
-	json_t *nodes = nodes_that_unrevoke(control, &any);
-	if (any)
-		cast_hello(control, json_incref(control->lifted), nodes, NULL, 0);
-	json_decref(nodes);
-	json_decref(control->lifted);
-	control->lifted = NULL;
-}
-
 static void
 flush(struct ql_control *control, struct ql_control_timer *timer)
 {
 	uint64_t from = control->told + 1;
 	(void)timer;
-	if (control->lifted)
-		take_back(control);
+	ql_control_give_back(control);
 	control->told = control->tombstones.turns;
 	ql_control_tell(control, from);
 	ring_eta(control);
@@ -223,26 +188,20 @@ ql_control_bury(struct ql_control *control, const struct ql_tombstone *tombstone
 {
 	if (ql_tombstones_lay(&control->tombstones, tombstone, e))
 		return -1;
-	if (control->lifted)
-		json_object_del(control->lifted, tombstone->task_id);
+	struct ql_buried *lifted = ql_tombstones_find(&control->lifted, tombstone->task_id);
+	if (lifted)
+		ql_tombstones_lift(&control->lifted, lifted);
 	changed(control);
 	return 0;
 }
 
-/* Far in the past, a stamp is the oldest of all, and is purged by the same broadcast. */
 void
 ql_control_lift(struct ql_control *control, const char *task_id)
 {
 	struct ql_buried *buried = ql_tombstones_find(&control->tombstones, task_id);
 	if (!buried)
 		return;
-	if (buried->told_at && !control->lifted)
-		control->lifted = json_object();
-	if (buried->told_at)
-		json_object_set_new(
-			control->lifted, task_id, json_pack("[f, s]", -1e9, buried->task_id));
-	if (json_object_size(control->lifted) == QL_CONTROL_CAST_IDS)
-		take_back(control);
+	ql_control_keep_lifted(control, task_id);
 	ql_tombstones_lift(&control->tombstones, buried);
 	changed(control);
 }
@@ -267,12 +226,13 @@ ql_control_start_telling(struct ql_control *control)
 	control->eta.rang = eta;
 	control->again.rang = again;
 	control->again_from = QL_CONTROL_NONE;
+	ql_control_start_lifting(control);
 	ql_control_ring(control, &control->refresh, refresh_pace(control));
 }
 
 void
 ql_control_stop_telling(struct ql_control *control)
 {
-	json_decref(control->lifted);
+	ql_tombstones_done(&control->lifted);
 	ql_tombstones_done(&control->tombstones);
 }

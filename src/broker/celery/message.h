@@ -100,6 +100,7 @@ struct ql_control_message {
 	char *ticket; /* or NULL */
 	char *reply_exchange, *reply_key; /* or NULL */
 	char *from_node; /* of hello, or NULL */
+	json_t *revoked; /* of hello: what it knows, a dict (from 5.7 on a list) of ids; or NULL */
 	bool reply_wanted;
 };
 int ql_control_message_parse(

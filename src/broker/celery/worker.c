@@ -108,6 +108,20 @@ ql_worker_learn(struct ql_worker *worker, const json_t *stats)
 	worker->pool = kind_of(json_object_get(stats, "pool"), pid);
 }
 
+void
+ql_worker_read_report(struct ql_worker *worker, const json_t *reply)
+{
+	static const char before[] = "celery:";
+	const char *text = json_string_value(json_object_get(reply, "ok"));
+	const char *at = text ? strstr(text, before) : NULL;
+	if (!at || *worker->version)
+		return;
+	at += sizeof(before) - 1;
+	size_t len = strcspn(at, " \n");
+	if (len < sizeof(worker->version))
+		memcpy(worker->version, at, len);
+}
+
 static int64_t
 patience(const struct ql_worker *worker)
 {

@@ -47,6 +47,7 @@ struct ql_worker {
 	bool deaf; /* it is heard of, and did not answer when all were asked last */
 	int64_t heard_at;
 	int64_t pace_ms;
+	uint64_t given_back; /* the control's: up to this turn it was told what was lifted */
 	struct ql_hand_process
 		process; /* the driver's: its main process, where that is on this host */
 };
@@ -65,6 +66,9 @@ struct ql_worker *ql_workers_heard(struct ql_workers *workers, const char *node,
 
 /* What the reply to `stats` says of it: its pid and its pool. */
 void ql_worker_learn(struct ql_worker *worker, const json_t *stats);
+
+/* What its reply to `report` says: its version, where no heartbeat did. */
+void ql_worker_read_report(struct ql_worker *worker, const json_t *reply);
 
 /* Looks at the time: each that falls silent is told; who stayed away too long is dropped. */
 void ql_workers_sweep(struct ql_workers *workers, int64_t now,
