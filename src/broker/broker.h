@@ -27,6 +27,7 @@
 #include "base/err.h"
 #include "outlet/outlet.h"
 #include "runtime/runtime.h"
+#include "sweeper/finder.h"
 
 /* Bounds; a refusal names its number. */
 #define QL_BROKER_OPS_MAX 262144 /* operations open in one driver */
@@ -132,6 +133,8 @@ struct ql_broker {
 	uv_loop_t *loop;
 	struct ql_runtime_sink sink; /* set by the engine before the first act */
 	struct ql_outlet *results; /* the result backend, or NULL where there is none */
+	/* What its workers run, and the containers that tasks left; freed with it. NULL: it can't tell. */
+	struct ql_finder *finder;
 };
 
 #endif

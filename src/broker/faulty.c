@@ -126,8 +126,10 @@ ql_broker_faulty_open(struct ql_broker *inner, struct ql_runtime_faults *faults,
 	struct faulty *faulty = calloc(1, sizeof(*faulty));
 	if (!faulty)
 		return ql_fail(e, QL_E_UNAVAILABLE, "Out of memory for the faulty broker");
-	faulty->broker =
-		(struct ql_broker){.ops = &ops, .loop = inner->loop, .results = inner->results};
+	faulty->broker = (struct ql_broker){.ops = &ops,
+		.loop = inner->loop,
+		.results = inner->results,
+		.finder = inner->finder};
 	faulty->inner = inner;
 	faulty->sound = (struct ql_runtime){.ops = &sound_ops, .loop = inner->loop};
 	if (ql_runtime_faulty_open(&faulty->sound, faults, &faulty->hurting, e)) {

@@ -166,7 +166,8 @@ const struct ql_verb ql_verb_orphans = {
 	.name = "orphans",
 	.brief = "what runs or lies about without a record",
 	.about = "Looks for processes, cgroups, mounts and folders of runs that no record accounts "
-		 "for.\n"
+		 "for,\n"
+		 "and for tasks and containers that live on though their evaluation is settled.\n"
 		 "One that bears two independent marks of this server and was found in two looks "
 		 "is\n"
 		 "reapable; with one mark it is shown and never touched. --reap ends them, and "

@@ -192,7 +192,7 @@ name_runs(const struct ql_config *config, const struct ql_data *data, char ret_d
 }
 
 int
-ql_drivers_finder(const struct ql_config *config, const struct ql_data *data,
+ql_drivers_finder(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
 	struct ql_finder **ret_finder, struct ql_err *e)
 {
 	char run_dir[PATH_MAX];
@@ -204,7 +204,7 @@ ql_drivers_finder(const struct ql_config *config, const struct ql_data *data,
 	if (name_runs(config, data, run_dir, name, e))
 		return -1;
 	host.run_dir = run_dir[0] ? run_dir : NULL;
-	*ret_finder = ql_finder_host(&host);
+	*ret_finder = ql_finder_host(loop, &host);
 	return *ret_finder ? 0 : ql_fail(e, QL_E_SYSTEM, "out of memory for the sweeper");
 }
 

@@ -32,7 +32,7 @@ int ql_drivers_broker(uv_loop_t *loop, const struct ql_config *config, const str
 	struct ql_broker **ret_broker, struct ql_err *e);
 
 /* What may be orphaned on this host; NULL where it only observes. After the runtime. */
-int ql_drivers_finder(const struct ql_config *config, const struct ql_data *data,
+int ql_drivers_finder(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
 	struct ql_finder **ret_finder, struct ql_err *e);
 
 /* Fills what the settings say; the rest of observe is the caller's. The containers are closed after it. */

@@ -275,7 +275,8 @@ open_all(struct daemon *daemon, struct ql_err *e)
 			&daemon->loop, &daemon->config, &daemon->data, &daemon->store, e) ||
 		ql_drivers_runtime(
 			&daemon->loop, &daemon->config, &daemon->data, &daemon->runtime, e) ||
-		ql_drivers_finder(&daemon->config, &daemon->data, &daemon->finder, e) ||
+		ql_drivers_finder(
+			&daemon->loop, &daemon->config, &daemon->data, &daemon->finder, e) ||
 		ql_drivers_broker(
 			&daemon->loop, &daemon->config, &daemon->data, &daemon->broker, e) ||
 		ql_drivers_storage(&daemon->loop, &daemon->config, &daemon->storage, e) ||

@@ -6,10 +6,16 @@
 
 #include "base/str.h"
 
+/* Of what is settled a run may be in memory yet: its processes are on their way out, a task is not. */
 bool
 ql_orphan_is_live(const struct sweeping *sweeping, const struct ql_trace *trace)
 {
-	return trace->incarnation && ql_live_of_run(sweeping->engine, trace->incarnation);
+	struct ql_engine *engine = sweeping->engine;
+	bool by_run = trace->incarnation && ql_live_of_run(engine, trace->incarnation);
+	if (trace->kind != QL_ORPHAN_TASK && trace->kind != QL_ORPHAN_CONTAINER)
+		return by_run;
+	const struct ql_live *live = ql_live_find(engine, trace->eval_id);
+	return live && !ql_status_settled((enum ql_status)live->record.state.status);
 }
 
 /* ---- verdicts ---- */
@@ -86,16 +92,40 @@ carry_over(const struct sweeping *sweeping, struct known *all, size_t count)
 	return count;
 }
 
+static const struct ql_record *
+record_of(const struct sweeping *sweeping, const struct ql_trace *trace)
+{
+	const struct ql_store_read *read = &sweeping->read;
+	for (size_t i = 0; *trace->eval_id && i < read->record_count; i++) {
+		if (!strcmp(read->records[i].eval_id, trace->eval_id))
+			return &read->records[i];
+	}
+	return NULL;
+}
+
+/* A folder is its record's as long as there is one; what runs only while that is not settled. */
 static bool
 is_recorded(const struct sweeping *sweeping, const struct ql_trace *trace)
 {
-	if (trace->kind != QL_ORPHAN_FOLDER)
-		return ql_orphan_is_live(sweeping, trace);
-	for (size_t i = 0; i < sweeping->read.record_count; i++) {
-		if (!strcmp(sweeping->read.records[i].eval_id, trace->eval_id))
-			return true;
-	}
-	return false;
+	const struct ql_record *record = record_of(sweeping, trace);
+	if (ql_orphan_is_live(sweeping, trace))
+		return true;
+	return record && (trace->kind == QL_ORPHAN_FOLDER ||
+				 !ql_status_settled((enum ql_status)record->state.status));
+}
+
+/* Since its end something that outlived its record is left over, and not since its own beginning. */
+static void
+hold_against_record(const struct sweeping *sweeping, struct ql_trace *trace)
+{
+	const struct ql_record *record = record_of(sweeping, trace);
+	if (!record)
+		return;
+	if (ql_orphan_outlived(trace, &record->state))
+		trace->marks |= 1u << QL_MARK_SETTLED;
+	int64_t age_ms = ql_engine_now(sweeping->engine) - record->state.finished_at;
+	if (trace->age_ms < 0 || trace->age_ms > age_ms)
+		trace->age_ms = age_ms;
 }
 
 static int
@@ -113,6 +143,7 @@ judge_all(struct sweeping *sweeping)
 	for (size_t i = 0; i < sweeping->traces.count; i++) {
 		if (is_recorded(sweeping, &sweeping->traces.all[i]))
 			continue;
+		hold_against_record(sweeping, &sweeping->traces.all[i]);
 		all[count] = know(sweeping, &sweeping->traces.all[i]);
 		show(sweeping, &all[count++]);
 	}
@@ -166,7 +197,7 @@ judge(struct sweeping *sweeping)
 		ql_orphans_reap(sweeping);
 }
 
-/* Without their records nothing can be said of kept folders. */
+/* Without their records nothing can be said of kept folders, nor of tasks and containers. */
 static void
 on_named(struct ql_store_read *read, int status)
 {
@@ -189,7 +220,7 @@ read_records(struct sweeping *sweeping)
 	size_t count = 0;
 	sweeping->ids = calloc(traces->count + 1, sizeof(*sweeping->ids));
 	for (size_t i = 0; sweeping->ids && i < traces->count; i++) {
-		if (traces->all[i].kind == QL_ORPHAN_FOLDER)
+		if (*traces->all[i].eval_id && !ql_orphan_is_live(sweeping, &traces->all[i]))
 			sweeping->ids[count++] = traces->all[i].eval_id;
 	}
 	if (sweeping->ids && !count) {
@@ -236,11 +267,9 @@ on_listed(struct ql_runtime_list *list, int status)
 }
 
 static void
-on_found(uv_work_t *work, int status)
+list_runs(struct sweeping *sweeping)
 {
-	struct sweeping *sweeping = work->data;
 	struct ql_runtime *runtime = sweeping->engine->config.runtime;
-	(void)status;
 	if (!runtime) {
 		read_records(sweeping);
 		return;
@@ -249,12 +278,34 @@ on_found(uv_work_t *work, int status)
 	runtime->ops->list(runtime, &sweeping->list);
 }
 
+static void look(struct sweeping *sweeping);
+
+/* One place that can't be looked at keeps no other from being looked at. */
 static void
-find(uv_work_t *work)
+on_found(struct ql_find *find, int status)
 {
-	struct sweeping *sweeping = work->data;
-	struct ql_finder *finder = sweeping->engine->config.finder;
-	sweeping->found = finder ? finder->ops->find(finder, &sweeping->traces, &sweeping->err) : 0;
+	struct sweeping *sweeping =
+		(struct sweeping *)((char *)find - offsetof(struct sweeping, find));
+	if (status && !sweeping->found) {
+		sweeping->found = -1;
+		sweeping->err = find->err;
+	}
+	sweeping->looking++;
+	look(sweeping);
+}
+
+static void
+look(struct sweeping *sweeping)
+{
+	while (sweeping->looking < QL_ORPHAN_FINDERS && !sweeping->finders[sweeping->looking])
+		sweeping->looking++;
+	if (sweeping->looking == QL_ORPHAN_FINDERS) {
+		list_runs(sweeping);
+		return;
+	}
+	struct ql_finder *finder = sweeping->finders[sweeping->looking];
+	sweeping->find = (struct ql_find){.traces = &sweeping->traces, .done = on_found};
+	finder->ops->find(finder, &sweeping->find);
 }
 
 static void
@@ -265,8 +316,9 @@ begin(struct sweeping *sweeping)
 		ql_orphans_end(sweeping, -1);
 		return;
 	}
-	sweeping->work.data = sweeping;
-	uv_queue_work(engine->config.loop, &sweeping->work, find, on_found);
+	sweeping->looking = 0;
+	sweeping->found = 0;
+	look(sweeping);
 }
 
 /* ---- whoever asks ---- */
@@ -340,6 +392,9 @@ ql_orphans_open(struct ql_engine *engine, struct ql_err *e)
 	if (!engine->sweeping)
 		return ql_fail(e, QL_E_UNAVAILABLE, "the sweeper: out of memory");
 	engine->sweeping->engine = engine;
+	engine->sweeping->finders[0] = engine->config.finder;
+	if (engine->config.broker)
+		engine->sweeping->finders[1] = engine->config.broker->finder;
 	engine->sweeping->wake.fn = on_wake;
 	engine->sweeping->later.fn = on_turn;
 	return 0;

@@ -1,7 +1,7 @@
 /*
  * The sweeper's inside: one look at a time, for whoever asks, and each minute by itself.
  *
- *	orphans.c	look on a thread -> list of the runtime -> records of kept folders -> verdicts
+ *	orphans.c	each finder's look -> list of the runtime -> records of what was found -> verdicts
  *	orphans_reap.c	one after the other: ends it, proves it, keeps its row for the audit
  */
 #ifndef QL_ENGINE_ORPHANS_H
@@ -9,6 +9,8 @@
 
 #include "engine/private.h"
 #include "sweeper/finder.h"
+
+#define QL_ORPHAN_FINDERS 2
 
 /* What was found before, and no record accounts for. */
 struct known {
@@ -29,19 +31,22 @@ struct sweeping {
 	size_t known_count;
 
 	/* of the look under way */
-	uv_work_t work;
+	struct ql_finder *finders
+		[QL_ORPHAN_FINDERS]; /* of this host, and the broker's; NULL where there is none */
+	size_t looking; /* whose turn it is */
+	struct ql_find find;
 	struct ql_traces traces;
-	int found; /* what find returned */
-	struct ql_err err;
+	int found; /* -1: a place could not be looked at */
+	struct ql_err err; /* why: the first of them */
 	struct ql_runtime_list list;
 	struct ql_store_read read;
-	const char **ids; /* of kept folders; into traces */
+	const char **ids; /* whose they are; into traces */
 
 	/* of the reaping under way */
 	size_t at; /* in op->found */
 	int tried;
 	int64_t until;
-	int reaped_status;
+	struct ql_reap hand;
 	struct ql_runtime_op purge;
 	struct ql_write write;
 	struct ql_change *rows, *last_row; /* of the audit, for what was reaped so far */

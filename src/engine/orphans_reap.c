@@ -104,20 +104,22 @@ on_purged(struct ql_runtime_op *purge, int status)
 }
 
 static void
-on_reaped(uv_work_t *work, int status)
+on_reaped(struct ql_reap *hand, int status)
 {
-	struct sweeping *sweeping = work->data;
-	(void)status;
-	took(sweeping, sweeping->reaped_status, &sweeping->err);
+	struct sweeping *sweeping =
+		(struct sweeping *)((char *)hand - offsetof(struct sweeping, hand));
+	took(sweeping, status, &hand->err);
 }
 
-static void
-reap(uv_work_t *work)
+static struct ql_finder *
+finder_of(const struct sweeping *sweeping, enum ql_orphan_kind kind)
 {
-	struct sweeping *sweeping = work->data;
-	struct ql_finder *finder = sweeping->engine->config.finder;
-	sweeping->reaped_status =
-		finder->ops->reap(finder, &sweeping->op->found[sweeping->at].trace, &sweeping->err);
+	for (size_t i = 0; i < QL_ORPHAN_FINDERS; i++) {
+		struct ql_finder *finder = sweeping->finders[i];
+		if (finder && finder->kinds >> kind & 1)
+			return finder;
+	}
+	return NULL;
 }
 
 static void
@@ -125,8 +127,10 @@ take(struct sweeping *sweeping, const struct ql_trace *trace)
 {
 	struct ql_engine *engine = sweeping->engine;
 	struct ql_runtime *runtime = engine->config.runtime;
+	struct ql_finder *finder = finder_of(sweeping, trace->kind);
 	if (trace->kind != QL_ORPHAN_RUN) {
-		uv_queue_work(engine->config.loop, &sweeping->work, reap, on_reaped);
+		sweeping->hand = (struct ql_reap){.trace = trace, .done = on_reaped};
+		finder->ops->reap(finder, &sweeping->hand);
 		return;
 	}
 	sweeping->purge = (struct ql_runtime_op){.incarnation = trace->incarnation,

@@ -59,6 +59,29 @@ ql_orphan_is_sure(uint32_t carried)
 	return ours && count >= 2;
 }
 
+static bool
+is_known_run(const struct ql_state *state, uint64_t incarnation)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		if (incarnation && state->runs[i].incarnation == incarnation)
+			return true;
+	}
+	return false;
+}
+
+/* A task that runs once more though it has finished is its broker's doing, and ends by itself. */
+bool
+ql_orphan_outlived(const struct ql_trace *trace, const struct ql_state *state)
+{
+	bool cancelled = state->status == QL_STATUS_CANCELLED;
+	bool sent_by_us_alone = cancelled && !state->adopted;
+	if (!ql_status_settled((enum ql_status)state->status))
+		return false;
+	if (trace->kind == QL_ORPHAN_TASK)
+		return sent_by_us_alone || (cancelled && is_known_run(state, trace->incarnation));
+	return sent_by_us_alone || (trace->since && trace->since < state->finished_at);
+}
+
 enum ql_orphan_verdict
 ql_orphan_judge(const struct ql_trace *trace, const struct ql_orphan_facts *facts)
 {

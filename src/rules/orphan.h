@@ -1,6 +1,7 @@
 /*
- * Orphans: processes, cgroups, mounts and folders that are Quell's and that no record accounts for.
- * What a finder comes upon is a *trace*; these rules say what it is held for, and what is done.
+ * Orphans: processes, cgroups, mounts and folders that are Quell's and that no record accounts for;
+ * and tasks and containers that live on though their evaluation is settled. What a finder comes upon
+ * is a *trace*; these rules say what it is held for, and what is done.
  *
  * Nothing is ended on one mark. An orphan carries two independent ones, of which at least one names
  * this server itself; no live record knows it; it is older than a minute; and it was found in two
@@ -19,6 +20,8 @@
 #define QL_TRACE_TEXT 160
 #define QL_ORPHAN_REAPS 32 /* at most in one sweep, whoever asks */
 #define QL_ORPHAN_LOOKS 2 /* in a row, before one is reaped */
+#define QL_ORPHAN_SERVER 17 /* bytes of a server's name, with its NUL */
+#define QL_ORPHAN_EARLIER 64 /* names of earlier lives that are known */
 
 enum ql_orphan_kind {
 #define X(kind, word, what) QL_ORPHAN_##kind,
@@ -39,13 +42,14 @@ struct ql_trace {
 	enum ql_orphan_kind kind;
 	uint32_t marks; /* bits 1 << enum ql_orphan_mark */
 	uint64_t incarnation; /* of which run; 0 = it is no run's */
-	char eval_id[QL_EVAL_ID]; /* FOLDER: whose */
+	char eval_id[QL_EVAL_ID]; /* FOLDER, CONTAINER, TASK: whose */
 	int32_t attempt;
 	int32_t pid; /* PROCESS */
 	uint64_t start; /* its start time: with the pid its name for ever */
+	char id[QL_TASK_ID]; /* TASK: its own; CONTAINER: in full */
+	int64_t since; /* TASK, CONTAINER: unix ms when it began, as its own host counts; 0 = not known */
 	int64_t age_ms; /* -1 = not known */
-	char name
-		[QL_TRACE_NAME]; /* the path, or "PID 12 since 3456": the same one has the same name */
+	char name[QL_TRACE_NAME]; /* the path, or "12@3456": the same one has the same name */
 	char text[QL_TRACE_TEXT]; /* what it is, for people; may be empty */
 };
 
@@ -69,6 +73,13 @@ struct ql_orphan_facts {
 enum ql_orphan_verdict
 ql_orphan_judge(const struct ql_trace *trace, const struct ql_orphan_facts *facts);
 
+/*
+ * Did a task or container outlive its record? Then it is the record's own, and what becomes of it is
+ * for this server to say. What began after the end may be another's under the same id: of what
+ * others send too, only a run that the record knows, or a container that ran before, is told for sure.
+ */
+bool ql_orphan_outlived(const struct ql_trace *trace, const struct ql_state *state);
+
 /* Two independent marks, one of them this server's own. */
 bool ql_orphan_is_sure(uint32_t marks);
 
@@ -82,7 +93,6 @@ const char *ql_orphan_verdict_word(enum ql_orphan_verdict verdict);
 /* ---- names ---- */
 
 /* "quell-<server>-<run>" of a cgroup: 0, and whose it is; -1: it is no name of ours. */
-#define QL_ORPHAN_SERVER 17
 int ql_orphan_leaf(
 	const char *name, char ret_server[static QL_ORPHAN_SERVER], uint64_t *ret_incarnation);
 

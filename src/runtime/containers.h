@@ -38,8 +38,15 @@ struct ql_containers_op {
 		/* the logs of its stopped ones, and of those whose kill kept them, in keep_dir as an evaluation's output */
 		QL_CONTAINERS_SALVAGE,
 		QL_CONTAINERS_REMOVE, /* and removes them */
+		/*
+		 * ends one of them, as `container` and `started_at` name it, and proves it: 0 also when it is dead
+		 * or gone already. One that was started anew since then is another: CONFLICT
+		 */
+		QL_CONTAINERS_END,
 	} kind;
 	const char *eval_id; /* the caller's until done */
+	const char *container; /* END: its full id; so is this */
+	int64_t started_at; /* END */
 	/*
 	 * SALVAGE; KILL, or NULL: their logs are read from before they are killed, as who waits for a
 	 * container may remove it as soon as it is dead. The kill does not wait for them: a SALVAGE does.

@@ -123,6 +123,7 @@ ql_fake_container_start(struct ql_fake_containers *world, struct ql_fake_contain
 	if (container->state == QL_FAKE_CONTAINER_REMOVED)
 		return -1;
 	container->state = QL_FAKE_CONTAINER_RUNNING;
+	container->started_at = ++world->clock;
 	hint(world, container);
 	if (fake)
 		HASH_FIND_STR(fake->bans, container->eval_id, ban);
@@ -147,7 +148,7 @@ fill(struct ql_container *found, const struct ql_fake_container *container)
 	bool exited = container->state == QL_FAKE_CONTAINER_EXITED;
 	*found = (struct ql_container){
 		.running = running,
-		.started_at = running || exited,
+		.started_at = running || exited ? container->started_at : 0,
 		.pid = running,
 		.exit_code = exited ? container->exit_code : -1,
 		.oom = exited && container->oom,
@@ -236,6 +237,21 @@ remove_all(const struct fake *fake, const struct ql_containers_op *op)
 }
 
 static int
+end_one(const struct fake *fake, struct ql_containers_op *op)
+{
+	struct ql_fake_container *container;
+	DL_FOREACH (fake->world->all, container) {
+		if (is_of(container, op->eval_id) && !strcmp(container->id, op->container))
+			break;
+	}
+	if (!container || container->state != QL_FAKE_CONTAINER_RUNNING)
+		return 0;
+	if (container->started_at != op->started_at)
+		return ql_fail(&op->err, QL_E_CONFLICT, "%s was started anew", container->id);
+	return end(fake->world, container) ? 0 : 1;
+}
+
+static int
 perform(const struct fake *fake, struct ql_containers_op *op)
 {
 	if (!op->eval_id && op->kind != QL_CONTAINERS_FIND)
@@ -253,6 +269,8 @@ perform(const struct fake *fake, struct ql_containers_op *op)
 		return kill_all(fake, op);
 	case QL_CONTAINERS_SALVAGE:
 		return salvage(fake, op);
+	case QL_CONTAINERS_END:
+		return end_one(fake, op);
 	default:
 		return remove_all(fake, op);
 	}

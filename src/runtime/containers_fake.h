@@ -20,6 +20,7 @@ struct ql_fake_container {
 	} state;
 	int exit_code; /* once it has exited; 137 when it was killed */
 	int kills; /* that it was sent */
+	int64_t started_at; /* unix ms; the test's, too */
 	bool news; /* of which no hint was given yet */
 	bool followed; /* what it wrote is kept though it was removed: its kill said so */
 
@@ -33,6 +34,7 @@ struct ql_fake_containers {
 	uv_loop_t *loop;
 	struct ql_fake_container *all;
 	int64_t count;
+	int64_t clock; /* of starts, where a test sets none */
 	struct ql_containers *driver; /* that is open on it, or NULL */
 
 	/* the test's, to be set any time */

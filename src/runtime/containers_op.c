@@ -27,6 +27,9 @@ check(struct ql_containers_op *op)
 	if (!op->eval_id && op->kind != QL_CONTAINERS_FIND)
 		return ql_fail(&op->err, QL_E_INVALID,
 			"Only a look may be for the containers of all evaluations");
+	if (op->kind == QL_CONTAINERS_END && (!op->container || !op->started_at))
+		return ql_fail(&op->err, QL_E_INVALID,
+			"One container is named by its id and the time of its start");
 	if (op->eval_id && !ql_str_is_eval_id(op->eval_id))
 		return ql_fail(
 			&op->err, QL_E_INVALID, "No container can be found by that evaluation id");

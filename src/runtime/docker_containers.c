@@ -23,6 +23,8 @@ dropped(struct ql_desk *desk, struct ql_ticket *ticket)
 	struct ql_containers_op *op = ql_containers_op_of(ticket);
 	if (op->kind == QL_CONTAINERS_KILL)
 		ql_docker_hunt_leave(driver, op);
+	else if (op->kind == QL_CONTAINERS_END)
+		ql_docker_one_leave(op);
 	else
 		ql_docker_job_leave(op);
 }
@@ -41,6 +43,8 @@ act(struct ql_containers *containers, struct ql_containers_op *op)
 		return;
 	if (op->kind == QL_CONTAINERS_KILL)
 		ql_docker_hunt(driver, op->eval_id, op);
+	else if (op->kind == QL_CONTAINERS_END)
+		ql_docker_end_one(driver, op);
 	else
 		ql_docker_job(driver, op);
 }

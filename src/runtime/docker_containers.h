@@ -88,6 +88,13 @@ void ql_docker_ban(struct ql_docker_containers *driver, const char *eval_id, boo
 void ql_docker_ban_start(struct ql_docker_containers *driver);
 void ql_docker_ban_stop(struct ql_docker_containers *driver);
 
+/* ---- docker_one.c ---- */
+
+/* END. */
+void ql_docker_end_one(struct ql_docker_containers *driver, struct ql_containers_op *op);
+/* The operation is answered by its deadline: says what stands in the way. */
+void ql_docker_one_leave(struct ql_containers_op *op);
+
 /* ---- docker_job.c ---- */
 
 /* FIND, SALVAGE, REMOVE. */

@@ -22,6 +22,13 @@ name_of(const json_t *container)
 	return ql_docker_name(json_array_get(json_object_get(container, "Names"), 0));
 }
 
+/* A container that a Quell server made is a run of that server's, and of its runtime's alone. */
+static bool
+is_a_run(const json_t *labels)
+{
+	return json_object_get(labels, "quell.server");
+}
+
 /* Unless it is not one of them. */
 static void
 take(struct ql_docker_listing *listing, const json_t *container)
@@ -31,7 +38,7 @@ take(struct ql_docker_listing *listing, const json_t *container)
 	const char *id = json_string_value(json_object_get(container, "Id"));
 	const char *state = json_string_value(json_object_get(container, "State"));
 	const char *name = name_of(container);
-	if (!ql_docker_is_id(id) ||
+	if (!ql_docker_is_id(id) || is_a_run(labels) ||
 		ql_docker_match_owner(listing->match, labels, name, item.eval_id))
 		return;
 	if (listing->eval_id && !ql_docker_match_is(listing->match, labels, name, listing->eval_id))

@@ -1,6 +1,7 @@
 #include "sweeper/finder.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define GROW 64
 
@@ -30,4 +31,16 @@ ql_traces_done(struct ql_traces *traces)
 {
 	free(traces->all);
 	*traces = (struct ql_traces){0};
+}
+
+bool
+ql_finder_is_named(const struct ql_finder *finder, const char *server)
+{
+	if (!strcmp(finder->server, server))
+		return true;
+	for (size_t i = 0; i < finder->earlier_count; i++) {
+		if (!strcmp(finder->earlier[i], server))
+			return true;
+	}
+	return false;
 }

@@ -1,4 +1,6 @@
+#include <assert.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -40,11 +42,12 @@ ql_host_age_ms(const struct stat *st)
 	       (now.tv_nsec - st->st_ctim.tv_nsec) / 1000000;
 }
 
+/* ---- on a thread of the loop's pool ---- */
+
 /* One place that can't be looked at keeps no other from being looked at. */
 static int
-find(struct ql_finder *finder, struct ql_traces *traces, struct ql_err *e)
+look(struct ql_host *host, struct ql_traces *traces, struct ql_err *e)
 {
-	struct ql_host *host = (struct ql_host *)finder;
 	int rc = 0;
 	host->until = ql_host_now_ms() + QL_FIND_MS;
 	rc |= ql_host_find_processes(host, traces, e);
@@ -55,9 +58,8 @@ find(struct ql_finder *finder, struct ql_traces *traces, struct ql_err *e)
 }
 
 static int
-reap(struct ql_finder *finder, const struct ql_trace *trace, struct ql_err *e)
+end(struct ql_host *host, const struct ql_trace *trace, struct ql_err *e)
 {
-	struct ql_host *host = (struct ql_host *)finder;
 	switch (trace->kind) {
 	case QL_ORPHAN_PROCESS:
 		return ql_host_reap_process(host, trace, e);
@@ -73,21 +75,87 @@ reap(struct ql_finder *finder, const struct ql_trace *trace, struct ql_err *e)
 	}
 }
 
+static struct ql_host *
+host_of(uv_work_t *work)
+{
+	return (struct ql_host *)(void *)((char *)work - offsetof(struct ql_host, work));
+}
+
+static void
+find_now(uv_work_t *work)
+{
+	struct ql_host *host = host_of(work);
+	host->status = look(host, host->find->traces, &host->find->err);
+}
+
+static void
+on_found(uv_work_t *work, int status)
+{
+	struct ql_host *host = host_of(work);
+	struct ql_find *op = host->find;
+	(void)status; /* nothing cancels it */
+	host->find = NULL;
+	op->done(op, host->status);
+}
+
+static void
+find(struct ql_finder *finder, struct ql_find *op)
+{
+	struct ql_host *host = (struct ql_host *)finder;
+	assert(!host->find && !host->reap);
+	host->find = op;
+	uv_queue_work(host->loop, &host->work, find_now, on_found);
+}
+
+static void
+reap_now(uv_work_t *work)
+{
+	struct ql_host *host = host_of(work);
+	host->status = end(host, host->reap->trace, &host->reap->err);
+}
+
+static void
+on_reaped(uv_work_t *work, int status)
+{
+	struct ql_host *host = host_of(work);
+	struct ql_reap *op = host->reap;
+	(void)status;
+	host->reap = NULL;
+	op->done(op, host->status);
+}
+
+static void
+reap(struct ql_finder *finder, struct ql_reap *op)
+{
+	struct ql_host *host = (struct ql_host *)finder;
+	assert(!host->find && !host->reap);
+	host->reap = op;
+	uv_queue_work(host->loop, &host->work, reap_now, on_reaped);
+}
+
 static void
 free_host(struct ql_finder *finder)
 {
 	free(finder);
 }
 
-static const struct ql_finder_ops host_ops = {.find = find, .reap = reap, .free = free_host};
+static const struct ql_finder_ops host_ops = {
+	.name = "host",
+	.find = find,
+	.reap = reap,
+	.free = free_host,
+};
 
 struct ql_finder *
-ql_finder_host(const struct ql_host_config *config)
+ql_finder_host(uv_loop_t *loop, const struct ql_host_config *config)
 {
 	struct ql_host *host = calloc(1, sizeof(*host));
 	if (!host)
 		return NULL;
 	host->finder.ops = &host_ops;
+	host->finder.kinds = 1u << QL_ORPHAN_PROCESS | 1u << QL_ORPHAN_CGROUP |
+			     1u << QL_ORPHAN_MOUNT | 1u << QL_ORPHAN_FOLDER;
+	host->loop = loop;
 	ql_str_copy(host->finder.server, sizeof(host->finder.server), config->server);
 	ql_str_copy(host->run_dir, sizeof(host->run_dir), config->run_dir ? config->run_dir : "");
 	ql_str_copy(host->data_dir, sizeof(host->data_dir), config->data_dir);

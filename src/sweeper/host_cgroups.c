@@ -45,7 +45,7 @@ consider(struct ql_host *host, struct ql_traces *traces, const char *folder, con
 	uint64_t run;
 	struct stat st;
 	char path[PATH];
-	if (ql_orphan_leaf(name, server, &run) || strcmp(server, host->finder.server) != 0 ||
+	if (ql_orphan_leaf(name, server, &run) || !ql_finder_is_named(&host->finder, server) ||
 		snprintf(path, sizeof(path), "%s/%s", folder, name) >= PATH || stat(path, &st))
 		return;
 	struct ql_trace *trace = ql_traces_add(traces);

@@ -45,7 +45,7 @@ read_leaf(struct ql_host *host, int32_t pid, struct claims *claims)
 		part = strtok_r(NULL, "/\n", &save)) {
 		if (ql_orphan_leaf(part, server, &incarnation))
 			continue;
-		if (strcmp(server, host->finder.server) != 0)
+		if (!ql_finder_is_named(&host->finder, server))
 			claims->foreign = true;
 		else
 			claims->leaf = incarnation;

@@ -12,6 +12,11 @@
 
 struct ql_host {
 	struct ql_finder finder; /* first */
+	uv_loop_t *loop;
+	uv_work_t work;
+	struct ql_find *find; /* under way, on another thread; or NULL */
+	struct ql_reap *reap; /* so is this */
+	int status; /* of either */
 	char run_dir[PATH_MAX]; /* "" = none */
 	char data_dir[PATH_MAX];
 	unsigned shard; /* where the next look at kept folders begins */

@@ -69,6 +69,12 @@ def work(key):
     return "done"
 
 
+@app.task
+def evaluated(key, _code, _language):
+    """As Quell sends one."""
+    work(key)
+
+
 @app.task(acks_late=True)
 def late(key):
     work(key)

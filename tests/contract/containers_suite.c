@@ -276,6 +276,44 @@ killed_means_dead(void **state)
 	assert_int_equal(act(stage, &cue, QL_CONTAINERS_KILL, "e-1"), 0);
 }
 
+static int
+end_one(struct stage *stage, const struct ql_container *one)
+{
+	struct cue cue = {.stage = stage,
+		.op = {.kind = QL_CONTAINERS_END,
+			.eval_id = one->eval_id,
+			.container = one->id,
+			.started_at = one->started_at,
+			.timeout_ms = CONTAINERS_PATIENCE_MS,
+			.done = done}};
+	stage->submitting = true;
+	stage->containers->ops->act(stage->containers, &cue.op);
+	stage->submitting = false;
+	int status = finish(stage, &cue);
+	return status ? (int)cue.op.err.code : 0;
+}
+
+static void
+one_ends_and_no_other(void **state)
+{
+	struct stage *stage = *state;
+	char one[QL_CONTAINER_ID], two[QL_CONTAINER_ID];
+	struct cue cue;
+	run(stage, "e-1", CONTAINER_STAYS, one);
+	assert_int_equal(act(stage, &cue, QL_CONTAINERS_FIND, "e-1"), 0);
+	struct ql_container seen = cue.found[0], other = seen, nameless = seen;
+	run(stage, "e-1", CONTAINER_STAYS, two);
+	other.started_at++;
+	nameless.started_at = 0;
+	assert_int_equal(end_one(stage, &other), QL_E_CONFLICT);
+	assert_int_equal(end_one(stage, &nameless), QL_E_INVALID);
+	assert_true(alive(stage, one) && alive(stage, two));
+	assert_int_equal(end_one(stage, &seen), 0);
+	assert_false(alive(stage, one));
+	assert_true(alive(stage, two));
+	assert_int_equal(end_one(stage, &seen), 0);
+}
+
 static void
 never_started_never_starts(void **state)
 {
@@ -537,6 +575,7 @@ containers_suite_run(struct containers_place *place)
 		PLAY(its_exit_is_seen),
 		PLAY(what_makes_no_sense_is_refused),
 		PLAY(killed_means_dead),
+		PLAY(one_ends_and_no_other),
 		PLAY(never_started_never_starts),
 		PLAY(armed_ones_stay_down),
 		PLAY(kills_may_meet),

@@ -4,7 +4,7 @@ import re
 import pytest
 import source
 
-ALL = "base core proof runner store fetch outlet runtime broker rules sweeper engine http cli daemon".split()
+ALL = "base core proof runner store fetch outlet runtime rules sweeper broker engine http cli daemon".split()
 SEAMS = ["store/store.h", "runtime/runtime.h", "broker/broker.h", "outlet/outlet.h",
          "sweeper/finder.h"]
 MAY = {
@@ -16,9 +16,9 @@ MAY = {
     "fetch": ["base"],
     "outlet": ["base", "core", "fetch"],
     "runtime": ["base", "core", "proof", "runner/proto.h", "fetch"],
-    "broker": ["base", "core", "proof", "outlet", "runtime"],
     "rules": ["base", "core", "store/store.h"],
     "sweeper": ["base", "proof", "rules", "runner/cgroup.h", "runner/file.h"],
+    "broker": ["base", "core", "proof", "outlet", "runtime", "sweeper/finder.h"],
     "engine": ["base", "core", "rules", *SEAMS],
     "http": ["base", "core", "rules", "engine"],
     "cli": ["base", "core", "rules"],
@@ -32,7 +32,7 @@ LIBRARIES = {
     "seccomp.h": ["runner"],
     "curl/curl.h": ["fetch", "cli", "daemon"],
     "hiredis/hiredis.h": ["broker"],
-    "uv.h": ["store", "fetch", "outlet", "runtime", "broker", "engine", "http", "daemon"],
+    "uv.h": ["store", "fetch", "outlet", "runtime", "sweeper", "broker", "engine", "http", "daemon"],
     "jansson.h": ["store", "rules", "outlet", "runtime", "broker", "http", "cli", "daemon"],
 }
 

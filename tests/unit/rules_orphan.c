@@ -28,7 +28,8 @@ static void
 test_two_marks_and_one_of_them_ours(void **state)
 {
 	(void)state;
-	const uint32_t ours = BIT(LEAF) | BIT(RUNDIR) | BIT(NAME) | BIT(PLACE) | BIT(RUNTIME);
+	const uint32_t ours =
+		BIT(LEAF) | BIT(RUNDIR) | BIT(NAME) | BIT(PLACE) | BIT(RUNTIME) | BIT(SETTLED);
 	assert_false(ql_orphan_is_sure(0));
 	for (int one = 0; one < QL_MARK_COUNT; one++) {
 		assert_false(ql_orphan_is_sure(1u << one));
@@ -53,6 +54,40 @@ test_verdicts(void **state)
 	/* an age that nobody knows is the time for which it was seen */
 	assert_int_equal(judge(sure, false, -1, MINUTE - 1, 2), QL_ORPHAN_YOUNG);
 	assert_int_equal(judge(sure, false, -1, MINUTE, 2), QL_ORPHAN_RIPE);
+}
+
+static bool
+outlived(enum ql_orphan_kind kind, enum ql_status status, bool adopted, int64_t since)
+{
+	struct ql_trace trace = {.kind = kind, .incarnation = 7, .since = since};
+	struct ql_state state = {.status = status, .adopted = adopted, .finished_at = 1000};
+	return ql_orphan_outlived(&trace, &state);
+}
+
+/* What others send too may run again under its id, and that is theirs. */
+static void
+test_what_outlived_its_record(void **state)
+{
+	(void)state;
+	const enum ql_orphan_kind task = QL_ORPHAN_TASK, box = QL_ORPHAN_CONTAINER;
+	for (int status = 0; status < QL_STATUS_COUNT; status++) {
+		enum ql_status is = (enum ql_status)status;
+		bool cancelled = is == QL_STATUS_CANCELLED;
+		assert_int_equal(outlived(task, is, false, 900), cancelled);
+		assert_int_equal(outlived(task, is, false, 1100), cancelled);
+		assert_false(outlived(task, is, true, 900));
+		assert_int_equal(outlived(box, is, false, 900), ql_status_settled(is));
+		assert_int_equal(outlived(box, is, true, 900), ql_status_settled(is));
+		assert_int_equal(outlived(box, is, false, 1100), cancelled);
+		assert_false(outlived(box, is, true, 1100));
+		assert_int_equal(outlived(box, is, false, 0), cancelled);
+	}
+	struct ql_trace known = {.kind = task, .incarnation = 7};
+	struct ql_state record = {.status = QL_STATUS_CANCELLED, .adopted = 1};
+	record.runs[QL_RUNS - 1].incarnation = 7;
+	assert_true(ql_orphan_outlived(&known, &record));
+	known.incarnation = 8;
+	assert_false(ql_orphan_outlived(&known, &record));
 }
 
 static void
@@ -120,6 +155,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_marks_and_one_of_them_ours),
 		cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_what_outlived_its_record),
 		cmocka_unit_test(test_a_pid_that_changed_hands_is_another),
 		cmocka_unit_test(test_names_of_cgroups),
 		cmocka_unit_test(test_names_of_kept_folders),

@@ -6,6 +6,7 @@
  *	quest.c	  where a task is, asked of every place		tell.c	   what was seen, as sightings
  *	stop.c	  notice, terminate, kill, and their proof	hand.c	   processes of a worker on this host
  *	results.c the result backend: followed, and written to	watch.c	   who began what meanwhile
+ *	stray.h	  what lives on though it is settled
  */
 #ifndef QL_BROKER_CELERY_CELERY_H
 #define QL_BROKER_CELERY_CELERY_H

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "broker/celery/stray.h"
 
 void
 ql_celery_log(const struct ql_celery *celery, const char *fmt, ...)
@@ -237,6 +238,7 @@ on_connections_closed(void *arg)
 	if (--celery->parts)
 		return;
 	ql_deliveries_free(celery);
+	celery->base.finder->ops->free(celery->base.finder);
 	ql_results_close(celery);
 	ql_redis_url_done(&celery->url);
 	ql_redis_url_done(&celery->results_url);
@@ -279,10 +281,11 @@ close_broker(struct ql_broker *broker, void (*closed)(void *arg), void *arg)
 	celery->closing = true;
 	celery->closed = closed;
 	celery->closed_arg = arg;
-	celery->parts = 6 + (containers != NULL);
+	celery->parts = 7 + (containers != NULL);
 	ql_desk_close(&celery->desk, on_asked_closed, celery);
 	ql_rounds_close(celery, on_handle_closed);
 	uv_close((uv_handle_t *)&celery->watch, on_handle_closed);
+	ql_strays_close(celery->base.finder, on_handle_closed);
 	ql_alarm_close(&celery->alarm, on_alarm_closed);
 	ql_control_close(celery->control, on_asked_closed, celery);
 	ql_queues_close(celery->queues, on_asked_closed, celery);
@@ -400,6 +403,9 @@ ql_broker_celery_open(uv_loop_t *loop, const struct ql_celery_config *config,
 	ql_alarm_init(&celery->alarm, loop, ql_stop_rang);
 	ql_rounds_start(celery);
 	ql_watch_start(celery);
+	celery->base.finder = ql_strays_new(celery);
+	if (!celery->base.finder)
+		return ql_fail(e, QL_E_UNAVAILABLE, "Out of memory for the broker");
 	if (config->containers) {
 		config->containers->changed = on_container_changed;
 		config->containers->changed_arg = celery;
