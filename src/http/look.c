@@ -56,8 +56,9 @@ ql_look(struct ql_look *look, struct ql_request *req, ql_look_fn *found)
 {
 	look->req = req;
 	look->found = found;
-	look->read = (struct ql_store_read){
-		.kind = QL_READ_GET, .filter = {.eval_id = req->id}, .done = on_record};
+	look->read = (struct ql_store_read){.kind = QL_READ_GET,
+		.filter = {.eval_id = req->id, .with_payload = look->with_payload},
+		.done = on_record};
 	ql_engine_read(req->server->config.engine, &look->read);
 }
 

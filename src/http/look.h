@@ -16,6 +16,7 @@ struct ql_look {
 	struct ql_request *req;
 	struct ql_store_read read;
 	ql_look_fn *found;
+	bool with_payload; /* the caller's, before: what was submitted too */
 	struct ql_record record; /* owned */
 	struct ql_rows steps; /* owned; read by ql_look_steps */
 };

@@ -54,6 +54,7 @@ const struct ql_route ql_routes[] = {
 	{"GET", "/api/evaluations/count", ql_serve_count, 0, select_names},
 	{"GET", "/api/eval/{id}/output", ql_serve_output, 0, output_names},
 	{"GET", "/api/eval/{id}/timeline", ql_serve_timeline},
+	{"GET", "/api/eval/{id}/submission", ql_serve_submission},
 	{"GET", "/api/eval/{id}/doctor", ql_serve_doctor, QL_ROUTE_ANY_ID},
 	{"GET", "/api/eval/{id}/checkpoint", ql_serve_checkpoint},
 	{"POST", "/api/eval/{id}/cancel", ql_serve_cancel, BODY | SCOPE(CANCEL), stop_names,

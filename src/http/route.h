@@ -46,6 +46,7 @@ void ql_serve_evaluation(struct ql_request *req); /* evaluations.c */
 void ql_serve_evaluations(struct ql_request *req);
 void ql_serve_count(struct ql_request *req);
 void ql_serve_timeline(struct ql_request *req);
+void ql_serve_submission(struct ql_request *req); /* submission.c */
 void ql_serve_doctor(struct ql_request *req); /* doctor.c */
 void ql_serve_cancel(struct ql_request *req); /* stops.c */
 void ql_serve_kill(struct ql_request *req);

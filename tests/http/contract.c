@@ -546,6 +546,11 @@ test_answers_are_as_the_contract_says(void **state)
 	check(world, "GET", "/readyz", NULL, "/readyz", 200);
 	check(world, "GET", "/openapi.json", NULL, "/openapi.json", 200);
 	check(world, "GET", "/metrics", NULL, "/metrics", 200);
+	check(world, "POST", "/api/eval",
+		"{\"eval_id\":\"again\",\"command\":[\"true\"],\"env\":{\"A\":\"b\"}}", "/api/eval",
+		201);
+	check(world, "GET", "/api/eval/again/submission", NULL, "/api/eval/{id}/submission", 200);
+	check(world, "GET", "/api/eval/running/submission", NULL, "/api/eval/{id}/submission", 404);
 	check(world, "GET", "/api/eval/running/doctor", NULL, "/api/eval/{id}/doctor", 200);
 	check(world, "GET", "/api/eval/none/doctor", NULL, "/api/eval/{id}/doctor", 404);
 	check(world, "GET", "/api/eval/failed", NULL, "/api/eval/{id}", 200);

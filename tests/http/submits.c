@@ -51,6 +51,41 @@ test_one_is_submitted(void **state)
 	answer_done(&answer);
 }
 
+static void
+assert_told(struct world *world, const char *key, bool withheld, const char *env)
+{
+	struct answer answer = ask(world, key, "GET", "/api/eval/mine/submission", NULL, NULL);
+	const json_t *submission = json_object_get(answer.json, "submission");
+	const json_t *labels = json_object_get(submission, "labels");
+	assert_int_equal(answer.status, 200);
+	assert_string_equal(json_string_value(json_object_get(submission, "code")), "1");
+	assert_null(json_object_get(submission, "eval_id"));
+	assert_int_equal(json_object_size(labels), 1);
+	assert_int_equal(json_is_true(json_object_get(answer.json, "env_withheld")), withheld);
+	const json_t *found = json_object_get(submission, "env");
+	assert_int_equal(found != NULL, env != NULL);
+	if (env)
+		assert_string_equal(json_string_value(json_object_get(found, "TOKEN")), env);
+	answer_done(&answer);
+}
+
+static void
+test_what_was_submitted_is_told_and_its_env_to_its_owner(void **state)
+{
+	struct world *world = *state;
+	struct answer answer = ask(world, ALICE, "POST", "/api/eval",
+		JSON "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n",
+		"{\"eval_id\":\"mine\",\"code\":\"1\",\"language\":\"python\","
+		"\"labels\":{\"a\":\"b\"},\"env\":{\"TOKEN\":\"t\"}}");
+	assert_int_equal(answer.status, 201);
+	answer_done(&answer);
+	assert_told(world, ALICE, false, "t");
+	assert_told(world, ADMIN, true, NULL);
+	answer = ask(world, BOB, "GET", "/api/eval/mine/submission", NULL, NULL);
+	assert_problem(&answer, 404, "not-found");
+	answer_done(&answer);
+}
+
 struct wrong {
 	const char *body;
 	int status;
@@ -310,6 +345,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(test_one_is_submitted),
+		WORLD_TEST(test_what_was_submitted_is_told_and_its_env_to_its_owner),
 		WORLD_TEST(test_wrong_submissions),
 		WORLD_TEST(test_broken_json_names_its_position),
 		WORLD_TEST(test_a_body_must_be_json),

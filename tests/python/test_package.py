@@ -16,7 +16,7 @@ PYTHON = "/usr/bin/python3"
 # Methods that are not called as the contract calls them.
 NAMES = {"get_evaluation": "get", "delete_evaluation": "delete", "list_evaluations": "list",
          "count_evaluations": "count",
-         "get_output": "output", "get_timeline": "timeline", "get_checkpoint": "checkpoint",
+         "get_output": "output", "get_timeline": "timeline", "get_checkpoint": "checkpoint", "get_submission": "submission",
          "get_task": "task", "get_doctor": "doctor", "get_observation": "observation", "list_cancellations": "cancellations", "listen": "events",
          "get_cancellation": "cancellation", "get_receipt": "receipt", "get_signer": "signer", "get_report": "report",
          "list_keys": "keys", "get_abuse": "abuse", "get_batch": "batch",

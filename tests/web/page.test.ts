@@ -6,7 +6,8 @@ import type { Page } from "playwright-core";
 import { BUILD } from "./server.js";
 import { begin, stage } from "./stage.js";
 
-const { server, browser } = await stage(["--workers", "3"]);
+const OWNERS = { alice: "key-of-alice-0123456789" };
+const { server, browser } = await stage(["--workers", "3"], OWNERS);
 
 const row = (page: Page, id: string) => page.getByRole("row").filter({ has: page.getByRole("link", { name: id, exact: true }) });
 
@@ -48,6 +49,30 @@ test("an empty list leads to the first submit, whose output comes as it is writt
   assert.match(await page.getByLabel("Code").inputValue(), /range\(1, 61\)/);
   assert.equal(await page.getByLabel("Run deadline").inputValue(), "50");
   await server.client().kill(id, { wait: 30 });
+  await page.context().close();
+});
+
+test("whatever the server has is edited and run again, also by whom it was not submitted", async () => {
+  const quell = server.client();
+  const made = await quell.run({ command: ["sh", "-c", "echo one; echo two"], env: { A: "b" }, labels: { team: "red" }, memory_mb: 64 });
+  const page = await browser.open(server, `#/eval/${made.eval_id}`);
+  await page.getByRole("button", { name: "Edit and run again" }).click();
+  const command = page.getByLabel("Command");
+  assert.deepEqual(JSON.parse(await command.inputValue()), ["sh", "-c", "echo one; echo two"]);
+  assert.equal(await page.getByLabel("Memory").inputValue(), "64");
+  assert.equal(await page.getByLabel("Labels").inputValue(), "team=red");
+  await command.fill('["echo", ');
+  await page.getByRole("alert").getByText("A command is the program and its arguments").waitFor();
+  await command.fill('["echo", "three"]');
+  await page.getByRole("button", { name: "Submit" }).click();
+  await page.locator(".text").getByText("three").waitFor();
+  const other = await server.client({ key: OWNERS.alice }).run({ code: "print(1)", language: "python", env: { SECRET: "s" } });
+  await page.evaluate((id) => (location.hash = `#/eval/${id}`), other.eval_id);
+  await page.getByRole("heading", { name: other.eval_id }).waitFor();
+  await page.getByRole("button", { name: "Edit and run again" }).click();
+  await page.getByText("What stands in its env is its owner's alone").waitFor();
+  await page.getByLabel("Code").waitFor();
+  assert.equal(await page.getByLabel("Code").inputValue(), "print(1)");
   await page.context().close();
 });
 

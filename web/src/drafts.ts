@@ -1,9 +1,7 @@
-/** What is being written, and what was submitted from this tab, so that it can be run again. */
+/** What is being written: it outlives a reload of the tab. */
 import type { Submission } from "quell-client";
 
 const DRAFT = "quell.draft";
-const SENT = "quell.sent";
-const MOST = 20;
 const LONGEST = 200_000;
 
 export function draft(): Submission | null {
@@ -12,15 +10,6 @@ export function draft(): Submission | null {
 
 export function keepDraft(submission: Submission): void {
   write(DRAFT, submission);
-}
-
-export function keepSent(id: string, submission: Submission): void {
-  const others = read<[string, Submission][]>(SENT, []).filter(([other]) => other !== id);
-  write(SENT, [[id, submission], ...others].slice(0, MOST));
-}
-
-export function sent(id: string): Submission | null {
-  return read<[string, Submission][]>(SENT, []).find(([other]) => other === id)?.[1] ?? null;
 }
 
 function read<Value>(name: string, otherwise: Value): Value {

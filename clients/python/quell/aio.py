@@ -196,6 +196,9 @@ class AsyncClient:
     def doctor(self, eval_id: str) -> Awaitable[Dict[str, Any]]:
         return self.call(calls.doctor(eval_id))
 
+    def submission(self, eval_id: str) -> Awaitable[Dict[str, Any]]:
+        return self.call(calls.submission(eval_id))
+
     def checkpoint(self, eval_id: str) -> Awaitable[bytes]:
         return self.call(calls.checkpoint(eval_id))
 

@@ -205,6 +205,10 @@ def doctor(eval_id: str) -> Call[Any]:
     return asks("GET", path("api", "eval", eval_id, "doctor"), read_json)
 
 
+def submission(eval_id: str) -> Call[Any]:
+    return asks("GET", path("api", "eval", eval_id, "submission"), read_json)
+
+
 def checkpoint(eval_id: str) -> Call[bytes]:
     return asks("GET", path("api", "eval", eval_id, "checkpoint"), lambda answer: answer.body)
 

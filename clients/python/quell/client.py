@@ -129,6 +129,10 @@ class Client:
         """Why it is still alive; for one that isn't there the Problem says why."""
         return self.call(calls.doctor(eval_id))
 
+    def submission(self, eval_id: str) -> Dict[str, Any]:
+        """What was submitted as it, to be submitted again."""
+        return self.call(calls.submission(eval_id))
+
     def checkpoint(self, eval_id: str) -> bytes:
         """The last saved checkpoint, a tar."""
         return self.call(calls.checkpoint(eval_id))

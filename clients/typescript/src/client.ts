@@ -42,6 +42,7 @@ import {
   type Status,
   type StopOptions,
   type Submission,
+  type Submitted,
   type Task,
   type TimelineStep,
   type WaitOptions,
@@ -168,6 +169,11 @@ export class Quell {
   follow(id: string, options: OutputOptions = {}): AsyncGenerator<Uint8Array> {
     const latest = async () => (await this.get(id, { signal: options.signal })).attempt;
     return follow(this.#transport, id, latest, options);
+  }
+
+  /** What was submitted as it, ready to be submitted again. */
+  submission(id: string, options: Asking = {}): Promise<Submitted> {
+    return this.#json({ method: "GET", path: `${evalPath(id)}/submission`, signal: options.signal });
   }
 
   /** The last saved checkpoint, a tar. */

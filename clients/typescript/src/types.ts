@@ -16,6 +16,13 @@ export type Readiness = Schemas["Readiness"];
 export type Problem = Schemas["Problem"] & Pick<Schemas["Unconfirmed"], "would_stop" | "live">;
 export type Report = Schemas["Report"];
 export type Reported = Schemas["Reported"];
+/** `env_withheld`: it has an env, which is its owner's alone. */
+export interface Submitted {
+  eval_id: string;
+  submission: Submission;
+  env_withheld: boolean;
+}
+
 export type Stream = "stdout" | "stderr";
 
 /** One decision about an evaluation. */

@@ -1,11 +1,13 @@
 /** One evaluation: what it says, what it is, and whether it still runs. */
 import { type Evaluation, hasEnded } from "quell-client";
 import { useState } from "preact/hooks";
-import { keepDraft, sent } from "../drafts.js";
+import { keepDraft } from "../drafts.js";
 import { StatusBadge } from "../parts/status.js";
 import { TroubleBox } from "../parts/trouble.js";
 import { go, href } from "../router.js";
+import { quell } from "../session.js";
 import { resume } from "../stops.js";
+import { tell, tellTrouble } from "../toast.js";
 import { CAUSE_MEANS } from "../words.js";
 import { useEvaluation } from "./data.js";
 import { Decision } from "./decision.js";
@@ -59,10 +61,24 @@ function Head({ evaluation }: { evaluation: Evaluation }) {
   );
 }
 
+/** A task of the broker that another producer sent: what it runs stands with its worker. */
+const ELSEWHERE = "task:";
+
 function Again({ evaluation }: { evaluation: Evaluation }) {
   const { eval_id: id, status, started_at: started, checkpoint } = evaluation;
   const [busy, setBusy] = useState(false);
-  const submission = sent(id);
+  const edit = async () => {
+    setBusy(true);
+    try {
+      const { submission, env_withheld: withheld } = await quell.submission(id);
+      keepDraft(submission);
+      if (withheld) tell("What stands in its env is its owner's alone: it runs again without.");
+      go(href("/submit"));
+    } catch (error) {
+      tellTrouble(error);
+      setBusy(false);
+    }
+  };
   const resumable = hasEnded(status) && status !== "unconfirmed" && status !== "succeeded" && started;
   const run = async () => {
     setBusy(true);
@@ -76,15 +92,8 @@ function Again({ evaluation }: { evaluation: Evaluation }) {
           {checkpoint ? "Resume from its checkpoint" : "Run again as the next attempt"}
         </button>
       )}
-      {submission && (
-        <button
-          class="quiet"
-          onClick={() => {
-            const { eval_id: _id, ...rest } = submission;
-            keepDraft(rest);
-            go(href("/submit"));
-          }}
-        >
+      {!id.startsWith(ELSEWHERE) && (
+        <button class="quiet" disabled={busy} onClick={() => void edit()}>
           Edit and run again
         </button>
       )}

@@ -1,7 +1,7 @@
 /** What shall run, and within which limits. */
 import { useState } from "preact/hooks";
 import { Refused, type Submission } from "quell-client";
-import { draft, keepDraft, keepSent } from "../drafts.js";
+import { draft, keepDraft } from "../drafts.js";
 import { EXAMPLES } from "../examples.js";
 import { put } from "../live.js";
 import { Editor } from "../parts/editor.js";
@@ -16,14 +16,19 @@ export function SubmitView() {
   const [what, setWhat] = useState<Submission>(() => draft() ?? EXAMPLES[0]!.submission);
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
-  const change = (more: Submission) => {
-    const next = { ...what, ...more };
+  const keep = (next: Submission) => {
     setWhat(next);
     keepDraft(next);
   };
+  const change = (more: Submission) => keep({ ...what, ...more });
+  /** The code stays as it is, and becomes the program that a shell is given; or the other way round. */
+  const speak = (language: string) => {
+    const { code, command, language: _before, ...rest } = what;
+    if (language) keep({ ...rest, language, code: code ?? command?.at(-1) ?? "" });
+    else keep({ ...rest, command: ["sh", "-c", code ?? ""] });
+  };
   const choose = (submission: Submission) => {
-    setWhat(submission);
-    keepDraft(submission);
+    keep(submission);
     setError(null);
   };
   const submit = async () => {
@@ -33,7 +38,6 @@ export function SubmitView() {
     try {
       const made = await quell.submit(what);
       put(made);
-      keepSent(made.eval_id, what);
       go(evaluationHref(made.eval_id));
     } catch (refusal) {
       setError(refusal);
@@ -54,26 +58,31 @@ export function SubmitView() {
           <label for="language">Language</label>
           <select
             id="language"
-            value={what.language ?? "python"}
-            onChange={(event) => change({ language: event.currentTarget.value })}
+            value={what.command ? "" : (what.language ?? "python")}
+            onChange={(event) => speak(event.currentTarget.value)}
           >
+            <option value="">a command</option>
             {LANGUAGES.map((language) => (
               <option key={language}>{language}</option>
             ))}
           </select>
         </div>
         <label class="visually-hidden" for="code">
-          Code
+          {what.command ? "Command" : "Code"}
         </label>
-        <Editor
-          id="code"
-          value={what.code ?? ""}
-          language={what.language ?? "python"}
-          onInput={(code) => change({ code })}
-          onSubmit={() => void submit()}
-        />
+        {what.command ? (
+          <Command command={what.command} onCommand={(command) => change({ command })} onSubmit={() => void submit()} />
+        ) : (
+          <Editor
+            id="code"
+            value={what.code ?? ""}
+            language={what.language ?? "python"}
+            onInput={(code) => change({ code })}
+            onSubmit={() => void submit()}
+          />
+        )}
         {error !== null && <TroubleBox error={error} />}
-        <button class="primary submit-go" disabled={busy || !what.code}>
+        <button class="primary submit-go" disabled={busy || !(what.code || what.command?.length)}>
           {busy ? "Submitting…" : "Submit"}
         </button>
       </div>
@@ -94,4 +103,41 @@ export function SubmitView() {
       </div>
     </form>
   );
+}
+
+interface CommandProps {
+  command: string[];
+  onCommand: (command: string[]) => void;
+  onSubmit: () => void;
+}
+
+/** The program and its arguments as JSON, so that nothing in them needs to be told apart by a guess. */
+function Command({ command, onCommand, onSubmit }: CommandProps) {
+  const [text, setText] = useState(() => JSON.stringify(command, null, 2));
+  const wrong = !readCommand(text);
+  const write = (now: string) => {
+    setText(now);
+    const read = readCommand(now);
+    if (read) onCommand(read);
+  };
+  return (
+    <>
+      <Editor id="code" value={text} language="node" onInput={write} onSubmit={() => wrong || onSubmit()} />
+      {wrong && (
+        <p class="trouble" role="alert">
+          A command is the program and its arguments as a list: <code>["sh", "-c", "date"]</code>
+        </p>
+      )}
+    </>
+  );
+}
+
+function readCommand(text: string): string[] | null {
+  try {
+    const read: unknown = JSON.parse(text);
+    const fits = Array.isArray(read) && read.length > 0 && read.every((word) => typeof word === "string");
+    return fits ? (read as string[]) : null;
+  } catch {
+    return null;
+  }
 }
