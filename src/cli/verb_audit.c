@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/base64.h"
 #include "cli/call.h"
@@ -53,14 +55,16 @@ last_seq(const struct ql_buf *lines, size_t *ret_rows)
 }
 
 static int
-get_page(struct ql_cmd *cmd, json_int_t after, struct ql_answer *ret_answer, struct ql_err *e)
+get_page(struct ql_cmd *cmd, bool filtered, json_int_t after, struct ql_answer *ret_answer,
+	struct ql_err *e)
 {
 	QL_CLEAN_BUF struct ql_buf path = {0};
 	char cursor[24];
 	snprintf(cursor, sizeof(cursor), "%lld", (long long)after);
 	ql_buf_adds(&path, "/api/audit");
 	ql_path_query(&path, "limit", PAGE);
-	add_filters(cmd, &path);
+	if (filtered)
+		add_filters(cmd, &path);
 	if (after)
 		ql_path_query(&path, "cursor", cursor);
 	struct ql_call call = {
@@ -68,21 +72,37 @@ get_page(struct ql_cmd *cmd, json_int_t after, struct ql_answer *ret_answer, str
 	return ql_client_call(cmd->client, &call, ret_answer, e);
 }
 
+typedef int(take_fn)(void *arg, const struct ql_buf *lines, struct ql_err *e);
+
 /* A page that is not full is the last one. */
-static int export(struct ql_cmd *cmd, struct ql_err *e)
+static int
+fetch(struct ql_cmd *cmd, bool filtered, take_fn *take, void *arg, struct ql_err *e)
 {
 	size_t rows, full = (size_t)strtol(PAGE, NULL, 10);
 	json_int_t last = 0;
 	int rc;
 	do {
 		struct ql_answer answer;
-		rc = get_page(cmd, last, &answer, e);
+		rc = get_page(cmd, filtered, last, &answer, e);
 		last = last_seq(&answer.body, &rows);
 		if (rc == 0 && answer.body.len)
-			fwrite(answer.body.data, 1, answer.body.len, stdout);
+			rc = take(arg, &answer.body, e);
 		ql_answer_done(&answer);
 	} while (rc == 0 && rows == full);
-	return rc ? rc : ql_print_flush(e);
+	return rc;
+}
+
+static int
+print_lines(void *arg, const struct ql_buf *lines, struct ql_err *e)
+{
+	(void)arg;
+	fwrite(lines->data, 1, lines->len, stdout);
+	return ql_print_flush(e);
+}
+
+static int export(struct ql_cmd *cmd, struct ql_err *e)
+{
+	return fetch(cmd, true, print_lines, NULL, e);
 }
 
 /* ---- verify ---- */
@@ -101,23 +121,60 @@ read_key(const struct ql_cmd *cmd, struct ql_buf *key, struct ql_err *e)
 }
 
 static int
-check_lines(struct ql_audit_check *check, FILE *file, struct ql_err *e)
+check_line(struct ql_audit_check *check, const char *line, size_t len, struct ql_err *e)
+{
+	if (len > QL_AUDIT_LINE)
+		return ql_fail(e, QL_E_INVALID, "line %lld has more than %d bytes",
+			(long long)check->lines + 1, QL_AUDIT_LINE);
+	return len ? ql_audit_check(check, line, len, e) : 0;
+}
+
+static int
+check_page(void *arg, const struct ql_buf *lines, struct ql_err *e)
+{
+	for (const char *at = lines->data; *at;) {
+		size_t len = strcspn(at, "\n");
+		if (check_line(arg, at, len, e))
+			return -1;
+		at += len + (at[len] != 0);
+	}
+	return 0;
+}
+
+static int
+check_file(struct ql_audit_check *check, FILE *file, struct ql_err *e)
 {
 	char *line = NULL;
 	size_t size = 0;
 	ssize_t len;
 	int rc = 0;
-	while (!rc && (len = getline(&line, &size, file)) >= 0) {
-		if (len > QL_AUDIT_LINE)
-			rc = ql_fail(e, QL_E_INVALID, "line %lld has more than %d bytes",
-				(long long)check->lines + 1, QL_AUDIT_LINE);
-		else if (len > 1)
-			rc = ql_audit_check(check, line, (size_t)len, e);
-	}
+	while (!rc && (len = getline(&line, &size, file)) >= 0)
+		rc = check_line(check, line, (size_t)len - (line[len - 1] == '\n'), e);
 	free(line);
-	if (!rc && ferror(file))
-		rc = ql_fail_sys(e, "couldn't read it");
-	return rc ? rc : ql_audit_check_end(check, e);
+	return !rc && ferror(file) ? ql_fail_sys(e, "couldn't read it") : rc;
+}
+
+/* Something was piped in, or a file was named as its input: that is meant. */
+static bool
+has_input(void)
+{
+	struct stat input;
+	return !fstat(STDIN_FILENO, &input) &&
+	       (S_ISFIFO(input.st_mode) || S_ISREG(input.st_mode) || S_ISSOCK(input.st_mode));
+}
+
+static int
+check_from(struct ql_cmd *cmd, const char *path, struct ql_audit_check *check, struct ql_err *e)
+{
+	if (!path)
+		return fetch(cmd, false, check_page, check, e);
+	FILE *file = strcmp(path, "-") ? fopen(path, "re") : stdin;
+	if (!file)
+		return ql_fail_sys(e, "it can't be read");
+	int rc = check_file(check, file, e);
+	if (file != stdin)
+		fclose(file);
+	return rc;
 }
 
 static void
@@ -144,18 +201,14 @@ static int
 verify(struct ql_cmd *cmd, struct ql_err *e)
 {
 	QL_CLEAN_BUF struct ql_buf key = {0};
-	const char *path = cmd->operand_count > 1 ? cmd->operands[1] : "-";
+	const char *path = cmd->operand_count > 1 ? cmd->operands[1] : NULL;
 	if (read_key(cmd, &key, e))
 		return -1;
-	FILE *file = strcmp(path, "-") ? fopen(path, "re") : stdin;
-	if (!file)
-		return ql_fail_sys(e, "%s can't be read", path);
+	if (!path && has_input())
+		path = "-";
 	struct ql_audit_check check = {.key = (const unsigned char *)key.data};
-	int rc = check_lines(&check, file, e);
-	if (file != stdin)
-		fclose(file);
-	if (rc)
-		return ql_err_prefix(e, "%s", path);
+	if (check_from(cmd, path, &check, e) || ql_audit_check_end(&check, e))
+		return path ? ql_err_prefix(e, "%s", path) : -1;
 	print_whole(&check);
 	return 0;
 }
@@ -176,9 +229,10 @@ const struct ql_verb ql_verb_audit = {
 	.operands = "export | verify [FILE]",
 	.brief = "who tried what, and whether that record is whole",
 	.about = "Exports the audit as JSON lines, oldest first. Each row's hash covers the one\n"
-		 "before it, and the server signs where the chain begins and ends; `verify` holds "
-		 "a\n"
-		 "file (or its input) to that, without a server, and names the first broken row.\n"
+		 "before it, and the server signs where the chain begins and ends; `verify` holds\n"
+		 "a file (- is standard input) to that, without a server, and names the first\n"
+		 "broken row. Without a FILE, and with nothing piped in, it holds what the server\n"
+		 "has now.\n"
 		 "\n"
 		 "    quell audit export > audit.jsonl && quell audit verify audit.jsonl\n",
 	.options = options,

@@ -46,10 +46,13 @@ sign_place(const struct reading *reading, const char *what, const struct ql_chai
 	return signed_place ? json_pack("{so}", what, signed_place) : NULL;
 }
 
-static const struct ql_chain *
+/* Of rows that somebody took out behind it nothing is known but that they were there. */
+static struct ql_chain
 last_place(const struct ql_store_read *read)
 {
-	return read->audit_count ? &read->audits[read->audit_count - 1].chain : &read->anchor;
+	const struct ql_chain *last =
+		read->audit_count ? &read->audits[read->audit_count - 1].chain : &read->anchor;
+	return read->audit_head > last->seq ? (struct ql_chain){.seq = read->audit_head} : *last;
 }
 
 /* ---- JSON lines ---- */
@@ -70,7 +73,8 @@ put_lines(const struct reading *reading, struct ql_buf *buf)
 	}
 	/* an empty page behind the last row says nothing of where that stands */
 	if (reading->chained && !read->next_cursor && (read->audit_count || first)) {
-		put_line(buf, sign_place(reading, "head", last_place(read)));
+		struct ql_chain last = last_place(read);
+		put_line(buf, sign_place(reading, "head", &last));
 		ql_buf_adds(buf, "\n");
 	}
 }

@@ -43,10 +43,12 @@ ql_audit_row(const struct ql_chain *chain, int64_t at, const char *text)
 {
 	char time[QL_TIME_TEXT], hash[QL_DIGEST_TEXT];
 	json_t *row = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-	if (!json_is_object(row)) {
+	if (!json_is_object(row)) { /* somebody changed it: the check says which row that is */
 		json_decref(row);
-		return NULL;
+		row = json_string(text);
 	}
+	if (!row)
+		row = json_null();
 	ql_time_text(at, time);
 	ql_digest_write(chain->hash, hash);
 	return json_pack("{sI ss ss so}", "seq", (json_int_t)chain->seq, "at", time, "hash", hash,
@@ -120,6 +122,11 @@ check_head(struct ql_audit_check *check, const json_t *json, struct ql_err *e)
 	struct ql_chain head;
 	if (read_place(check, json, "head", &head, e))
 		return -1;
+	if (check->first && !check->anchored)
+		return ql_fail(e, QL_E_INVALID,
+			"line %lld: these are said to be all, and begin with row %lld: nothing "
+			"signed says that what came before may lack",
+			(long long)check->lines, (long long)check->first);
 	if (head.seq == check->chain.seq && !memcmp(head.hash, check->chain.hash, QL_DIGEST)) {
 		check->headed = true;
 		return 0;
@@ -174,8 +181,12 @@ check_row(struct ql_audit_check *check, const json_t *json, struct ql_err *e)
 	struct ql_chain is;
 	if (json_unpack((json_t *)json, "{sI ss ss so}", "seq", &seq, "at", &time, "hash", &hash,
 		    "row", &row) ||
-		!json_is_object(row) || ql_digest_read(hash, is.hash) || ql_time_parse(time, &at))
+		ql_digest_read(hash, is.hash) || ql_time_parse(time, &at))
 		return broken(check, e, "a row wants seq, at, hash and row");
+	if (!json_is_object(row))
+		return ql_fail(e, QL_E_INVALID,
+			"line %lld: row %lld is broken: it is no JSON object",
+			(long long)check->lines, (long long)seq);
 	is.seq = seq;
 	if (check->headed)
 		return broken(check, e, "rows follow the head");

@@ -25,7 +25,7 @@
 json_t *ql_audit_sign(
 	const struct ql_signer *signer, const char *what, const struct ql_chain *place, int64_t at);
 
-/* An exported row, a new reference; NULL when out of memory or when the text is no JSON object. */
+/* An exported row, a new reference; NULL when out of memory. A text that is no JSON object stands as it is. */
 json_t *ql_audit_row(const struct ql_chain *chain, int64_t at, const char *text);
 
 /* ---- the check: zeroed -> ql_audit_check for each line -> ql_audit_check_end ---- */

@@ -128,6 +128,7 @@ ql_memory_read_audit(const struct ql_memory *memory, struct ql_store_read *op)
 	const struct ql_memory_audit *audit = &memory->audit;
 	size_t limit = ql_row_limit(&op->filter);
 	op->anchor = audit->anchor;
+	op->audit_head = audit->head.seq;
 	for (size_t i = 0; i < audit->count; i++) {
 		const struct ql_audit_row *row =
 			&audit->rows[op->filter.newest ? audit->count - 1 - i : i];
@@ -151,6 +152,7 @@ ql_memory_read_audit_old(const struct ql_memory *memory, struct ql_store_read *o
 	size_t limit = ql_row_limit(filter), old = 0;
 	int64_t kept = 0;
 	op->anchor = audit->anchor;
+	op->audit_head = audit->head.seq;
 	for (size_t i = 0; i < audit->count; i++)
 		kept += (int64_t)strlen(audit->rows[i].text);
 	for (; old < audit->count && old < limit; old++) {

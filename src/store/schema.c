@@ -91,9 +91,13 @@ static const char add_webhooks[] =
 	"ALTER TABLE outbox_next RENAME TO outbox;"
 	"CREATE INDEX outbox_outlet ON outbox (outlet, number);";
 
+static const char add_audit_head[] =
+	"ALTER TABLE meta ADD COLUMN audit_head INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE meta SET audit_head = max(audit_seq, coalesce((SELECT max(seq) FROM audit), 0));";
+
 const char *const ql_schema_steps[] = {add_outbox, add_remote, count_in_commits,
 	index_fewer_cancellations, add_task_id, add_objects_and_audit, add_passed, add_webhooks,
-	NULL};
+	add_audit_head, NULL};
 
 static int
 newest_of(const char *const *steps)

@@ -12,7 +12,9 @@ CREATE TABLE meta (
 	audit_seq INTEGER NOT NULL DEFAULT 0,  -- the last row of the audit that was deleted: what
 	audit_hash BLOB NOT NULL               -- stays can be checked from there
 		DEFAULT X'0000000000000000000000000000000000000000000000000000000000000000',
-	audit_bytes INTEGER NOT NULL DEFAULT 0 -- of the rows that are kept
+	audit_bytes INTEGER NOT NULL DEFAULT 0, -- of the rows that are kept
+	audit_head INTEGER NOT NULL DEFAULT 0  -- the last row that was ever added: who takes the
+	                                       -- newest rows out leaves a gap
 ) STRICT;
 
 INSERT INTO meta (one) VALUES (1);

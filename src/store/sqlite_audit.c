@@ -25,27 +25,35 @@ read_chain(sqlite3_stmt *stmt, int seq, int hash, struct ql_chain *ret_chain, st
 
 /* ---- writing ---- */
 
+/* The anchor, the bytes of what is kept, and the number of the last row that was ever added. */
 static int
-find_kept(struct ql_db *db, struct ql_chain *ret_anchor, int64_t *ret_bytes, struct ql_err *e)
+find_kept(struct ql_db *db, struct ql_chain *ret_anchor, int64_t *ret_bytes, int64_t *ret_head,
+	struct ql_err *e)
 {
 	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_AUDIT_KEPT, e);
 	if (!stmt || ql_db_step(db, stmt, e) != 1)
 		return -1;
 	*ret_bytes = sqlite3_column_int64(stmt, 2);
+	*ret_head = sqlite3_column_int64(stmt, 3);
 	return read_chain(stmt, 0, 1, ret_anchor, e);
 }
 
-/* Where all rows were deleted, the anchor goes on for them. */
+/*
+ * Where all rows were deleted, the anchor goes on for them. A number is never used again: where somebody
+ * took the newest rows out, the next one does not follow what is left.
+ */
 static int
 find_head(struct ql_db *db, struct ql_chain *ret_head, struct ql_err *e)
 {
-	int64_t bytes;
+	int64_t bytes, head;
 	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_AUDIT_LAST, e);
 	if (!stmt)
 		return -1;
 	int rc = ql_db_step(db, stmt, e);
-	if (rc == 0)
-		return find_kept(db, ret_head, &bytes, e);
+	if (rc == 0 && !find_kept(db, ret_head, &bytes, &head, e)) {
+		ret_head->seq = head > ret_head->seq ? head : ret_head->seq;
+		return 0;
+	}
 	return rc == 1 ? read_chain(stmt, 0, 1, ret_head, e) : -1;
 }
 
@@ -82,9 +90,9 @@ run_with_seq(struct ql_db *db, enum ql_sql id, int64_t seq, struct ql_err *e)
 int
 ql_sqlite_audit_trim(struct ql_db *db, int64_t seq, struct ql_err *e)
 {
-	int64_t bytes;
+	int64_t bytes, last;
 	struct ql_chain head, anchor;
-	if (find_head(db, &head, e) || find_kept(db, &anchor, &bytes, e))
+	if (find_head(db, &head, e) || find_kept(db, &anchor, &bytes, &last, e))
 		return -1;
 	if (seq > head.seq)
 		return ql_fail(e, QL_E_INTERNAL,
@@ -143,7 +151,7 @@ ql_sqlite_read_audit(struct ql_db *db, struct ql_store_read *op)
 	int64_t bytes;
 	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(
 		db, op->filter.newest ? QL_SQL_AUDIT_DOWN : QL_SQL_AUDIT_UP, &op->err);
-	if (!stmt || find_kept(db, &op->anchor, &bytes, &op->err))
+	if (!stmt || find_kept(db, &op->anchor, &bytes, &op->audit_head, &op->err))
 		return -1;
 	bind_filter(stmt, &op->filter);
 	size_t cap = 0;
@@ -164,7 +172,7 @@ ql_sqlite_read_audit_old(struct ql_db *db, struct ql_store_read *op)
 	struct ql_audit_row old = {0};
 	const struct ql_filter *filter = &op->filter;
 	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_AUDIT_OLDEST, &op->err);
-	if (!stmt || find_kept(db, &op->anchor, &kept, &op->err))
+	if (!stmt || find_kept(db, &op->anchor, &kept, &op->audit_head, &op->err))
 		return -1;
 	sqlite3_bind_int64(stmt, 1, (int64_t)ql_row_limit(filter));
 	int rc;

@@ -64,6 +64,7 @@ struct tally {
 	int64_t queued;
 	int64_t kept_bytes;
 	int64_t audit_bytes;
+	int64_t audit_head; /* the last of its rows; 0 = it has none */
 };
 
 static int64_t
@@ -412,6 +413,15 @@ write_report(struct ql_db *db, const struct ql_change *change, struct ql_err *e)
 }
 
 static int
+write_audit(struct ql_db *db, struct ql_change *change, struct tally *tally, struct ql_err *e)
+{
+	if (ql_sqlite_audit(db, change, &tally->audit_bytes, e))
+		return -1;
+	tally->audit_head = change->audit_seq;
+	return 0;
+}
+
+static int
 write_change(struct ql_db *db, struct ql_change *change, struct tally *tally, struct ql_err *e)
 {
 	switch (change->kind) {
@@ -434,7 +444,7 @@ write_change(struct ql_db *db, struct ql_change *change, struct tally *tally, st
 	case QL_CHANGE_DROP_OBJECT:
 		return ql_sqlite_object(db, change, e);
 	case QL_CHANGE_AUDIT:
-		return ql_sqlite_audit(db, change, &tally->audit_bytes, e);
+		return write_audit(db, change, tally, e);
 	case QL_CHANGE_AUDIT_TRIM:
 		return ql_sqlite_audit_trim(db, change->audit_seq, e);
 	}
@@ -468,6 +478,7 @@ write_tally(struct ql_db *db, const struct tally *tally, struct ql_err *e)
 	sqlite3_bind_int64(stmt, 1, tally->queued);
 	sqlite3_bind_int64(stmt, 2, tally->kept_bytes);
 	sqlite3_bind_int64(stmt, 3, tally->audit_bytes);
+	sqlite3_bind_int64(stmt, 4, tally->audit_head);
 	return ql_db_run(db, stmt, e);
 }
 

@@ -251,6 +251,7 @@ struct ql_store_read {
 	struct ql_audit_row *audits;
 	size_t audit_count;
 	struct ql_chain anchor; /* AUDIT: what the oldest row that is kept follows */
+	int64_t audit_head; /* AUDIT: the number of the last row that was ever added */
 	int64_t next_cursor; /* 0 = the end */
 	int64_t next_at;
 	char *fingerprint;

@@ -572,6 +572,7 @@ take_back_to(struct kit *kit, int version)
 		"DROP TABLE outbox; ALTER TABLE old RENAME TO outbox;"
 		"CREATE INDEX outbox_outlet ON outbox (outlet, number);"
 		"DELETE FROM words WHERE kind = 'outlet' AND value = 2",
+		"ALTER TABLE meta DROP COLUMN audit_head",
 	};
 	assert_int_equal(newest() - 1, sizeof(undo) / sizeof(undo[0]));
 	for (int at = newest(); at > version; at--)
@@ -702,6 +703,30 @@ gives_an_older_one_documents_and_an_audit(void **state)
 	assert_int_equal(kit_raw_number(kit, "SELECT min(seq) FROM audit"), 3);
 }
 
+/* Who takes the newest rows out of the file leaves a gap, for ever. */
+static void
+never_numbers_a_row_of_the_audit_again(void **state)
+{
+	struct kit *kit = *state;
+	kit_ok(kit, audit_row(1000));
+	kit_ok(kit, audit_row(1001));
+	kit_shut(kit);
+	take_back_to(kit, newest() - 1);
+	assert_int_equal(kit_reopen(kit), 0);
+	kit_shut(kit);
+	assert_int_equal(kit_raw_number(kit, "SELECT audit_head FROM meta"), 2);
+	raw_do(kit->path, "DROP TRIGGER audit_oldest_first; DELETE FROM audit WHERE seq = 2");
+	assert_int_equal(kit_reopen(kit), 0);
+	kit_ok(kit, audit_row(1002));
+	kit_shut(kit);
+	assert_int_equal(kit_raw_number(kit, "SELECT sum(seq) FROM audit"), 1 + 3);
+	raw_do(kit->path, "DELETE FROM audit");
+	assert_int_equal(kit_reopen(kit), 0);
+	kit_ok(kit, audit_row(1003));
+	kit_shut(kit);
+	assert_int_equal(kit_raw_number(kit, "SELECT seq FROM audit"), 4);
+}
+
 static void
 counts_in_an_older_one_once(void **state)
 {
@@ -783,6 +808,7 @@ main(int argc, char **argv)
 		KIT_CASE(gives_an_older_one_webhooks),
 		KIT_CASE(gives_an_older_one_the_columns_for_a_broker),
 		KIT_CASE(gives_an_older_one_documents_and_an_audit),
+		KIT_CASE(never_numbers_a_row_of_the_audit_again),
 		KIT_CASE(counts_in_an_older_one_once),
 		KIT_CASE(indexes_the_cancellations_of_an_older_one),
 		KIT_CASE(lets_an_older_one_disown_what_was_never_seen),

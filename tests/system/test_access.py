@@ -1,7 +1,9 @@
 """API keys, tokens, and the audit: through kills and restarts, and checked without a server."""
 import base64
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import time
 
@@ -122,6 +124,33 @@ def test_an_export_is_checked_offline(idle_server):
     assert lacking.returncode == 1 and "row 3 follows row 1" in lacking.stderr
     cut = run_quell("audit", "verify", text="".join(lines[:2] + lines[3:]))
     assert cut.returncode == 1 and "goes to row 3" in cut.stderr
+
+
+@pytest.mark.parametrize("change, why", [
+    ("UPDATE audit SET text = replace(text, 'create', 'revoke') WHERE seq = 2", "row 2 is broken"),
+    ("UPDATE audit SET at = at - 1 WHERE seq = 1", "row 1 is broken"),
+    ("UPDATE audit SET text = 'nothing' WHERE seq = 3", "row 3 is broken"),
+    ("DELETE FROM audit WHERE seq = 1", "begin with row 2"),
+    ("DELETE FROM audit WHERE seq = 2", "row 3 follows row 1"),
+    ("DELETE FROM audit WHERE seq = 3", "goes to row 3, and the last row here is 2"),
+    ("INSERT INTO audit SELECT 4, at, text, hash FROM audit WHERE seq = 3", "row 4 is broken")])
+def test_who_edits_the_store_is_found(make_server, change, why):
+    server = make_server("--workers", "0")
+    for number in range(3):
+        server.post("/api/keys", {"owner": f"user{number}"}).expect(201)
+    server.end()
+    with contextlib.closing(sqlite3.connect(os.path.join(server.data, "quell.db"))) as store:
+        with pytest.raises(sqlite3.DatabaseError):  # not by accident
+            store.executescript("UPDATE audit SET at = 0; DELETE FROM audit")
+        store.executescript(f"""DROP TRIGGER audit_fixed; DROP TRIGGER audit_oldest_first;
+                            {change}""")
+    server.again()
+    said = run_quell("audit", "verify", text=export(server).stdout)
+    assert said.returncode == 1 and why in said.stderr
+    asked = subprocess.run([QUELL, "audit", "verify", "--url", f"http://127.0.0.1:{server.port}",
+                            "--key", server.key], stdin=subprocess.DEVNULL, text=True,
+                           capture_output=True, timeout=60, check=False)
+    assert asked.returncode == 1 and why in asked.stderr
 
 
 def test_what_is_forgotten_leaves_a_signed_anchor():

@@ -97,8 +97,8 @@ tells_which_line_lacks(void **state)
 	assert_non_null(strstr(e.text, "line 4: row 11 follows row 9"));
 	assert_int_equal(check(export, ROWS, NULL, &made, &e), -1);
 	assert_non_null(strstr(e.text, "the chain goes to row 12, and the last row here is 11"));
-	assert_int_equal(check(export, 0, NULL, &made, &e), 0);
-	assert_false(made.anchored);
+	assert_int_equal(check(export, 0, NULL, &made, &e), -1);
+	assert_non_null(strstr(e.text, "begin with row 8"));
 	assert_int_equal(check(export, ROWS + 1, ql_signer_public(export->signer), &made, &e), -1);
 	assert_non_null(strstr(e.text, "signed head"));
 }
