@@ -160,6 +160,53 @@ def test_events_tell_of_changes_and_resume(client):
     assert again.id != seen[0].id and again.kind in ("evaluation", "cancellation")
 
 
+def test_policies(client):
+    late = {"name": "late", "selector": "label.kind=late", "mode": "kill",
+            "trigger": {"kind": "run_deadline", "after_s": 0.2}}
+    eval_id = client.submit("import time; time.sleep(60)", "python",
+                            labels={"kind": "late"})["eval_id"]
+    try:
+        seen = client.simulate_policy(late, since="now")["would_stop"]
+        assert seen in (0, 1)
+        made = client.create_policy(late, confirm=True)
+        assert made["enabled"] and made["created_by"] == "user:admin"
+        assert client.wait(eval_id, 30)["cause"] == "policy"
+        assert client.simulate_policy("late")["would_stop"] >= 1
+        assert not client.disable_policy("late")["enabled"]
+        assert client.enable_policy("late")["enabled"]
+        assert [policy["name"] for policy in client.policies()] == ["late"]
+        assert client.policy("late")["last"]["eval_id"] == eval_id
+        with pytest.raises(quell.Conflict):
+            client.create_policy(late)
+        with pytest.raises(quell.Invalid):
+            client.create_policy({**late, "name": "other", "selector": ""})
+    finally:
+        client.delete_policy("late")
+    with pytest.raises(quell.NotFound):
+        client.policy("late")
+
+
+def test_a_stream_of_events_is_the_lease_of_a_session(client):
+    client.create_policy({"name": "gone", "selector": "session=*", "mode": "kill",
+                          "trigger": {"kind": "session_ended"}})
+    with pytest.raises(quell.NotFound):
+        next(client.events(session="notebook"))
+    client.heartbeat_session("notebook", 1)
+    stream = client.events(session="notebook")
+    waiting = client.submit(command=["sleep", "60"], session="notebook")["eval_id"]
+    next(stream)  # it stands
+    client.wait(client.submit(command=["sleep", "2"])["eval_id"])
+    assert client.session("notebook")["state"] == "leased"
+    assert client.get(waiting)["status"] == "running"
+    stream.close()
+    stopped = client.wait(waiting, 30)
+    assert stopped["cause"] == "policy" and "was lost" in stopped["cancellation"]["reason"]
+    assert client.session("notebook")["state"] == "lost"
+    client.heartbeat_session("notebook")
+    assert client.end_session("notebook")["state"] == "ended"
+    client.delete_policy("gone")
+
+
 def test_reports(client):
     eval_id = started(client, ENDLESS)
     client.put_report(eval_id, output="half", result={"n": 1}, reported_status="working")

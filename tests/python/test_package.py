@@ -1,5 +1,6 @@
 """The package itself: types, the version, no need of Celery, and of one mind with the contract."""
 import ast
+import inspect
 import os
 import re
 import subprocess
@@ -66,6 +67,16 @@ def test_types_have_the_contracts_members(name):
     with open(os.path.join(TOP, "docs", "openapi.yaml"), encoding="utf-8") as text:
         schemas = yaml.safe_load(text)["components"]["schemas"]
     assert set(getattr(types, name).__annotations__) == set(schemas[name]["properties"])
+
+
+def test_both_clients_have_the_same_calls():
+    """With the same parameters, types and defaults; what differs is that one awaits."""
+    def signatures(made):
+        return {name: list(inspect.signature(call).parameters.values())
+                for name, call in inspect.getmembers(made, inspect.isfunction)
+                if not name.startswith("_")}
+    sync, awaits = signatures(quell.Client), signatures(quell.AsyncClient)
+    assert len(sync) > 50 and sync == awaits
 
 
 def test_each_call_of_the_contract_is_there():

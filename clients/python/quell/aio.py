@@ -367,14 +367,15 @@ class AsyncClient:
 
     # ---- events, reports, the server ----
 
-    async def events(self, last: Optional[str] = None, *,
-                     selector: Optional[str] = None) -> AsyncIterator[Event]:
+    async def events(self, last: Optional[str] = None, *, selector: Optional[str] = None,
+                     session: Optional[str] = None) -> AsyncIterator[Event]:
         reader = EventReader(last)
         patience = Patience(self.patience)
         while True:
             reader.again()
             try:
-                async for piece in self._stream(calls.events(reader.last, selector), SILENCE):
+                call = calls.events(reader.last, selector, session)
+                async for piece in self._stream(call, SILENCE):
                     patience.came()
                     for event in reader.feed(piece):
                         yield event

@@ -361,8 +361,9 @@ def put_report(eval_id: str, members: Mapping[str, Any]) -> Call[Any]:
                 accepts=("finished-first",))
 
 
-def events(last: Optional[str], selector: Optional[str]) -> Call[bytes]:
-    return asks("GET", path("api", "events", selector=selector), lambda answer: answer.body,
+def events(last: Optional[str], selector: Optional[str], session: Optional[str]) -> Call[bytes]:
+    where = path("api", "events", selector=selector, session=session)
+    return asks("GET", where, lambda answer: answer.body,
                 headers={"Last-Event-ID": last, "Accept": "text/event-stream"})
 
 

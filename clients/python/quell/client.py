@@ -308,15 +308,19 @@ class Client:
 
     # ---- events, reports, the server ----
 
-    def events(self, last: Optional[str] = None, *,
-               selector: Optional[str] = None) -> Iterator[Event]:
-        """What changes, without end. Comes back with the last id when the connection breaks."""
+    def events(self, last: Optional[str] = None, *, selector: Optional[str] = None,
+               session: Optional[str] = None) -> Iterator[Event]:
+        """What changes, without end. Comes back with the last id when the connection breaks.
+
+        With `session`, the stream is the lease of that session of yours, which heartbeat_session
+        leased before: it lives as long as this goes on.
+        """
         reader = EventReader(last)
         patience = Patience(self.patience)
         while True:
             reader.again()
             try:
-                for piece in self._stream(calls.events(reader.last, selector), SILENCE):
+                for piece in self._stream(calls.events(reader.last, selector, session), SILENCE):
                     patience.came()
                     yield from reader.feed(piece)
             except Unreachable:

@@ -10,6 +10,8 @@ export interface EventsOptions extends Asking {
   last?: string | undefined;
   /** Only what happens to evaluations that match it. */
   selector?: string | undefined;
+  /** The stream is the lease of this session of yours, which `heartbeat` leased before. */
+  session?: string | undefined;
   /** Told when a connection stands, and when it broke (then with the ms until the next try). */
   onState?: ((state: "open" | "away", retryMs: number) => void) | undefined;
 }
@@ -45,7 +47,7 @@ async function* connection(
   const response = await transport.ask({
     method: "GET",
     path: "/api/events",
-    query: { selector: options.selector },
+    query: { selector: options.selector, session: options.session },
     headers: { Accept: "text/event-stream", "Last-Event-ID": reader.last },
     signal: options.signal,
   });
