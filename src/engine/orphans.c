@@ -278,8 +278,6 @@ list_runs(struct sweeping *sweeping)
 	runtime->ops->list(runtime, &sweeping->list);
 }
 
-static void look(struct sweeping *sweeping);
-
 /* One place that can't be looked at keeps no other from being looked at. */
 static void
 on_found(struct ql_find *find, int status)
@@ -291,11 +289,11 @@ on_found(struct ql_find *find, int status)
 		sweeping->err = find->err;
 	}
 	sweeping->looking++;
-	look(sweeping);
+	ql_orphans_look(sweeping);
 }
 
-static void
-look(struct sweeping *sweeping)
+void
+ql_orphans_look(struct sweeping *sweeping)
 {
 	while (sweeping->looking < QL_ORPHAN_FINDERS && !sweeping->finders[sweeping->looking])
 		sweeping->looking++;
@@ -318,7 +316,7 @@ begin(struct sweeping *sweeping)
 	}
 	sweeping->looking = 0;
 	sweeping->found = 0;
-	look(sweeping);
+	ql_orphans_learn_names(sweeping);
 }
 
 /* ---- whoever asks ---- */
@@ -403,6 +401,7 @@ ql_orphans_open(struct ql_engine *engine, struct ql_err *e)
 void
 ql_orphans_start(struct ql_engine *engine)
 {
+	ql_orphans_keep_name(engine->sweeping);
 	if (engine->config.finder)
 		ql_wake_set(engine, &engine->sweeping->wake,
 			ql_engine_now(engine) + QL_ENGINE_ORPHANS_MS);

@@ -2,6 +2,7 @@
  * The sweeper's inside: one look at a time, for whoever asks, and each minute by itself.
  *
  *	orphans.c	each finder's look -> list of the runtime -> records of what was found -> verdicts
+ *	orphans_names.c	before the first look: by which names this server's runs went in earlier lives
  *	orphans_reap.c	one after the other: ends it, proves it, keeps its row for the audit
  */
 #ifndef QL_ENGINE_ORPHANS_H
@@ -30,6 +31,10 @@ struct sweeping {
 	struct known *known;
 	size_t known_count;
 
+	struct ql_write naming; /* keeps the name of this life */
+	struct ql_write forgetting; /* drops those that are over the bound */
+	bool named; /* the finder knows the names of earlier lives */
+
 	/* of the look under way */
 	struct ql_finder *finders
 		[QL_ORPHAN_FINDERS]; /* of this host, and the broker's; NULL where there is none */
@@ -54,6 +59,13 @@ struct sweeping {
 
 /* A record accounts for that run, as of now. */
 bool ql_orphan_is_live(const struct sweeping *sweeping, const struct ql_trace *trace);
+
+/* Keeps the name of this life's runs. */
+void ql_orphans_keep_name(struct sweeping *sweeping);
+
+/* Learns those of earlier lives, if they are not known yet, then looks. */
+void ql_orphans_learn_names(struct sweeping *sweeping);
+void ql_orphans_look(struct sweeping *sweeping);
 
 /* The list is there: reaps what the op may, then answers it. */
 void ql_orphans_reap(struct sweeping *sweeping);

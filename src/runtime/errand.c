@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -33,15 +34,20 @@ ql_run_parse(const char *name, uint64_t *ret_incarnation)
 	return *ret_incarnation ? 0 : -1;
 }
 
-/* FNV-1a over device and inode. */
+/*
+ * FNV-1a over device, inode and birth: an inode is used again for another folder, which may be another
+ * server's. A file system that knows no births counts its inodes up.
+ */
 int
 ql_run_instance(int runs, char ret_name[static QL_RUN_NAME], struct ql_err *e)
 {
-	struct stat st;
-	if (fstat(runs, &st))
+	struct statx st;
+	if (statx(runs, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &st))
 		return ql_fail_sys(e, "The run folder can't be looked at");
+	bool born = st.stx_mask & STATX_BTIME;
 	uint64_t hash = 0xcbf29ce484222325ULL;
-	const uint64_t parts[] = {st.st_dev, st.st_ino};
+	const uint64_t parts[] = {makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino,
+		born ? (uint64_t)st.stx_btime.tv_sec : 0, born ? st.stx_btime.tv_nsec : 0};
 	const unsigned char *bytes = (const unsigned char *)parts;
 	for (size_t i = 0; i < sizeof(parts); i++)
 		hash = (hash ^ bytes[i]) * 0x100000001b3ULL;

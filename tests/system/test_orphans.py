@@ -190,6 +190,28 @@ def test_what_is_another_servers_is_never_touched(watched, make_server):
     other.kill(eval_id).expect(200)
 
 
+def test_what_an_earlier_life_left_is_its_own_yet(watched, make_server):
+    """The name in its cgroups is another one after a restart without live runs."""
+    place, name, run = cgroup_places(watched)[0], look(watched)["server"], make_run()
+    other = make_server("--workers", "2", "--orphan-age", "0s")
+    with cgroup(place, name, run) as path, program(run) as process:
+        enter(path, process.pid)
+        names = {name}
+        for _ in range(2):
+            assert watched.end() == 0
+            watched.again()
+            names.add(look(watched)["server"])
+        assert len(names) == 3, "each life has a name of its own"
+        seen = of(look(watched), run)["process"]
+        assert seen["marks"] == ["environment", "cgroup"] and seen["verdict"] == "orphan"
+        for _ in range(2):
+            assert not of(reap(other), run), "it is another server's"
+        assert of(reap(watched), run)["process"]["outcome"] == "reaped"
+        assert process.wait(20) == -9
+        eventually(lambda: reap(watched) and not of(look(watched), run))
+        assert not os.path.exists(path)
+
+
 def test_the_young_are_left_alone_and_a_sweep_is_capped(watched, make_server):
     young = make_server("--workers", "2")
     run = make_run()
