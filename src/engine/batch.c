@@ -371,8 +371,20 @@ commit_failed(struct ql_engine *engine, struct batch *batch, const struct ql_err
 	batch_end(engine, batch, err);
 	if (gathered)
 		batch_end(engine, gathered, err);
+	while (ql_bulk_items_go(engine))
+		continue;
 	ql_batch_retry(engine, QL_ENGINE_RETRY_MS);
 	ql_outbox_doubt(engine);
+}
+
+/* A batch's items that wait go into this commit, or into the one after those who want it too. */
+static void
+add_bulk(struct ql_engine *engine, const struct batch *ended)
+{
+	if (gathers(engine) && ended->bulk)
+		return;
+	if (ql_bulk_items_go(engine) && engine->gathering)
+		engine->gathering->bulk = true;
 }
 
 static void
@@ -382,6 +394,7 @@ commit_done(struct ql_engine *engine, struct batch *batch)
 	if (again)
 		ql_engine_log(engine, "store: commits again");
 	engine->store_ok = true;
+	add_bulk(engine, batch);
 	if (gathers(engine)) /* the store goes on while the answers go out */
 		ql_batch_flush(engine);
 	batch_end(engine, batch, NULL);

@@ -12,7 +12,14 @@
 #include "engine/engine.h"
 #include "rules/bulk.h"
 
-#define QL_BULK_WINDOW 128 /* items of one batch that are asked for at a time */
+#define QL_BULK_WINDOW 128 /* items that all batches ask for at a time */
+/*
+ * For a moment after somebody asked for one stop alone, no more than so many items go into a commit, and
+ * only into every other one where others want one too. So who asks alone waits for one small commit, and
+ * the one that has the decision on it has few others, or none.
+ */
+#define QL_BULK_BURST 24
+#define QL_BULK_BESIDE_MS 100
 #define QL_BULK_RUNNING_MAX 8 /* batches that ask at a time; more are refused */
 #define QL_BULK_KEPT 1000 /* batches in the list; the oldest that are over go first */
 #define QL_BULK_PAGE 5000 /* matches that one read brings */

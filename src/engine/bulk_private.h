@@ -4,7 +4,8 @@
  *	bulk.c	       the requests, and which batches there are
  *	bulk_freeze.c  a selector or a list of ids becomes a frozen set
  *	bulk_drift.c   what of a frozen set is still selected
- *	bulk_work.c    asks for each item of a set, and keeps what was said
+ *	bulk_work.c    asks for the items of a set, part by part, and keeps what was said
+ *	bulk_item.c    one of them
  *	bulk_sweep.c   goes on after a start; drops what is old
  */
 #ifndef QL_ENGINE_BULK_PRIVATE_H
@@ -13,17 +14,37 @@
 #include "engine/bulk.h"
 #include "engine/private.h"
 
-/* A batch that asks for its items. */
+struct bulk_part {
+	struct bulk_part *prev, *next;
+	struct bulk *bulk;
+	struct ql_bulk_chunk chunk;
+	int64_t number;
+	size_t drawn; /* items that were asked for, or need not be */
+	size_t under_way;
+	size_t put_off; /* of those drawn: there was no room for their stop */
+	bool changed; /* since it was read */
+	bool asked[QL_BULK_CHUNK]; /* and not answered */
+	struct ql_write write;
+};
+
+/*
+ * A batch that asks for its items. Those for whose stop there was no room, as too many are under way,
+ * are asked for again when it went through its set: then only as many at a time as there is room for.
+ */
 struct bulk {
 	struct bulk *prev, *next;
 	struct ql_engine *engine;
 	struct ql_bulk head; /* as of the newest part that was kept, or is being kept */
-	struct part *parts, *last_part; /* those with items to ask for, or asked for */
+	struct bulk_part *parts; /* those with items to ask for, or asked for */
 	int64_t next_part; /* the next one to read */
-	size_t under_way; /* items asked for, and parts read or kept */
+	size_t under_way; /* items asked for, parts read or kept, and `room` */
 	bool reading;
 	bool ending; /* it asks for no more */
 	bool troubled; /* the store or the broker is away: it waits, then asks again */
+	bool put_off; /* something was, on this way through the set */
+	bool again; /* it is not the first */
+	bool room_told;
+	struct later room; /* a stop ended */
 	struct wake retry;
 	struct ql_store_read read;
 	char part_id[QL_BULK_CHUNK_ID];
@@ -37,6 +58,11 @@ int ql_bulk_check_room(const struct ql_engine *engine, struct ql_err *e);
 /* bulk_work.c: takes the head's texts; -1 when out of memory (then they stay the caller's). */
 int ql_bulk_begin(struct ql_engine *engine, struct ql_bulk *head, struct ql_err *e);
 void ql_bulk_end(struct bulk *bulk); /* what is asked for is waited for, then it is over */
+void ql_bulk_work(struct bulk *bulk); /* something of it was answered: it may be freed */
+void ql_bulk_rest(struct bulk *bulk); /* what is not answered is asked for again later */
+
+/* bulk_item.c: under_way counts it until ql_bulk_work */
+void ql_bulk_item_ask(struct bulk_part *part, size_t at);
 
 /* bulk_freeze.c: the head is durable, and its set; total, would and sample are filled in. */
 struct bulk_freeze {

@@ -10,34 +10,12 @@
 #define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 #define PARTS_MAX 3 /* in memory: one that ends, one that is asked for, the next one */
 
-struct part {
-	struct part *prev, *next;
-	struct bulk *bulk;
-	struct ql_bulk_chunk chunk;
-	int64_t number;
-	size_t drawn; /* items that were asked for, or need not be */
-	size_t under_way;
-	bool changed; /* since it was read */
-	struct ql_write write;
-};
-
-struct item {
-	struct part *part;
-	size_t at;
-	union {
-		struct ql_stop stop;
-		struct ql_revise revise;
-	};
-};
-
-static void work(struct bulk *bulk);
-
 /* ---- over ---- */
 
 static void
 bulk_free(struct bulk *bulk)
 {
-	struct part *part, *next;
+	struct bulk_part *part, *next;
 	DL_FOREACH_SAFE (bulk->parts, part, next) {
 		ql_bulk_chunk_done(&part->chunk);
 		free(part);
@@ -87,7 +65,7 @@ keep_end(struct bulk *bulk)
 /* ---- a part is kept ---- */
 
 static void
-drop(struct part *part)
+drop(struct bulk_part *part)
 {
 	DL_DELETE(part->bulk->parts, part);
 	ql_bulk_chunk_done(&part->chunk);
@@ -97,18 +75,23 @@ drop(struct part *part)
 static void
 on_kept(struct ql_write *write, int status)
 {
-	struct part *part = OWNER(write, struct part, write);
+	struct bulk_part *part = OWNER(write, struct bulk_part, write);
 	struct bulk *bulk = part->bulk;
 	bulk->under_way--;
 	if (status)
 		ql_engine_log(bulk->engine, "part %lld of batch %s is not kept: %s",
 			(long long)part->number, bulk->head.id, write->err.text);
-	drop(part);
-	work(bulk);
+	if (status && !bulk->ending) {
+		part->write = (struct ql_write){0};
+		ql_bulk_rest(bulk);
+	} else {
+		drop(part);
+	}
+	ql_bulk_work(bulk);
 }
 
 static void
-keep(struct part *part)
+keep(struct bulk_part *part)
 {
 	struct bulk *bulk = part->bulk;
 	struct ql_change *changes = ql_bulk_keep_part(&bulk->head, part->number, &part->chunk);
@@ -119,59 +102,22 @@ keep(struct part *part)
 	ql_engine_write(bulk->engine, &part->write);
 }
 
-/* ---- an item ---- */
+/* ---- trouble, and no room ---- */
 
-static enum ql_said
-what_was_said(const struct item *item, int status)
-{
-	const struct ql_stop *stop = &item->stop;
-	if (!status && stop->verdict == QL_VERDICT_ALREADY)
-		return QL_SAID_ALREADY;
-	if (!status && stop->verdict == QL_VERDICT_JOINED)
-		return QL_SAID_JOINED;
-	if (!status)
-		return stop->record.state.cancel.outcome == QL_OUTCOME_REMOVED ? QL_SAID_REMOVED
-									       : QL_SAID_STOPPING;
-	if (stop->err.code == QL_E_NOT_FOUND)
-		return QL_SAID_UNKNOWN;
-	return stop->err.code == QL_E_FINISHED ? QL_SAID_FINISHED : QL_SAID_REFUSED;
-}
-
-/* The one that asked for it may be this batch, before a crash. */
-static enum ql_said
-as_ours(const struct bulk *bulk, const struct item *item, enum ql_said said)
-{
-	const struct ql_record *record = &item->stop.record;
-	const struct ql_cancel *cancel = &record->state.cancel;
-	bool ours = cancel->requested_at >= bulk->head.started_at && record->actor &&
-		    !strcmp(record->actor, bulk->head.actor);
-	if (said == QL_SAID_ALREADY && ours && cancel->outcome == QL_OUTCOME_REMOVED)
-		return QL_SAID_REMOVED;
-	if ((said == QL_SAID_ALREADY || said == QL_SAID_JOINED) && ours)
-		return QL_SAID_STOPPING;
-	return said;
-}
-
-static bool
-is_trouble(const struct ql_err *err)
-{
-	return err->code == QL_E_UNAVAILABLE || err->code == QL_E_DISK_FULL ||
-	       err->code == QL_E_TIMEOUT;
-}
-
+/* What was said stays; the rest is asked for again. */
 static void
 on_retry(struct wake *wake)
 {
 	struct bulk *bulk = OWNER(wake, struct bulk, retry);
-	struct part *part;
+	struct bulk_part *part;
 	bulk->troubled = false;
 	DL_FOREACH (bulk->parts, part)
-		part->drawn = 0; /* what was said stays; the rest is asked for again */
-	work(bulk);
+		part->drawn = part->put_off = 0;
+	ql_bulk_work(bulk);
 }
 
-static void
-rest(struct bulk *bulk)
+void
+ql_bulk_rest(struct bulk *bulk)
 {
 	struct ql_engine *engine = bulk->engine;
 	if (bulk->troubled)
@@ -182,85 +128,46 @@ rest(struct bulk *bulk)
 }
 
 static void
-answered(struct item *item, enum ql_said said, const struct ql_err *err)
+on_room(struct later *later)
 {
-	struct part *part = item->part;
-	struct bulk *bulk = part->bulk;
-	part->under_way--;
+	struct bulk *bulk = OWNER(later, struct bulk, room);
+	bulk->room_told = false;
 	bulk->under_way--;
-	if (err && is_trouble(err)) {
-		rest(bulk);
-	} else {
-		part->changed = true;
-		ql_bulk_chunk_say(&part->chunk, item->at, said);
-		bulk->head.said[QL_SAID_UNASKED]--;
-		bulk->head.said[said]++;
-	}
-	free(item);
-	work(bulk);
+	ql_bulk_work(bulk);
 }
 
-static void
-on_stopped(struct ql_stop *stop, int status)
+void
+ql_bulks_room(struct ql_engine *engine)
 {
-	struct item *item = OWNER(stop, struct item, stop);
-	struct ql_err err = stop->err;
-	enum ql_said said = as_ours(item->part->bulk, item, what_was_said(item, status));
-	ql_stop_done(stop);
-	answered(item, said, status ? &err : NULL);
+	struct bulk *bulk;
+	DL_FOREACH (engine->bulks, bulk) {
+		if (bulk->room_told || !bulk->again)
+			continue;
+		bulk->room_told = true;
+		bulk->under_way++;
+		bulk->room.fn = on_room;
+		ql_later(engine, &bulk->room);
+	}
 }
 
-static void
-on_restored(struct ql_revise *revise, int status)
+/* How many may be under way. */
+static size_t
+window(const struct bulk *bulk)
 {
-	struct item *item = OWNER(revise, struct item, revise);
-	struct ql_err err = revise->err;
-	enum ql_said said = !status                      ? QL_SAID_RESTORED
-			    : err.code == QL_E_NOT_FOUND ? QL_SAID_UNKNOWN
-							 : QL_SAID_REFUSED;
-	ql_revise_done(revise);
-	answered(item, said, status ? &err : NULL);
-}
-
-static void
-ask(struct part *part, size_t at)
-{
-	struct bulk *bulk = part->bulk;
-	const struct ql_bulk *head = &bulk->head;
-	struct ql_caller caller = {.actor = head->actor, .owner = head->owner, .all = head->all};
-	struct item *item = calloc(1, sizeof(*item));
-	if (!item) {
-		rest(bulk);
-		return;
-	}
-	item->part = part;
-	item->at = at;
-	part->under_way++;
-	bulk->under_way++;
-	if (head->undoes[0]) {
-		item->revise = (struct ql_revise){.caller = caller,
-			.eval_id = part->chunk.ids[at],
-			.kind = QL_REVISE_RESTORE,
-			.done = on_restored};
-		ql_engine_revise(bulk->engine, &item->revise);
-		return;
-	}
-	item->stop = (struct ql_stop){.caller = caller,
-		.eval_id = part->chunk.ids[at],
-		.mode = head->mode,
-		.top = head->top,
-		.cause = QL_CAUSE_USER,
-		.grace_ms = head->grace_ms,
-		.reason = head->reason,
-		.done = on_stopped};
-	ql_engine_stop(bulk->engine, &item->stop);
+	const struct ql_engine *engine = bulk->engine;
+	const struct bulk *other;
+	size_t running;
+	DL_COUNT(engine->bulks, other, running);
+	size_t most = QL_BULK_WINDOW / running;
+	size_t room = bulk->again ? ql_stop_room(engine, bulk->head.mode) : most;
+	return room < most ? room : most;
 }
 
 /* ---- parts ---- */
 
 /* What was said before a crash counts, once. */
 static void
-count(struct bulk *bulk, const struct part *part)
+count(struct bulk *bulk, const struct bulk_part *part)
 {
 	for (size_t i = 0; i < part->chunk.count; i++) {
 		enum ql_said said = ql_bulk_chunk_said(&part->chunk, i);
@@ -273,7 +180,7 @@ static void
 on_read(struct ql_store_read *read, int status)
 {
 	struct bulk *bulk = OWNER(read, struct bulk, read);
-	struct part *part = NULL;
+	struct bulk_part *part = NULL;
 	struct ql_err err = read->err;
 	bulk->under_way--;
 	bulk->reading = false;
@@ -286,27 +193,34 @@ on_read(struct ql_store_read *read, int status)
 		part->bulk = bulk;
 		part->number = bulk->next_part++;
 		DL_APPEND(bulk->parts, part);
-		count(bulk, part);
+		if (!bulk->again)
+			count(bulk, part);
 	} else if (!status && !read->object_count) {
 		bulk->ending = true; /* somebody took it out of the store */
 	} else {
 		ql_engine_log(bulk->engine, "a part of batch %s can't be read: %s", bulk->head.id,
 			err.text);
-		rest(bulk);
+		ql_bulk_rest(bulk);
 	}
 	ql_store_read_done(read);
 	ql_engine_op_end(bulk->engine);
-	work(bulk);
+	ql_bulk_work(bulk);
+}
+
+static bool
+is_through(const struct bulk *bulk)
+{
+	return bulk->next_part * QL_BULK_CHUNK >= bulk->head.total;
 }
 
 static void
 read_part(struct bulk *bulk)
 {
-	struct part *part;
+	struct bulk_part *part;
 	int parts;
 	DL_COUNT(bulk->parts, part, parts);
-	bool all = bulk->next_part * QL_BULK_CHUNK >= bulk->head.total;
-	if (bulk->reading || bulk->ending || bulk->troubled || all || parts >= PARTS_MAX)
+	if (bulk->reading || bulk->ending || bulk->troubled || is_through(bulk) ||
+		parts >= PARTS_MAX || !window(bulk))
 		return;
 	ql_bulk_chunk_id(bulk->head.id, bulk->next_part, bulk->part_id);
 	bulk->read = (struct ql_store_read){.kind = QL_READ_OBJECTS,
@@ -320,13 +234,13 @@ read_part(struct bulk *bulk)
 
 /* false: all of it was asked for. */
 static bool
-draw(struct part *part)
+draw(struct bulk_part *part)
 {
 	while (part->drawn < part->chunk.count) {
 		size_t at = part->drawn++;
-		if (ql_bulk_chunk_said(&part->chunk, at) != QL_SAID_UNASKED)
+		if (part->asked[at] || ql_bulk_chunk_said(&part->chunk, at) != QL_SAID_UNASKED)
 			continue;
-		ask(part, at);
+		ql_bulk_item_ask(part, at);
 		return true;
 	}
 	return false;
@@ -335,24 +249,48 @@ draw(struct part *part)
 static void
 draw_some(struct bulk *bulk)
 {
-	struct part *part = bulk->parts;
-	while (part && !bulk->ending && !bulk->troubled && bulk->under_way < QL_BULK_WINDOW) {
+	struct bulk_part *part = bulk->parts;
+	size_t most = window(bulk);
+	while (part && !bulk->ending && !bulk->troubled && bulk->under_way < most) {
 		if (!draw(part))
 			part = part->next;
 	}
 }
 
+/* Nothing more will be said of it on this way through the set. */
 static bool
-is_known(const struct part *part)
+is_known(const struct bulk_part *part)
 {
-	return !part->under_way && !part->write.done &&
-	       (part->bulk->ending || !memchr(part->chunk.said, '-', part->chunk.count));
+	const struct bulk *bulk = part->bulk;
+	if (part->under_way || part->write.done)
+		return false;
+	return bulk->ending || (!bulk->troubled && part->drawn == part->chunk.count);
+}
+
+/* What was put off is asked for on another way through. */
+static bool
+goes_again(struct bulk *bulk)
+{
+	if (!bulk->put_off || bulk->ending)
+		return false;
+	bulk->put_off = false;
+	bulk->again = true;
+	bulk->next_part = 0;
+	return true;
 }
 
 static void
-work(struct bulk *bulk)
+finish(struct bulk *bulk)
 {
-	struct part *part, *next;
+	if (!bulk->engine->stopping)
+		keep_end(bulk);
+	bulk_free(bulk);
+}
+
+void
+ql_bulk_work(struct bulk *bulk)
+{
+	struct bulk_part *part, *next;
 	bulk->ending = bulk->ending || bulk->engine->stopping;
 	read_part(bulk);
 	draw_some(bulk);
@@ -364,12 +302,14 @@ work(struct bulk *bulk)
 		else
 			drop(part);
 	}
-	bool all = bulk->next_part * QL_BULK_CHUNK >= bulk->head.total;
-	if (bulk->under_way || (bulk->troubled && !bulk->ending) || !(all || bulk->ending))
+	if (bulk->under_way || (bulk->troubled && !bulk->ending))
 		return;
-	if (!bulk->engine->stopping)
-		keep_end(bulk);
-	bulk_free(bulk);
+	if (!bulk->ending && (bulk->parts || !is_through(bulk)))
+		return;
+	if (goes_again(bulk))
+		read_part(bulk);
+	else
+		finish(bulk);
 }
 
 /* ---- begin and end ---- */
@@ -386,7 +326,7 @@ ql_bulk_begin(struct ql_engine *engine, struct ql_bulk *head, struct ql_err *e)
 	memset(bulk->head.said, 0, sizeof(bulk->head.said));
 	bulk->head.said[QL_SAID_UNASKED] = bulk->head.total;
 	DL_APPEND(engine->bulks, bulk);
-	work(bulk);
+	ql_bulk_work(bulk);
 	return 0;
 }
 
@@ -394,7 +334,7 @@ void
 ql_bulk_end(struct bulk *bulk)
 {
 	bulk->ending = true;
-	work(bulk);
+	ql_bulk_work(bulk);
 }
 
 void

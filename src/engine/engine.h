@@ -120,6 +120,9 @@ struct ql_stop {
 	const char *eval_id;
 	const char *task_id; /* or NULL: of the task that is meant, whoever sent it */
 	bool ahead; /* an id that nobody has seen keeps its tombstone for a day */
+	/* A batch asks for it, or a rule, and again later: nobody makes room for it (bulk.h), and where
+	   there is none it leaves no row */
+	bool in_bulk;
 	int32_t attempt; /* If-Match; 0 = whichever is current */
 	enum ql_mode mode;
 	enum ql_rung top; /* escalate; NONE = the mode's own */
@@ -130,6 +133,7 @@ struct ql_stop {
 	void (*done)(struct ql_stop *op, int status);
 	enum ql_verdict verdict; /* DONE JOINED ALREADY, or with -1: FINISHED FENCED REFUSED */
 	char what[QL_WHY]; /* DONE: the sentence of its row in the timeline */
+	bool no_room; /* with -1 and LIMIT: for as long as so many stops are under way */
 	bool only_step; /* nothing but that was done for its cancellation yet: nobody reads it back */
 	struct ql_record record; /* as of now; ql_stop_done frees it */
 	struct ql_err err; /* NOT_FOUND FENCED FINISHED UNAVAILABLE … */

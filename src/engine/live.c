@@ -105,9 +105,12 @@ refresh_slots(struct ql_live *live)
 static void
 count_stop(struct ql_live *live, bool stopping)
 {
+	bool ended = live->stopping && !stopping;
 	live->engine->stops += stopping;
 	live->engine->stops -= live->stopping;
 	live->stopping = stopping;
+	if (ended)
+		ql_bulks_room(live->engine);
 }
 
 void

@@ -171,6 +171,7 @@ struct batch {
 	struct ql_change *last_change;
 	size_t count;
 	bool soon; /* somebody waits for it */
+	bool bulk; /* a batch's items went into it that had waited for one */
 	uint64_t begun_ns; /* uv_hrtime when the store got it */
 	bool probe; /* submitted although it is empty, to see whether the store works again */
 };
@@ -219,10 +220,13 @@ struct ql_engine {
 
 	struct ql_lane *lanes; /* by name: of those with acts under way */
 	size_t stops; /* evaluations in memory that are being stopped */
+	int64_t stopped_alone_at; /* when somebody last asked for one stop alone */
 	struct acting *preparing; /* starts, and what is sent to a broker */
 	struct outbox *outboxes[QL_OUTLET_COUNT]; /* NULL where there is no such outlet */
 
 	struct bulk *bulks; /* those at work */
+	struct bulk_item
+		*bulk_held; /* in memory, waiting for a commit; only while one is in flight */
 	struct bulk_sweep *bulk_sweep;
 
 	struct watch *watches; /* by eval_id */
@@ -432,7 +436,14 @@ void ql_tally_orphan(struct ql_engine *engine, enum ql_metric metric, enum ql_or
 /* bulk_sweep.c, bulk_work.c */
 void ql_bulks_start(struct ql_engine *engine);
 void ql_bulks_stop(struct ql_engine *engine);
+void ql_bulks_room(struct ql_engine *engine); /* fewer stops are under way than before */
 void ql_bulks_free(struct ql_engine *engine);
+
+/* bulk_item.c: some of those that wait for a commit go into the next one; false: there are none */
+bool ql_bulk_items_go(struct ql_engine *engine);
+
+/* stop.c: of what runs, so many more can be stopped by that mode. */
+size_t ql_stop_room(const struct ql_engine *engine, enum ql_mode mode);
 
 /* policing.c */
 int ql_policing_open(struct ql_engine *engine, struct ql_err *e);

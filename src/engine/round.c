@@ -76,6 +76,7 @@ on_pick(struct walk *walk, const struct ql_record *record, int64_t at, const cha
 	item->stop = (struct ql_stop){
 		.caller = {.actor = item->actor, .owner = item->owner},
 		.eval_id = item->eval_id,
+		.in_bulk = true,
 		.attempt = record->state.attempt,
 		.mode = rule->mode,
 		.cause = QL_CAUSE_POLICY,

@@ -206,19 +206,43 @@ is_other_task(const struct ql_stop *op, const struct ql_live *live)
 	return strcmp(task_id, op->task_id) != 0;
 }
 
-/* What only waits in the queue is stopped at once. Kills have an eighth more, so that one gets through. */
+/* Kills have an eighth more, so that one gets through. */
+static size_t
+most_stops(const struct ql_engine *engine, enum ql_mode mode)
+{
+	int64_t most = engine->config.max_stops ? engine->config.max_stops : QL_ENGINE_STOPS_MAX;
+	return (size_t)(mode == QL_MODE_KILL ? most + (most + 7) / 8 : most);
+}
+
+size_t
+ql_stop_room(const struct ql_engine *engine, enum ql_mode mode)
+{
+	size_t most = most_stops(engine, mode);
+	return engine->stops < most ? most - engine->stops : 0;
+}
+
+/* What only waits in the queue is stopped at once. */
 static int
 check_room(struct stopping *stopping, const struct ql_live *live)
 {
 	struct ql_engine *engine = stopping->engine;
-	int64_t most = engine->config.max_stops ? engine->config.max_stops : QL_ENGINE_STOPS_MAX;
-	if (stopping->op->mode == QL_MODE_KILL)
-		most += (most + 7) / 8;
-	if (live->record.state.status != QL_STATUS_RUNNING || (int64_t)engine->stops < most)
+	enum ql_mode mode = stopping->op->mode;
+	if (live->record.state.status != QL_STATUS_RUNNING || ql_stop_room(engine, mode))
 		return 0;
+	stopping->op->no_room = true;
 	return ql_fail(&stopping->err, QL_E_LIMIT,
-		"%zu stops are under way, and the most is %lld: ask again when some are over",
-		engine->stops, (long long)most);
+		"%zu stops are under way, and the most is %zu: ask again when some are over",
+		engine->stops, most_stops(engine, mode));
+}
+
+/* Who asks again by himself leaves no row each time. */
+static void
+no_room(struct stopping *stopping, struct ql_live *live)
+{
+	if (stopping->op->in_bulk)
+		finish_later(stopping);
+	else
+		refuse(stopping, live);
 }
 
 static void
@@ -241,7 +265,7 @@ decide(struct stopping *stopping, struct ql_live *live)
 	};
 	bool first = !live->record.state.cancel.requested_at;
 	if (check_room(stopping, live)) {
-		refuse(stopping, live);
+		no_room(stopping, live);
 		return;
 	}
 	op->verdict = ql_feed(live, &feeding, &decision);
@@ -285,11 +309,13 @@ ql_engine_stop(struct ql_engine *engine, struct ql_stop *op)
 	if (!stopping)
 		abort(); /* not even a refusal can be queued */
 	op->record = (struct ql_record){0};
-	op->only_step = false;
+	op->only_step = op->no_room = false;
 	stopping->engine = engine;
 	stopping->op = op;
 	stopping->want.ready = on_wanted;
 	ql_str_copy(stopping->eval_id, sizeof(stopping->eval_id), op->eval_id);
+	if (!op->in_bulk)
+		engine->stopped_alone_at = ql_engine_now(engine);
 	ql_engine_op_begin(engine);
 	if (ql_engine_check_open(engine, &stopping->err)) {
 		finish_later(stopping);

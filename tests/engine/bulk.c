@@ -6,6 +6,7 @@
 
 #include "engine/ask.h"
 #include "engine/bulk.h"
+#include "engine/private.h"
 #include "rules/selector.h"
 
 struct bulk_asking {
@@ -337,6 +338,80 @@ a_store_that_is_away_is_waited_for(void **state)
 	kit_close(&kit);
 }
 
+/* Whoever asks for one stop after the other waits for small commits; the batch goes on all the same. */
+static void
+who_asks_alone_waits_for_few(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct bulk_asking asked;
+	struct ask_stop kill = {.mode = QL_MODE_KILL};
+	struct ql_bulk over = {0};
+	char id[16];
+	ask_world(&kit);
+	hold_slots(&kit);
+	submit_many(&kit, MANY);
+	for (int at = 0; at < MANY; at++) {
+		snprintf(id, sizeof(id), "alone%d", at);
+		kit_check(&kit, !ask_submit(&kit,
+					"{\"eval_id\":\"%s\",\"queue\":\"other\","
+					"\"command\":[\"after=never\"]}",
+					id));
+	}
+	/* as if somebody had asked a moment ago, however long this machine takes */
+	kit.engine->stopped_alone_at = INT64_MAX / 2;
+	assert_int_equal(
+		make(&kit, "status=queued,queue!=other,priority<9", false, &asked), QL_E_OK);
+	kit.book.largest = 0;
+	for (int at = 0; at < MANY && !ql_bulk_phase_ends(over.phase); at++) {
+		snprintf(id, sizeof(id), "alone%d", at);
+		assert_int_equal(ask_stop(&kit, id, &kill, NULL, NULL), QL_E_OK);
+		kit.engine->stopped_alone_at = INT64_MAX / 2;
+		ql_bulk_done(&over);
+		read_head(&kit, asked.op.bulk.id, &over);
+	}
+	assert_int_equal(over.phase, QL_BULK_DONE);
+	assert_int_equal(over.said[QL_SAID_REMOVED], asked.op.bulk.total);
+	assert_in_range(kit.book.largest, 2, QL_BULK_BURST + 2);
+	ql_bulk_done(&over);
+	ql_bulk_ask_done(&asked.op);
+	kit_close(&kit);
+}
+
+/* What runs beyond the room for stops is asked for when some are over; what waits needs none. */
+static void
+what_has_no_room_waits_for_it(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct bulk_asking asked;
+	struct ask_stop kill = {.mode = QL_MODE_KILL};
+	char id[16];
+	kit_open(&kit, &(struct kit_options){.workers = 9, .max_stops = 2});
+	kit_start(&kit);
+	ask_as("alice");
+	for (int at = 0; at < 9; at++) {
+		snprintf(id, sizeof(id), "r%d", at);
+		ask_run(&kit, id, "\"after=never\",\"notice=ignore\"");
+	}
+	assert_int_equal(make(&kit, "eval_id=r*", false, &asked), QL_E_OK);
+	kit_until_status(&kit, "r0", QL_STATUS_CANCELLING);
+	kit_until_status(&kit, "r1", QL_STATUS_CANCELLING);
+	for (int at = 0; at < 9; at++) {
+		snprintf(id, sizeof(id), "r%d", at);
+		kit_until_status(&kit, id, QL_STATUS_CANCELLING);
+		assert_int_equal(ask_rows(&kit, id, "stops are under way"), 0);
+		assert_int_equal(ask_stop(&kit, id, &kill, NULL, NULL), QL_E_OK);
+		kit_until_status(&kit, id, QL_STATUS_CANCELLED);
+	}
+	struct ql_bulk over = until_over(&kit, asked.op.bulk.id);
+	assert_int_equal(over.phase, QL_BULK_DONE);
+	assert_int_equal(over.said[QL_SAID_STOPPING], 9);
+	ql_bulk_done(&over);
+	ql_bulk_ask_done(&asked.op);
+	kit_close(&kit);
+}
+
 int
 main(void)
 {
@@ -349,6 +424,8 @@ main(void)
 		cmocka_unit_test(a_cancelled_one_asks_no_more),
 		cmocka_unit_test(a_restart_goes_on),
 		cmocka_unit_test(a_store_that_is_away_is_waited_for),
+		cmocka_unit_test(who_asks_alone_waits_for_few),
+		cmocka_unit_test(what_has_no_room_waits_for_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,6 +38,7 @@ struct book {
 	struct witnessed *evals;
 	int commits; /* that became durable */
 	int asked; /* commits submitted, the cut one too */
+	int largest; /* decisions in one of them; a test may set it back */
 	int cut_before; /* the crash comes instead of this commit; 0 = never */
 	int cut_after; /* or when this one is durable, before it is answered */
 	bool dead; /* the crash came */

@@ -146,6 +146,15 @@ commit_done(struct ql_store_commit *op, int status)
 }
 
 static void
+note_size(struct book *book, const struct ql_change *change)
+{
+	int decisions = 0;
+	for (; change; change = change->next)
+		decisions += change->kind == QL_CHANGE_STATE;
+	book->largest = decisions > book->largest ? decisions : book->largest;
+}
+
+static void
 witness_commit(struct ql_store *store, struct ql_store_commit *op)
 {
 	struct witness *witness = (struct witness *)store;
@@ -153,6 +162,7 @@ witness_commit(struct ql_store *store, struct ql_store_commit *op)
 	if (witness->dead)
 		return;
 	book->asked++;
+	note_size(book, op->changes);
 	if (book->asked == book->cut_before) {
 		witness->dead = book->dead = true;
 		return;
