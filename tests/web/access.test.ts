@@ -107,3 +107,24 @@ test("the editor takes a Tab, and lets go after Escape", async () => {
   assert.notEqual(await page.evaluate(() => document.activeElement!.id), "code");
   await page.context().close();
 });
+
+test("the focus stays with its row: it follows it, and goes with it out of sight", async () => {
+  const quell = server.client();
+  const many = Array.from({ length: 80 }, (_, i) => ({ eval_id: `row-${i}`, code: "pass", language: "python", priority: 0 }));
+  await quell.submitBatch(many);
+  const page = await browser.open(server);
+  const cancel = page.getByRole("button", { name: "Cancel row-70" });
+  await cancel.focus();
+  const top = async () => (await cancel.boundingBox())!.y;
+  const before = await top();
+  await quell.submit({ eval_id: "row-new", code: "pass", language: "python", priority: 0 });
+  await page.getByRole("link", { name: "row-new" }).waitFor();
+  assert.ok((await top()) > before);
+  const focused = () => page.evaluate(() => document.activeElement!.getAttribute("aria-label"));
+  assert.equal(await focused(), "Cancel row-70");
+  await page.evaluate(() => document.querySelector(".table-body")!.scrollTo(0, 1e6));
+  await page.getByRole("link", { name: "row-0", exact: true }).waitFor();
+  assert.equal(await focused(), null);
+  assert.equal(await page.getByRole("row").filter({ hasText: "row-70" }).count(), 0);
+  await page.context().close();
+});

@@ -127,6 +127,31 @@ test("the list follows what happens, and a link to a filter shows the same", asy
   await other.context().close();
 });
 
+test("counts are the server's, also of what the page does not hold, and follow what happens", async () => {
+  const quell = server.client();
+  const busy = await Promise.all([0, 1, 2].map((i) => begin(server, "Counts to 60", "1 of", { eval_id: `full-${i}`, labels: { held: "no" } })));
+  for (let i = 0; i < 12; i++) await quell.submit({ code: "pass", language: "python", priority: 0, labels: { held: "no" } });
+  const page = await browser.open(server, "#/nowhere");
+  await page.route("**/api/evaluations?*", async (route) => {
+    const answer = await route.fetch();
+    const { evaluations } = (await answer.json()) as { evaluations: object[] };
+    await route.fulfill({ response: answer, json: { evaluations: evaluations.slice(0, 2), next_cursor: null } });
+  });
+  await page.reload();
+  await page.evaluate(() => (location.hash = "#/?label=held%3Dno"));
+  const chip = (text: RegExp) => page.getByRole("button", { name: text });
+  await chip(/^queued 12$/).waitFor();
+  await chip(/^running 3$/).waitFor();
+  await quell.submit({ eval_id: "thirteenth", code: "pass", language: "python", priority: 0, labels: { held: "no" } });
+  await chip(/^queued 13$/).waitFor();
+  await quell.cancel("thirteenth", { wait: 30 });
+  await chip(/^queued 12$/).waitFor();
+  await chip(/^cancelled 1$/).waitFor();
+  for (const id of busy) await quell.kill(id, { wait: 30 });
+  await chip(/^succeeded 12$/).waitFor();
+  await page.context().close();
+});
+
 test("many are selected, told what would happen, and stopped", async () => {
   const quell = server.client();
   for (let i = 0; i < 12; i++) {

@@ -66,9 +66,12 @@ export class Server {
   async close(): Promise<void> {
     if (!this.#process) await this.start();
     const quell = this.client();
-    const live = ["queued", "running", "cancelling", "unconfirmed"] as const;
-    for await (const seen of quell.list({ status: live })) await quell.kill(seen.eval_id, { wait: 0 });
-    for await (const seen of quell.list({ status: live })) await quell.waitFor(seen.eval_id);
+    const selector = "status in (queued,running,cancelling,unconfirmed)";
+    const live = async () => (await quell.count({ selector })).count;
+    if (await live()) {
+      await quell.startBatch({ selector, mode: "kill" });
+      await eventually(async () => (await live()) === 0, "all runs to end", 60);
+    }
     await this.end();
     rmSync(this.data, { recursive: true, force: true });
   }

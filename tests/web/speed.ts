@@ -10,11 +10,19 @@ const MANY = 10_000;
 const BATCH = 2_000;
 const VIEWS = 7;
 const FRAMES = 240;
+/** Of the page's thread: all of it, then what of that is script, style and layout. */
+const COSTS = ["TaskDuration", "ScriptDuration", "RecalcStyleDuration", "LayoutDuration"] as const;
+type Cost = number[];
 /** Rows a frame: a fling, and the thumb of the scroll bar dragged from end to end. */
 const PACES = { fling: 3, drag: MANY / FRAMES };
 
 const server = await new Server(["--workers", "0"]).start();
 const browser = await new Browser().start();
+
+function said([all, ...parts]: Cost): string {
+  const [script, style, layout] = parts.map((ms) => ms.toFixed(1));
+  return `${all!.toFixed(1)} ms of processor each (script ${script}, style ${style}, layout ${layout})`;
+}
 
 function median(values: number[]): number {
   return values.sort((a, b) => a - b)[values.length >> 1]!;
@@ -45,17 +53,18 @@ async function firstView(): Promise<number> {
  * Frames a second while the list goes by, and what one took of the page's thread. On a busy machine
  * frames wait for a processor: believe the second.
  */
-async function scroll(rows: number): Promise<{ rate: number; cpu: number }> {
+async function scroll(rows: number): Promise<{ rate: number; cpu: Cost }> {
   const page = await browser.open(server);
   await page.getByText(`${MANY.toLocaleString("en")} evaluations`).waitFor();
   await page.waitForFunction(() => !document.querySelector(".list-foot")!.textContent!.includes("being read"));
   const protocol = await page.context().newCDPSession(page);
   await protocol.send("Performance.enable", { timeDomain: "threadTicks" });
-  const before = await taskSeconds(protocol);
+  const before = await costOf(protocol);
   const ms = await page.evaluate(roll, [rows, FRAMES] as const);
-  const cpu = ((await taskSeconds(protocol)) - before) * 1000;
+  const after = await costOf(protocol);
   await page.context().close();
-  return { rate: FRAMES / (ms / 1000), cpu: cpu / FRAMES };
+  const cpu = COSTS.map((name) => ((after.get(name)! - before.get(name)!) * 1000) / FRAMES);
+  return { rate: FRAMES / (ms / 1000), cpu };
 }
 
 /** In the page: so many rows further at each frame. */
@@ -70,9 +79,9 @@ async function roll([rows, frames]: readonly [number, number]): Promise<number> 
   return performance.now() - began;
 }
 
-async function taskSeconds(protocol: CDPSession): Promise<number> {
+async function costOf(protocol: CDPSession): Promise<Map<string, number>> {
   const { metrics } = await protocol.send("Performance.getMetrics");
-  return metrics.find(({ name }) => name === "TaskDuration")!.value;
+  return new Map(metrics.map(({ name, value }) => [name, value]));
 }
 
 try {
@@ -85,7 +94,7 @@ try {
   console.log(`first view with ${MANY} evaluations: ${median(views).toFixed(0)} ms (median of ${VIEWS})`);
   for (const [name, rows] of Object.entries(PACES)) {
     const { rate, cpu } = await scroll(rows);
-    console.log(`${name} over ${MANY} rows: ${rate.toFixed(0)} frames/s, ${cpu.toFixed(1)} ms of processor each`);
+    console.log(`${name} over ${MANY} rows: ${rate.toFixed(0)} frames/s, ${said(cpu)}`);
   }
 } finally {
   await browser.close();

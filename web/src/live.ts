@@ -11,8 +11,12 @@ import { LIVE } from "./words.js";
 
 /** The most that is held; who has more finds the rest by filters on the command line. */
 export const MOST = 20_000;
+/** What fills a screen, asked for before anything else is known. */
+const SCREEN = 60;
 const FIRST = 200;
 const PAGE = 1000;
+/** The most that is read for one filter, where not everything is held. */
+const FOUND = 5000;
 
 export type Link =
   | { state: "connecting" }
@@ -27,10 +31,12 @@ export const complete = signal(false);
 /** Whether the first page has come. */
 export const loaded = signal(false);
 
+type Watcher = (before: Evaluation | undefined, after: Evaluation) => void;
 type Listener = (change: { evaluation?: Evaluation; cancellation?: Cancellation }) => void;
 
 const held = new Map<string, Evaluation>();
 const touched = new Map<string, number>();
+const watchers = new Set<Watcher>();
 const listeners = new Map<string, Set<Listener>>();
 let arrivals = 0;
 let waiting = false;
@@ -46,14 +52,22 @@ export function listen(id: string, listener: Listener): () => void {
   };
 }
 
+/** Told of each change of any, with what was known before, until the function that it returns is called. */
+export function listenToAll(watcher: Watcher): () => void {
+  watchers.add(watcher);
+  return () => watchers.delete(watcher);
+}
+
 export function known(id: string): Evaluation | undefined {
   return held.get(id);
 }
 
 /** An evaluation that came as the answer to something. */
 export function put(evaluation: Evaluation): void {
+  const before = held.get(evaluation.eval_id);
   held.set(evaluation.eval_id, evaluation);
   touched.set(evaluation.eval_id, ++arrivals);
+  watchers.forEach((watcher) => watcher(before, evaluation));
   publishSoon();
 }
 
@@ -72,6 +86,29 @@ export function connect(): void {
   loaded.value = complete.value = false;
   link.value = { state: "connecting" };
   void watch(stop.signal);
+  void glance(stop.signal);
+}
+
+/** What a screen shows, asked for while the stream of events opens; all is read once that is there. */
+async function glance(signal: AbortSignal): Promise<void> {
+  const began = arrivals;
+  try {
+    const page = await quell.listPage({ limit: SCREEN, signal });
+    takePage(page.rows, began, new Set());
+    loaded.value = true;
+  } catch {
+    // The stream of events sees the same trouble, and says so.
+  }
+}
+
+/** What a selector finds beyond what is held. */
+export async function find(selector: string, signal: AbortSignal): Promise<void> {
+  const began = arrivals;
+  try {
+    for await (const row of quell.list({ selector, limit: FOUND, signal })) takePage([row], began, new Set());
+  } catch {
+    // As above.
+  }
 }
 
 async function watch(signal: AbortSignal): Promise<void> {
@@ -80,10 +117,7 @@ async function watch(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     if (state === "away") link.value = awayFor(retryMs);
     else link.value = { state: "live" };
-    if (state === "open" && access.peek() !== "granted") {
-      access.value = "granted";
-      void findRights();
-    }
+    if (state === "open") access.value = "granted";
     if (state === "open" && !begun) {
       begun = true;
       void load(signal);
@@ -125,6 +159,7 @@ async function load(signal: AbortSignal): Promise<void> {
     const first = await quell.listPage({ limit: FIRST, signal });
     takePage(first.rows, began, seen);
     loaded.value = true;
+    void findRights();
     let cursor = first.cursor;
     for await (const row of quell.list({ status: LIVE, limit: MOST, signal })) takePage([row], began, seen);
     while (cursor && seen.size < MOST) {

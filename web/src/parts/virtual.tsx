@@ -1,8 +1,11 @@
-/** A long list of rows of one height, of which only those in sight exist. */
+/**
+ * A long list of rows of one height, of which only those in sight exist. A row that leaves at one edge is
+ * taken for one that comes at the other: a scroll makes and drops no elements, and reads no layout.
+ */
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
-const BEYOND = 8;
+const BEYOND = 6;
 
 interface Props {
   count: number;
@@ -10,22 +13,49 @@ interface Props {
   label: string;
   /** Rows that stand above, for screen readers that count. */
   header: ComponentChildren;
-  row: (index: number) => ComponentChildren;
+  /** What is shown there: while it is in sight, the same element shows it. */
+  id: (index: number) => string;
+  /** Its element has the id as data-id. The key is the element's, and may have been another row's. */
+  row: (index: number, key: number) => ComponentChildren;
 }
 
-export function VirtualTable({ count, rowHeight, label, header, row }: Props) {
+/** Which element shows which row; those of rows that went out of sight are free for the ones that came. */
+function elementsFor(ids: readonly string[], before: ReadonlyMap<string, number>): Map<string, number> {
+  const stay = new Set(ids);
+  const free = [...before].filter(([id]) => !stay.has(id)).map(([, key]) => key);
+  let fresh = Math.max(-1, ...before.values()) + 1;
+  return new Map(ids.map((id) => [id, before.get(id) ?? free.shift() ?? fresh++]));
+}
+
+/** An element that shows another row now must not keep the focus that was on the first. */
+function useFocusOfItsRow(box: { current: HTMLElement | null }): void {
+  const focused = document.activeElement;
+  const row = box.current?.contains(focused) ? focused!.closest<HTMLElement>("[data-id]") : null;
+  const id = row?.dataset["id"];
+  useLayoutEffect(() => {
+    if (row && row.dataset["id"] !== id) (focused as HTMLElement).blur();
+  });
+}
+
+export function VirtualTable({ count, rowHeight, label, header, id, row }: Props) {
   const box = useRef<HTMLDivElement>(null);
-  const [view, setView] = useState({ first: 0, last: 40 });
+  const elements = useRef<Map<string, number>>(new Map());
+  const [view, setView] = useState({ first: 0, size: 0 });
+  useFocusOfItsRow(box);
 
   useLayoutEffect(() => {
     const element = box.current!;
+    let height = element.clientHeight;
     const look = () => {
+      const size = Math.ceil(height / rowHeight) + 1 + 2 * BEYOND;
       const first = Math.max(0, Math.floor(element.scrollTop / rowHeight) - BEYOND);
-      const last = Math.ceil((element.scrollTop + element.clientHeight) / rowHeight) + BEYOND;
-      setView((before) => (before.first === first && before.last === last ? before : { first, last }));
+      setView((before) => (before.first === first && before.size === size ? before : { first, size }));
     };
     look();
-    const size = new ResizeObserver(look);
+    const size = new ResizeObserver(() => {
+      height = element.clientHeight;
+      look();
+    });
     size.observe(element);
     element.addEventListener("scroll", look, { passive: true });
     return () => {
@@ -34,17 +64,16 @@ export function VirtualTable({ count, rowHeight, label, header, row }: Props) {
     };
   }, [rowHeight]);
 
-  const last = Math.min(count, view.last);
-  const first = Math.min(view.first, last);
-  const rows = [];
-  for (let index = first; index < last; index++) rows.push(row(index));
+  const first = Math.max(0, Math.min(view.first, count - view.size));
+  const ids = Array.from({ length: Math.min(view.size, count - first) }, (_, nth) => id(first + nth));
+  elements.current = elementsFor(ids, elements.current);
   return (
     <div class="table" role="table" aria-label={label} aria-rowcount={count + 1}>
       {header}
       <div class="table-body" role="rowgroup" ref={box} onKeyDown={(event) => step(event, box.current!, rowHeight)}>
         <div class="table-space" role="presentation" style={{ height: `${count * rowHeight}px` }}>
           <div role="presentation" class="table-rows" style={{ transform: `translateY(${first * rowHeight}px)` }}>
-            {rows}
+            {ids.map((one, nth) => row(first + nth, elements.current.get(one)!))}
           </div>
         </div>
       </div>

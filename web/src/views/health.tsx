@@ -1,6 +1,8 @@
 /** How well it stops what it shall stop, and what it needs for that. */
 import { useMemo, useState } from "preact/hooks";
 import type { Readiness } from "quell-client";
+import { useCounts } from "../counts.js";
+import { filterOf } from "../filter.js";
 import { ago, count, now, span } from "../format.js";
 import { rows } from "../live.js";
 import { Chart } from "../parts/chart.js";
@@ -11,6 +13,7 @@ import { type Health, health, MOST_RECORDS, useHealth } from "./records.js";
 import { byCause, histogram, latencies, overTime, percentile, waste, workers } from "./stats.js";
 import { Outcomes } from "./outcomes.js";
 
+const EVERYTHING = filterOf(new URLSearchParams());
 const PIECES = 60;
 const SPANS: readonly [number, string][] = [
   [0.25, "15 minutes"],
@@ -59,7 +62,7 @@ function Figures({ seen }: { seen: Health }) {
   const sorted = useMemo(() => latencies(records), [records]);
   const failed = records.filter((record) => record.outcome === "unconfirmed").length;
   const list = rows.value;
-  const number = (status: string) => list.filter((row) => row.status === status).length;
+  const counts = useCounts(EVERYTHING, list);
   const lost = sum(samples, "quell_orphans_found_total");
   return (
     <>
@@ -67,10 +70,10 @@ function Figures({ seen }: { seen: Health }) {
         <Tile name="Half stop within" value={ms(percentile(sorted, 0.5))} hint="from the request to the effective stop" />
         <Tile name="95 of 100 within" value={ms(percentile(sorted, 0.95))} />
         <Tile name="99 of 100 within" value={ms(percentile(sorted, 0.99))} />
-        <Tile name="Queued" value={count(sum(samples, "quell_queue_depth") ?? number("queued"))} />
-        <Tile name="Running" value={count(sum(samples, "quell_live_evaluations", { status: "running" }) ?? number("running"))} />
-        <Tile name="Being stopped" value={count(number("cancelling"))} />
-        <Tile name="Unconfirmed" value={count(number("unconfirmed"))} alarm={number("unconfirmed") > 0} hint="something may still run" />
+        <Tile name="Queued" value={count(sum(samples, "quell_queue_depth") ?? counts.queued)} />
+        <Tile name="Running" value={count(sum(samples, "quell_live_evaluations", { status: "running" }) ?? counts.running)} />
+        <Tile name="Being stopped" value={count(counts.cancelling)} />
+        <Tile name="Unconfirmed" value={count(counts.unconfirmed)} alarm={counts.unconfirmed > 0} hint="something may still run" />
         {lost !== null && <Tile name="Orphans found" value={count(lost)} alarm={lost > 0} hint="without a record; see: quell orphans" />}
       </div>
       <div class="panels">

@@ -1,10 +1,10 @@
 /** All evaluations, as they change. */
-import type { Evaluation } from "quell-client";
 import { useComputed, useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
-import { count } from "../format.js";
+import { useCallback, useEffect, useRef } from "preact/hooks";
+import { type Counts, total, useCounts } from "../counts.js";
+import { count, plural } from "../format.js";
 import { type Filter, filterOf, isEmpty, lineOf, matchesWords, readLine, selectorOf, toggled, wordsOf } from "../filter.js";
-import { complete, loaded, MOST, rows } from "../live.js";
+import { complete, find, loaded, MOST, rows } from "../live.js";
 import { Glyph } from "../parts/status.js";
 import { VirtualTable } from "../parts/virtual.js";
 import { href, place, refine } from "../router.js";
@@ -21,26 +21,29 @@ export function ListView() {
   });
   const selected = useSignal<ReadonlySet<string>>(new Set());
   const rowHeight = useRowHeight();
+  const counts = useCounts(filter.value, named.value);
+  useFound(filter.value);
   const list = shown.value;
-  const select = (id: string, on: boolean) => {
-    const ids = new Set(selected.value);
+  const select = useCallback((id: string, on: boolean) => {
+    const ids = new Set(selected.peek());
     if (on) ids.add(id);
     else ids.delete(id);
     selected.value = ids;
-  };
+  }, []);
   if (loaded.value && !rows.value.length) return <FirstStep />;
   return (
     <div class="list">
       <h1 class="visually-hidden">Evaluations</h1>
-      <Filters filter={filter.value} all={named.value} />
+      <Filters filter={filter.value} counts={counts} />
       <VirtualTable
         label="Evaluations"
         count={list.length}
         rowHeight={rowHeight}
         header={<RowHead list={list} selected={selected.value} onSelect={(ids) => (selected.value = ids)} />}
-        row={(index) => (
+        id={(index) => list[index]!.eval_id}
+        row={(index, key) => (
           <Row
-            key={list[index]!.eval_id}
+            key={key}
             index={index}
             evaluation={list[index]!}
             selected={selected.value.has(list[index]!.eval_id)}
@@ -48,13 +51,24 @@ export function ListView() {
           />
         )}
       />
-      <Footer shown={list.length} filter={filter.value} />
+      <Footer shown={list.length} filter={filter.value} counts={counts} />
       <Selection ids={selected.value} onClear={() => (selected.value = new Set())} />
     </div>
   );
 }
 
-function Filters({ filter, all }: { filter: Filter; all: readonly Evaluation[] }) {
+/** Where not everything is held, what a filter names is read for it. */
+function useFound(filter: Filter): void {
+  const wanted = isEmpty(filter) || !loaded.value || complete.value || rows.value.length < MOST ? null : selectorOf(filter);
+  useEffect(() => {
+    if (!wanted) return undefined;
+    const end = new AbortController();
+    void find(wanted, end.signal);
+    return () => end.abort();
+  }, [wanted]);
+}
+
+function Filters({ filter, counts }: { filter: Filter; counts: Counts }) {
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
     const focus = (event: KeyboardEvent) => {
@@ -66,8 +80,6 @@ function Filters({ filter, all }: { filter: Filter; all: readonly Evaluation[] }
     addEventListener("keydown", focus);
     return () => removeEventListener("keydown", focus);
   }, []);
-  const counts = new Map(STATUSES.map((status) => [status, 0]));
-  for (const row of all) counts.set(row.status, counts.get(row.status)! + 1);
   return (
     <div class="filters">
       <div class="chips" role="group" aria-label="Show these statuses">
@@ -80,7 +92,7 @@ function Filters({ filter, all }: { filter: Filter; all: readonly Evaluation[] }
             onClick={() => refine(wordsOf(toggled(filter, status)))}
           >
             <Glyph status={status} />
-            {status} <b>{count(counts.get(status)!)}</b>
+            {status} <b>{count(counts[status])}</b>
           </button>
         ))}
       </div>
@@ -99,13 +111,13 @@ function Filters({ filter, all }: { filter: Filter; all: readonly Evaluation[] }
   );
 }
 
-function Footer({ shown, filter }: { shown: number; filter: Filter }) {
+function Footer({ shown, filter, counts }: { shown: number; filter: Filter; counts: Counts }) {
   if (!loaded.value) return <p class="list-foot">Reading the list…</p>;
   const held = rows.value.length;
   const selector = isEmpty(filter) ? null : selectorOf(filter);
   return (
     <p class="list-foot">
-      {isEmpty(filter) ? `${count(held)} evaluations` : `${count(shown)} of ${count(held)} evaluations`}
+      {isEmpty(filter) ? plural(total(counts), "evaluation") : `${count(shown)} of ${count(held)} evaluations`}
       {!complete.value && held >= MOST && `; the newest ${count(MOST)} and all that live are shown`}
       {!complete.value && held < MOST && "; more are being read…"}
       {shown > 0 && selector !== null && (

@@ -6,6 +6,7 @@ import { StatusBadge } from "../parts/status.js";
 import { evaluationHref, go } from "../router.js";
 import { restore, stop } from "../stops.js";
 import { ending } from "../words.js";
+import { memo } from "./memo.js";
 
 const NARROW = "(max-width: 760px)";
 
@@ -65,10 +66,17 @@ interface RowProps {
   onSelect: (id: string, on: boolean) => void;
 }
 
-export function Row({ index, evaluation, selected, onSelect }: RowProps) {
+export const Row = memo(({ index, evaluation, selected, onSelect }: RowProps) => {
   const { eval_id: id, status, labels } = evaluation;
   return (
-    <div class={`row ${selected ? "selected" : ""}`} role="row" aria-rowindex={index + 2} data-index={index}>
+    <div
+      class={selected ? "row selected" : "row"}
+      role="row"
+      aria-rowindex={index + 2}
+      data-index={index}
+      data-id={id}
+      onPointerEnter={sayWhen}
+    >
       <span role="cell" class="c-check">
         <input
           type="checkbox"
@@ -89,22 +97,39 @@ export function Row({ index, evaluation, selected, onSelect }: RowProps) {
       <span role="cell" class="c-language">{evaluation.language ?? "command"}</span>
       <span role="cell" class="c-owner">{evaluation.owner}</span>
       <span role="cell" class="c-labels">
-        {Object.entries(labels).map(([key, value]) => (
-          <span key={key} class="label">
-            {key}={value}
+        {Object.entries(labels).map(([key, value], nth) => (
+          <span key={nth} class="label">
+            {`${key}=${value}`}
           </span>
         ))}
       </span>
-      <span role="cell" class="c-when" title={dateTime(evaluation.created_at)}>
-        {ago(evaluation.created_at, now.value)}
+      <span role="cell" class="c-when" data-at={evaluation.created_at}>
+        <Ago at={evaluation.created_at} />
       </span>
-      <span role="cell" class="c-took">{ranFor(evaluation)}</span>
+      <span role="cell" class="c-took">
+        <RanFor evaluation={evaluation} />
+      </span>
       <span role="cell" class="c-end">{ending(evaluation)}</span>
       <span role="cell" class="c-act">
         <RowAction evaluation={evaluation} />
       </span>
     </div>
   );
+});
+
+/** Made for the one that is pointed at: a time in full takes long to write. */
+function sayWhen(event: PointerEvent & { currentTarget: HTMLElement }): void {
+  const cell = event.currentTarget.querySelector<HTMLElement>("[data-at]")!;
+  cell.title = dateTime(cell.dataset["at"]!);
+}
+
+/** These alone are made anew as the time goes on. */
+function Ago({ at }: { at: string }) {
+  return <>{ago(at, now.value)}</>;
+}
+
+function RanFor({ evaluation }: { evaluation: Evaluation }) {
+  return <>{ranFor(evaluation)}</>;
 }
 
 export function ranFor(evaluation: Evaluation): string {
