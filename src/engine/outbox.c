@@ -45,6 +45,7 @@ struct outbox {
 	struct parcel *lasts; /* by eval_id: the last one that is not delivered */
 	size_t count;
 	size_t under_way;
+	size_t most; /* under way at once */
 	size_t delivered; /* in that stage */
 	size_t removing;
 	int64_t remove_at; /* those that are delivered, not earlier */
@@ -279,7 +280,7 @@ static int64_t
 deliver_some(struct outbox *outbox, int64_t now)
 {
 	int64_t at;
-	while (outbox->under_way < QL_ENGINE_DELIVERIES_MAX) {
+	while (outbox->under_way < outbox->most) {
 		struct parcel *parcel = next_due(outbox, now, &at);
 		if (!parcel)
 			return at;
@@ -412,6 +413,8 @@ ql_outbox_open(struct ql_engine *engine, struct ql_err *e)
 			return ql_fail(e, QL_E_UNAVAILABLE, "the outbox: out of memory");
 		outbox->engine = engine;
 		outbox->outlet = engine->config.outlets[kind];
+		outbox->most =
+			outbox->outlet->most ? outbox->outlet->most : QL_ENGINE_DELIVERIES_MAX;
 		outbox->kind = (enum ql_outlet_kind)kind;
 		outbox->wake.fn = on_wake;
 		outbox->breaker = (struct ql_breaker){

@@ -49,7 +49,7 @@
 #define QL_ENGINE_TRIM_BATCH 5000 /* rows of the audit that one commit forgets */
 #define QL_ENGINE_OVERDUE_BATCH 500
 #define QL_ENGINE_LETTERS_MAX 256 /* of one outlet in memory, whatever its backlog */
-#define QL_ENGINE_DELIVERIES_MAX 16 /* under way to one outlet */
+#define QL_ENGINE_DELIVERIES_MAX 16 /* under way to an outlet that says no number */
 #define QL_ENGINE_REMOVE_MS 50 /* delivered letters wait for so long to be removed together */
 #define QL_ENGINE_OUTLET_FAILURES 3 /* in a row: then an outlet counts as away */
 #define QL_ENGINE_OUTLET_PAUSE_MS 500 /* and is asked again after that; it doubles, up to */
@@ -138,6 +138,7 @@ struct ql_live {
 	bool gone; /* it was forgotten */
 	bool stopping; /* counts among the engine's stops */
 	bool buried; /* the broker was given its tombstone */
+	struct acting *taking; /* its REMOVE that is not answered, or NULL */
 	int uncommitted; /* decisions that are not durable yet */
 	int pins; /* operations and acts that point here */
 };

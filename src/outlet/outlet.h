@@ -38,6 +38,7 @@ struct ql_delivery {
 
 struct ql_outlet {
 	const char *name; /* "storage", "results" */
+	size_t most; /* deliveries that it takes at once; 0 = as many as any outlet does */
 	void (*deliver)(struct ql_outlet *outlet, struct ql_delivery *op);
 	/* Answers what is open with -1, then calls closed; the outlet is free then. */
 	void (*close)(struct ql_outlet *outlet, void (*closed)(void *arg), void *arg);

@@ -37,6 +37,7 @@
 #define QL_CELERY_CHECKPOINT "quell-checkpoint-" /* results that are none (clients/python) */
 #define QL_CELERY_RESULT_TTL "86400" /* seconds, as Celery's own result_expires */
 #define QL_CELERY_CHAIN_TTL "604800" /* seconds: quell:chain:TASK */
+#define QL_CELERY_REVOKED_MAX 256 /* results that one command writes */
 #define QL_CELERY_CHAIN_PAGE 500 /* tasks of a chain that are revoked at once */
 
 struct ql_celery {
@@ -50,6 +51,8 @@ struct ql_celery {
 	struct ql_queues *queues;
 	struct ql_control *control;
 	struct ql_outlet results;
+	struct telling *tellings; /* wait for the results that are being written (revoked.c) */
+	bool telling;
 	struct followed *followed; /* results of tasks that the template does not name */
 	struct delivery *deliveries; /* by incarnation */
 	struct task_runs *tasks; /* the same, by task */
@@ -323,9 +326,12 @@ void ql_results_set(struct ql_celery *celery, struct ql_redis_command *command, 
 /* Takes back a REVOKED of ours, and what was kept of its chain, as the task is sent again. */
 void
 ql_results_clear(struct ql_celery *celery, struct ql_redis_command *command, const char *task_id);
-/* Writes REVOKED in the same way, and answers with the ids of a page of its chain; behind the last one they go. */
+/*
+ * Writes REVOKED of each in the same way, at most QL_CELERY_REVOKED_MAX, and answers for each with the ids of a
+ * page of its chain; behind the last one they go.
+ */
 void ql_results_revoke(struct ql_celery *celery, struct ql_redis_command *command,
-	const char *task_id, size_t from);
+	const char *const *task_ids, size_t count, size_t from);
 /* What would follow the task, NULL-terminated and not empty, is kept until its end is known. */
 void ql_results_keep_chain(struct ql_celery *celery, struct ql_redis_command *command,
 	const char *task_id, char *const *chain);

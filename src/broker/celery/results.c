@@ -2,6 +2,7 @@
  * The result backend: read, followed as it changes, and written to: a notice for a running task, REVOKED once there
  * is evidence. Nothing is ever written over SUCCESS, FAILURE or REVOKED.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,23 +34,27 @@ static const char clear_script[] =
 	"return 1\n";
 
 /*
- * KEYS: the result, what was kept of its chain. ARGV: the new result, its seconds, the first and the
- * last of the ids that are asked for: once there are no more, what was kept goes.
- * A chain goes on behind a SUCCESS.
+ * KEYS: of each the result, what was kept of its chain. ARGV: seconds, the first and the last of the ids
+ * that are asked for, then of each the new result. Once there are no more ids, what was kept goes.
+ * A chain goes on behind a SUCCESS. -> of each the ids of that page
  */
 static const char revoke_script[] = /* Lua */
-	"local old = redis.call('GET', KEYS[1])\n"
-	"local ok, r = pcall(cjson.decode, old or '')\n"
-	"local s = ok and type(r) == 'table' and r.status\n"
-	"if s == 'SUCCESS' then\n"
-	"  redis.call('DEL', KEYS[2])\n"
-	"elseif s ~= 'FAILURE' and s ~= 'REVOKED' then\n"
-	"  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])\n"
-	"  redis.call('PUBLISH', KEYS[1], ARGV[1])\n"
+	"local keys, chains, out = {}, {}, {}\n"
+	"for n = 1, #KEYS / 2 do keys[n], chains[n] = KEYS[2 * n - 1], KEYS[2 * n] end\n"
+	"local olds = redis.call('MGET', unpack(keys))\n"
+	"for n = 1, #keys do\n"
+	"  local ok, r = pcall(cjson.decode, olds[n] or '')\n"
+	"  local s = ok and type(r) == 'table' and r.status\n"
+	"  if s == 'SUCCESS' then\n"
+	"    redis.call('DEL', chains[n])\n"
+	"  elseif s ~= 'FAILURE' and s ~= 'REVOKED' then\n"
+	"    redis.call('SET', keys[n], ARGV[3 + n], 'EX', ARGV[1])\n"
+	"    redis.call('PUBLISH', keys[n], ARGV[3 + n])\n"
+	"  end\n"
+	"  out[n] = redis.call('LRANGE', chains[n], ARGV[2], ARGV[3])\n"
+	"  if #out[n] == 0 and ARGV[2] ~= '0' then redis.call('DEL', chains[n]) end\n"
 	"end\n"
-	"local ids = redis.call('LRANGE', KEYS[2], ARGV[3], ARGV[4])\n"
-	"if #ids == 0 and ARGV[3] ~= '0' then redis.call('DEL', KEYS[2]) end\n"
-	"return ids\n";
+	"return out\n";
 
 /* KEYS: what is kept of a chain. ARGV: its seconds, the ids. */
 static const char keep_script[] = /* Lua */
@@ -116,19 +121,48 @@ ql_results_clear(struct ql_celery *celery, struct ql_redis_command *command, con
 	ql_redis_eval(celery->backend, command, clear_script, 2, 2, argv, NULL);
 }
 
-void
-ql_results_revoke(struct ql_celery *celery, struct ql_redis_command *command, const char *task_id,
-	size_t from)
+/* The keys and the new result of one of them; owned. */
+static int
+say_revoked(
+	struct ql_celery *celery, const char *task_id, char *ret_keys[static 2], char **ret_text)
 {
-	char key[KEY], chain[KEY], first[24], last[24];
-	char *text = make_result(task_id, "REVOKED", "revoked");
+	char key[KEY], chain[KEY];
 	key_of(celery, task_id, key);
 	key_with(celery, CHAIN, task_id, chain);
+	ret_keys[0] = ql_str_dup(key);
+	ret_keys[1] = ql_str_dup(chain);
+	*ret_text = make_result(task_id, "REVOKED", "revoked");
+	return ret_keys[0] && ret_keys[1] && *ret_text ? 0 : -1;
+}
+
+void
+ql_results_revoke(struct ql_celery *celery, struct ql_redis_command *command,
+	const char *const *task_ids, size_t count, size_t from)
+{
+	char first[24], last[24];
+	char *argv[QL_CELERY_REVOKED_MAX * 3 + 3] = {0}; /* keys, the three, texts */
+	char **texts = argv + count * 2 + 3;
+	int status = 0;
+	assert(count <= QL_CELERY_REVOKED_MAX);
+	for (size_t i = 0; i < count; i++)
+		status |= say_revoked(celery, task_ids[i], argv + i * 2, texts + i);
 	snprintf(first, sizeof(first), "%zu", from);
 	snprintf(last, sizeof(last), "%zu", from + QL_CELERY_CHAIN_PAGE - 1);
-	const char *argv[] = {key, chain, text ? text : "", QL_CELERY_RESULT_TTL, first, last};
-	ql_redis_eval(celery->backend, command, revoke_script, 2, 6, argv, NULL);
-	free(text);
+	texts[-3] = (char *)QL_CELERY_RESULT_TTL;
+	texts[-2] = first;
+	texts[-1] = last;
+	if (status) {
+		ql_fail(&command->err, QL_E_UNAVAILABLE, "Out of memory for %zu results", count);
+		ql_redis_refuse(celery->backend, command);
+	} else {
+		ql_redis_eval(celery->backend, command, revoke_script, (int)count * 2,
+			(int)count * 3 + 3, (const char *const *)argv, NULL);
+	}
+	for (size_t i = 0; i < count; i++) {
+		free(argv[i * 2]);
+		free(argv[i * 2 + 1]);
+		free(texts[i]);
+	}
 }
 
 void
@@ -388,8 +422,10 @@ ql_results_open(struct ql_celery *celery, struct ql_err *e)
 		.message = on_message,
 		.up = on_up,
 		.arg = celery};
-	celery->results = (struct ql_outlet){
-		.name = "results", .deliver = ql_revoked_deliver, .close = ql_revoked_close};
+	celery->results = (struct ql_outlet){.name = "results",
+		.most = QL_CELERY_REVOKED_MAX,
+		.deliver = ql_revoked_deliver,
+		.close = ql_revoked_close};
 	celery->base.results = &celery->results;
 	return ql_redis_open(celery->base.loop, &follow, &celery->follow, e);
 }

@@ -1,13 +1,15 @@
 /*
  * The results outlet: REVOKED for what was cancelled, once there is evidence, and for what would have followed it in
- * its chain. Of those only its message knows, so they were kept when that was seen last.
+ * its chain. Of those only its message knows, so they were kept when that was seen last. Those that come
+ * while some are being written are written together.
  */
 #include <stdlib.h>
 
 #include "broker/celery/driver.h"
 
 struct telling {
-	struct ql_redis_command command;
+	struct telling *prev, *next; /* while it waits */
+	struct ql_redis_command command; /* of a further page */
 	struct ql_celery *celery;
 	struct ql_delivery *op;
 	size_t from; /* where in its chain the next page begins */
@@ -73,20 +75,74 @@ tell_followers(struct telling *telling, const redisReply *ids)
 }
 
 static void
-on_revoked(struct ql_redis_command *command, int status, const redisReply *reply)
+take_page(struct telling *telling, int status, const redisReply *page, const struct ql_err *err)
+{
+	if (status || !page->elements)
+		answer(telling, status, err);
+	else
+		tell_followers(telling, page);
+}
+
+static void
+on_paged(struct ql_redis_command *command, int status, const redisReply *reply)
 {
 	struct telling *telling = OWNER(command, struct telling, command);
-	if (status || !reply->elements)
-		answer(telling, status, &command->err);
-	else
-		tell_followers(telling, reply);
+	take_page(telling, status, status ? NULL : reply->element[0], &command->err);
 }
 
 static void
 go_on(struct telling *telling)
 {
-	telling->command.done = on_revoked;
-	ql_results_revoke(telling->celery, &telling->command, telling->op->task_id, telling->from);
+	const char *task_id = telling->op->task_id;
+	telling->command.done = on_paged;
+	ql_results_revoke(telling->celery, &telling->command, &task_id, 1, telling->from);
+}
+
+/* ---- the first page of several ---- */
+
+struct together {
+	struct ql_redis_command command;
+	struct ql_celery *celery;
+	size_t count;
+	struct telling *tellings[QL_CELERY_REVOKED_MAX];
+};
+
+static void tell_waiting(struct ql_celery *celery);
+
+static void
+on_revoked(struct ql_redis_command *command, int status, const redisReply *reply)
+{
+	struct together *together = OWNER(command, struct together, command);
+	struct ql_celery *celery = together->celery;
+	for (size_t i = 0; i < together->count; i++)
+		take_page(together->tellings[i], status, status ? NULL : reply->element[i],
+			&command->err);
+	celery->telling = false;
+	free(together);
+	tell_waiting(celery);
+}
+
+static void
+tell_waiting(struct ql_celery *celery)
+{
+	const char *task_ids[QL_CELERY_REVOKED_MAX];
+	struct telling *telling, *next;
+	if (celery->telling || !celery->tellings)
+		return;
+	struct together *together = calloc(1, sizeof(*together));
+	if (!together)
+		abort(); /* a few kilobytes: nothing goes on without them */
+	DL_FOREACH_SAFE (celery->tellings, telling, next) {
+		if (together->count == QL_CELERY_REVOKED_MAX)
+			break;
+		DL_DELETE(celery->tellings, telling);
+		task_ids[together->count] = telling->op->task_id;
+		together->tellings[together->count++] = telling;
+	}
+	celery->telling = true;
+	together->celery = celery;
+	together->command.done = on_revoked;
+	ql_results_revoke(celery, &together->command, task_ids, together->count, 0);
 }
 
 void
@@ -95,9 +151,11 @@ ql_revoked_deliver(struct ql_outlet *outlet, struct ql_delivery *op)
 	struct telling *telling = calloc(1, sizeof(*telling));
 	if (!telling)
 		abort(); /* a few hundred bytes: nothing goes on without them */
-	telling->celery = OWNER(outlet, struct ql_celery, results);
+	struct ql_celery *celery = OWNER(outlet, struct ql_celery, results);
+	telling->celery = celery;
 	telling->op = op;
-	go_on(telling);
+	DL_APPEND(celery->tellings, telling);
+	tell_waiting(celery);
 }
 
 /* It goes with the broker, whose close answers what is open. */
