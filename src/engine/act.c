@@ -14,6 +14,10 @@
 void
 ql_acting_free(struct acting *act)
 {
+	struct ql_live *live =
+		act->op.kind == QL_ACT_REMOVE ? ql_live_find(act->engine, act->eval_id) : NULL;
+	if (live && live->taking == act)
+		live->taking = NULL;
 	if (act->prepared)
 		ql_prepared_free(act->prepared);
 	free(act->reason);
@@ -139,16 +143,29 @@ acting_new(struct ql_live *live, const struct ql_act *decided)
 	return act;
 }
 
+/* Its message is being taken out of the queue: a further look for it would find the same, later. */
+static bool
+is_being_taken(const struct ql_live *live, const struct ql_act *decided)
+{
+	bool looks = decided->kind == QL_ACT_REMOVE || decided->kind == QL_ACT_INSPECT;
+	return looks && !decided->incarnation && live->taking &&
+	       live->taking->op.epoch == decided->epoch;
+}
+
 void
 ql_act(struct ql_live *live, const struct ql_act *decided)
 {
 	struct ql_engine *engine = live->engine;
+	if (is_being_taken(live, decided))
+		return;
 	struct acting *act = acting_new(live, decided);
 	if (!act) {
 		ql_engine_log(engine, "out of memory: %s of %s is asked again later",
 			ql_act_word(decided->kind), live->record.eval_id);
 		return;
 	}
+	if (decided->kind == QL_ACT_REMOVE)
+		live->taking = act;
 	if (decided->kind == QL_ACT_START || decided->kind == QL_ACT_ENQUEUE)
 		ql_prepare(act, live, decided->slot);
 	else

@@ -134,6 +134,52 @@ queued_is_removed(void **state)
 	close_world(&kit);
 }
 
+/* Between the engine and the driver: a removal stays under way until it is let go. */
+static struct {
+	const struct ql_broker_ops *inner;
+	struct ql_broker_ops ops;
+	struct ql_runtime_op *removal;
+	int acts;
+} held_up;
+
+static void
+hold_up(struct ql_broker *broker, struct ql_runtime_op *op)
+{
+	held_up.acts++;
+	if (op->kind == QL_ACT_REMOVE && !held_up.removal)
+		held_up.removal = op;
+	else
+		held_up.inner->act(broker, op);
+}
+
+static bool
+is_decided_thrice(struct kit *kit, void *arg)
+{
+	return kit_state(kit, arg)->tries >= 3;
+}
+
+/* However often the pause for a repeat is over meanwhile: it would only be looked for twice. */
+static void
+removal_under_way_is_not_asked_again(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_world(&kit, NULL);
+	submit(&kit, "a", "wait=never");
+	kit_until(&kit, is_lying, (char *)"celery-a", "its message lies in the queue");
+	held_up.inner = kit.broker->ops;
+	held_up.ops = *kit.broker->ops;
+	held_up.ops.act = hold_up;
+	kit.broker->ops = &held_up.ops;
+	stop(&kit, "a", QL_MODE_CANCEL);
+	kit_until(&kit, is_decided_thrice, (char *)"a", "three repeats are decided");
+	assert_int_equal(held_up.acts, 1);
+	kit.broker->ops = held_up.inner;
+	kit.broker->ops->act(kit.broker, held_up.removal);
+	ends(&kit, "a", QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
+	close_world(&kit);
+}
+
 static void
 held_is_dropped(void **state)
 {
@@ -458,6 +504,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(submitted_run_and_settle),
 		cmocka_unit_test(queued_is_removed),
+		cmocka_unit_test(removal_under_way_is_not_asked_again),
 		cmocka_unit_test(held_is_dropped),
 		cmocka_unit_test(each_mode_stops_what_runs),
 		cmocka_unit_test(the_broker_is_away_for_a_while),
