@@ -101,7 +101,8 @@ tell_some(struct ql_queues *queues)
 	tell_surveys(queues);
 	queues->telling = false;
 	queues->looking = false;
-	ql_queues_lists_done(queues);
+	ql_queues_rest(queues);
+	ql_queues_reading_done(queues);
 }
 
 static void
@@ -218,6 +219,7 @@ begin(struct ql_queues *queues)
 	queues->failed = false;
 	queues->removals = 0;
 	queues->open = 0;
+	queues->taking = 0;
 	queues->held = 0;
 	while (queues->pending) {
 		struct ql_queue_op *op = queues->pending;
@@ -227,6 +229,13 @@ begin(struct ql_queues *queues)
 	ql_queues_discover(queues);
 }
 
+static bool
+is_to_look(const struct ql_queues *queues)
+{
+	return (queues->pending || ql_queues_is_rested(queues)) && !queues->looking &&
+	       !queues->closing;
+}
+
 void
 ql_queues_turn(uv_idle_t *idle)
 {
@@ -234,7 +243,7 @@ ql_queues_turn(uv_idle_t *idle)
 	tell_refused(queues);
 	if (queues->telling)
 		tell_some(queues);
-	if (queues->pending && !queues->looking && !queues->closing)
+	if (is_to_look(queues))
 		begin(queues);
 	if (queues->refused || queues->telling)
 		return;
@@ -298,6 +307,7 @@ part_gone(struct ql_queues *queues)
 		return;
 	void (*closed)(void *arg) = queues->closed;
 	void *arg = queues->closed_arg;
+	ql_queues_lists_done(queues);
 	ql_queues_names_done(queues);
 	free(queues->binding_match);
 	free(queues->unacked);
@@ -313,7 +323,7 @@ alarm_closed(struct ql_alarm *alarm)
 }
 
 static void
-idle_closed(uv_handle_t *handle)
+handle_closed(uv_handle_t *handle)
 {
 	part_gone(handle->data);
 }
@@ -321,7 +331,8 @@ idle_closed(uv_handle_t *handle)
 void
 ql_queues_close_parts(struct ql_queues *queues)
 {
-	uv_close((uv_handle_t *)&queues->idle, idle_closed);
+	uv_close((uv_handle_t *)&queues->idle, handle_closed);
+	uv_close((uv_handle_t *)&queues->rest, handle_closed);
 	ql_alarm_close(&queues->alarm, alarm_closed);
 }
 
@@ -350,9 +361,11 @@ ql_queues_open(uv_loop_t *loop, const struct ql_queues_config *config,
 	queues->step_count = config->steps ? config->step_count : sizeof(steps) / sizeof(*steps);
 	queues->separator = config->separator ? config->separator : "\x06\x16";
 	queues->prefix = config->prefix ? config->prefix : "";
-	queues->parts = 2;
+	queues->parts = 3;
 	uv_idle_init(loop, &queues->idle);
 	queues->idle.data = queues;
+	uv_timer_init(loop, &queues->rest);
+	queues->rest.data = queues;
 	ql_alarm_init(&queues->alarm, loop, rang); /* a timer's init never fails */
 	if (asprintf(&queues->binding_match, "%s_kombu.binding.*", queues->prefix) < 0)
 		queues->binding_match = NULL;

@@ -8,7 +8,8 @@
  * on behind the last message seen, and begins anew where that is gone. Everything that is asked
  * in one turn of the loop, or while a look is under way, shares the next one. A look is over when nothing
  * is left to be found. A message that was put once, and bears no mark of having been put back, has
- * no second copy: whoever takes one and puts it back leaves that mark.
+ * no second copy: whoever takes one and puts it back leaves that mark. Such ones are mostly asked for in the order in
+ * which they stand, so they are looked for near the last finds first: what is not there is looked for everywhere.
  *
  * Removing takes out the very bytes that were read, by a script that compares them: a message that
  * a worker took in between is not hurt and counts as not found. The bytes stay in
@@ -16,7 +17,8 @@
  * same answer. Where others depend on the message's end (canvas), it stays in its place with
  * `expires` in the past: any worker drops it and tells them. So does one in `unacked`, where
  * it is not known who holds it. Where very many are removed at once each is replaced by one and
- * the same mark, a message that any worker drops, and the marks are swept out in few commands.
+ * the same mark, a message that any worker drops, and the marks are swept out in few commands, a moment
+ * later where looks follow each other.
  *
  * Operations are structs embedded in their callers'; `done` once, from the loop, never from within
  * the call, at the latest at the deadline. Giving up means «stop waiting», never «it did not

@@ -9,13 +9,22 @@
 #include "broker/celery/queue.h"
 #include "runtime/alarm.h"
 
-#define QL_QUEUE_FIRST 16 /* messages of a list that are read first: they may be large */
+#define QL_QUEUE_FIRST 16 /* messages of a list that are read first, or as many as are looked for */
+#define QL_QUEUE_NEAR \
+	64 /* messages before the last finds, from where on the next are looked for, */
+#define QL_QUEUE_NEARBY 2048 /* and then, where not all of them are there */
+#define QL_QUEUE_FAR 1000 /* messages without a find: it is somewhere else */
+#define QL_QUEUE_STRIDE 8 /* messages from find to find, as far as they are foreseen */
+
 #define QL_QUEUE_OVERLAP 64 /* messages read again, to find the way after others were taken */
 #define QL_QUEUE_BATCH 250 /* messages removed by one command at most, */
 #define QL_QUEUE_BATCH_US 2500 /* or as many as Redis needs so long for */
 #define QL_QUEUE_BATCH_BYTES (256 << 10)
 #define QL_QUEUE_SWEEP 1000 /* marks swept by one command */
-#define QL_QUEUE_MARKS 1000 /* made at least before a sweep */
+#define QL_QUEUE_MARKS 1000 /* made at least before a sweep in the middle of a look */
+#define QL_QUEUE_REST_MS 30 /* between looks that do not follow each other */
+#define QL_QUEUE_LEFT 5000 /* marks that may be left standing while looks do, */
+#define QL_QUEUE_WORTH 10 /* or one to so many messages that a sweep would pass */
 #define QL_QUEUE_PAGE 100 /* COUNT of SSCAN and HSCAN; keys of MGET */
 #define QL_QUEUE_KEYS_PAGE 1000 /* COUNT of SCAN */
 
@@ -43,6 +52,10 @@ struct ql_queue_list {
 	const char *queue; /* its name's */
 	int64_t len; /* at the start of the look */
 	int64_t before; /* messages that are taken before it: the lower steps of its queue */
+	int64_t near; /* how far from the end where workers take the last finds began; 0 = not known */
+	int64_t stride; /* messages from one of them to the next */
+	int64_t fit; /* messages that a chunk of it has room for, as they were last; 0 = not known */
+	int64_t standing; /* marks in it: those that were left, and those of a server that died */
 	struct ql_redis_command command; /* LLEN */
 	struct ql_queues *queues;
 };
@@ -83,7 +96,11 @@ struct ql_queue_reading {
 	int restarts;
 	int64_t marks; /* asked for since the last sweep, */
 	int64_t enough; /* and how many make the next one worth its way past what stays */
-	int64_t standing; /* marks that stand in the list: ours, and those of a server that died */
+	int64_t met, made; /* marks, since this reading began or the last sweep */
+	int64_t began_at; /* seen, at the start */
+	int64_t finds;
+	int64_t first_at,
+		found_at; /* how far from the end the first and the last find was; 0 = there was none */
 	int64_t swept;
 	bool at_head; /* nothing is left to read */
 	bool sweeping;
@@ -98,6 +115,8 @@ struct ql_queues {
 	const char *prefix;
 	struct ql_alarm alarm;
 	uv_idle_t idle;
+	uv_timer_t rest; /* marks that were left are swept then */
+	int64_t rested_at; /* the end of the last look */
 	struct ql_queue_op *pending; /* for the next look */
 	struct ql_queue_op *refused; /* done with -1 in the next turn of the loop */
 
@@ -119,10 +138,12 @@ struct ql_queues {
 	struct ql_queue_want *wants;
 	size_t removals; /* wants that are to be removed, over or not */
 	size_t open; /* wants that are not over */
+	size_t taking; /* of them, those that are over once what is under way is done */
 	struct ql_queue_op *surveys; /* told of each message */
 	size_t held; /* bytes of what was found */
-	struct ql_queue_list *lists;
+	struct ql_queue_list *lists; /* kept from look to look: there are only ever more of them */
 	size_t list_count;
+	int64_t nearby; /* the lists are read from so many messages before the last finds on; 0 = whole */
 	struct ql_queue_reading reading;
 	bool unacked_read;
 	size_t flying; /* commands of this look that are not answered */
@@ -131,7 +152,7 @@ struct ql_queues {
 	size_t kept_count;
 	struct ql_redis_command kept;
 
-	int parts; /* alarm and idle */
+	int parts; /* alarm, idle and rest */
 	bool closing;
 	void (*closed)(void *arg);
 	void *closed_arg;
@@ -162,6 +183,7 @@ int ql_queues_name(struct ql_queues *queues, const char *name, size_t len);
 char *ql_queue_list_key(const struct ql_queues *queues, const char *name, int step);
 void ql_queues_names_done(struct ql_queues *queues);
 void ql_queues_lists_done(struct ql_queues *queues);
+void ql_queues_reading_done(struct ql_queues *queues);
 
 /* ---- queue_walk.c ---- */
 void ql_queue_walk_start(struct ql_queues *queues, struct ql_queue_walk how);
@@ -196,13 +218,24 @@ extern const char ql_queue_mark[]; /* what stands for a message that was removed
 bool ql_queues_is_mark(const char *bytes, size_t len);
 
 /*
- * Removals that one command makes, from the list that is read; from the taking end on, each with the
- * index where it was seen. The message is borrowed until ql_queue_take_go. -1: out of memory.
+ * Removals from the list that is read, those of one command in each of `takes`; from the taking end on, each with
+ * the index where it was seen. The message is borrowed until ql_queue_take_go. -1: out of memory.
  */
 struct ql_queue_take;
-int ql_queue_take_add(struct ql_queues *queues, struct ql_queue_take **take,
+int ql_queue_take_add(struct ql_queues *queues, struct ql_queue_take **takes,
 	struct ql_queue_want *want, const redisReply *message, int64_t index, bool canvas);
-void ql_queue_take_go(struct ql_queues *queues, struct ql_queue_take **take);
+void ql_queue_take_go(struct ql_queues *queues, struct ql_queue_take **takes);
+
+/* ---- queue_sweep.c: marks go out of the list that is read -> ql_queues_read_on ---- */
+void ql_queues_mark_met(struct ql_queues *queues);
+void ql_queues_mark_made(struct ql_queues *queues);
+/* Do its marks go now? They may stand a while where looks follow each other. */
+bool ql_queues_sweep_is_due(const struct ql_queues *queues, const struct ql_queue_list *list);
+void ql_queues_sweep(struct ql_queues *queues);
+/* A look is over: what it left is swept a moment later, if not by the next one. */
+void ql_queues_rest(struct ql_queues *queues);
+/* Was anything left, and is it time? */
+bool ql_queues_is_rested(const struct ql_queues *queues);
 
 /* ---- queue_unacked.c -> ql_queues_ask_kept ---- */
 void ql_queues_look_unacked(struct ql_queues *queues);

@@ -51,6 +51,11 @@ ql_queues_lists_done(struct ql_queues *queues)
 	free(queues->lists);
 	queues->lists = NULL;
 	queues->list_count = 0;
+}
+
+void
+ql_queues_reading_done(struct ql_queues *queues)
+{
 	ql_buf_done(&queues->reading.edge);
 	ql_buf_done(&queues->reading.kept);
 }
@@ -94,23 +99,41 @@ ql_queue_list_key(const struct ql_queues *queues, const char *name, int step)
 }
 
 static int
+add_lists(struct ql_queues *queues, const struct ql_queue_name *name)
+{
+	for (size_t i = 0; i < queues->step_count; i++) {
+		struct ql_queue_list *list = &queues->lists[queues->list_count];
+		*list = (struct ql_queue_list){
+			.key = ql_queue_list_key(queues, name->text, queues->steps[i]),
+			.queue = name->text,
+			.queues = queues,
+		};
+		if (!list->key)
+			return -1;
+		queues->list_count++;
+	}
+	return 0;
+}
+
+/* Of the names that came since: they stand behind those that were there. */
+static int
 make_lists(struct ql_queues *queues)
 {
 	size_t count = HASH_COUNT(queues->names) * queues->step_count;
-	queues->lists = calloc(count ? count : 1, sizeof(*queues->lists));
-	if (!queues->lists)
+	size_t known = queues->list_count / queues->step_count;
+	const struct ql_queue_name *name = queues->names;
+	if (queues->list_count == count)
+		return 0;
+	struct ql_queue_list *lists = realloc(queues->lists, count * sizeof(*lists));
+	if (!lists)
 		return -1;
-	for (struct ql_queue_name *name = queues->names; name; name = name->hh.next) {
-		for (size_t i = 0; i < queues->step_count; i++) {
-			struct ql_queue_list *list = &queues->lists[queues->list_count++];
-			*list = (struct ql_queue_list){
-				.key = ql_queue_list_key(queues, name->text, queues->steps[i]),
-				.queue = name->text,
-				.queues = queues,
-			};
-			if (!list->key)
-				return -1;
-		}
+	queues->lists = lists;
+	queues->list_count = known * queues->step_count; /* a name has all of its steps or none */
+	for (; known; known--)
+		name = name->hh.next;
+	for (; name; name = name->hh.next) {
+		if (add_lists(queues, name))
+			return -1;
 	}
 	return 0;
 }
@@ -124,6 +147,7 @@ measure(struct ql_queues *queues)
 	}
 	for (size_t i = 0; i < queues->list_count; i++) {
 		const char *const argv[] = {"LLEN", queues->lists[i].key};
+		queues->lists[i].len = queues->lists[i].before = 0;
 		queues->lists[i].command.done = measured_one;
 		queues->flying++;
 		ql_redis_send(queues->redis, &queues->lists[i].command, 2, argv, NULL);

@@ -56,6 +56,11 @@ lost_the_way(struct ql_queues *queues)
 {
 	struct ql_queue_reading *reading = &queues->reading;
 	struct ql_err err;
+	if (queues->nearby) {
+		reading->at_head = true;
+		ql_queues_read_on(queues);
+		return;
+	}
 	if (reading->overlap < OVERLAP_MAX && reading->seen > reading->overlap) {
 		reading->overlap *= 8;
 		read_chunk(queues);
@@ -70,6 +75,7 @@ lost_the_way(struct ql_queues *queues)
 		return;
 	}
 	reading->seen = 0;
+	reading->met = reading->made = 0;
 	reading->overlap = QL_QUEUE_OVERLAP;
 	ql_buf_consume(&reading->edge, reading->edge.len);
 	read_chunk(queues);
@@ -90,13 +96,15 @@ news_of(const struct ql_queue_reading *reading, const redisReply *chunk)
 
 /* The next chunk is as large as the bound of bytes lets it be, and at most twice this one. */
 static void
-adapt(struct ql_queue_reading *reading, const redisReply *chunk)
+adapt(struct ql_queues *queues, const redisReply *chunk)
 {
+	struct ql_queue_reading *reading = &queues->reading;
 	size_t bytes = 1;
 	for (size_t i = 0; i < chunk->elements; i++)
 		bytes += chunk->element[i]->len;
 	int64_t fit = (int64_t)(QL_QUEUE_CHUNK_BYTES * chunk->elements / bytes) + 1;
 	int64_t next = reading->ask * 2;
+	list_of(queues)->fit = fit;
 	if (next > fit)
 		next = fit;
 	reading->ask = next < QL_QUEUE_CHUNK ? next : QL_QUEUE_CHUNK;
@@ -105,10 +113,14 @@ adapt(struct ql_queue_reading *reading, const redisReply *chunk)
 /* ---- looking ---- */
 
 static int
-see(struct ql_queues *queues, struct ql_queue_take **take, struct ql_queue_want *want,
+see(struct ql_queues *queues, struct ql_queue_take **takes, struct ql_queue_want *want,
 	const struct ql_message *message, const redisReply *bytes, int64_t index)
 {
 	const struct ql_queue_list *list = list_of(queues);
+	struct ql_queue_reading *reading = &queues->reading;
+	reading->found_at = -index;
+	if (!reading->finds++)
+		reading->first_at = -index;
 	if (!want->listed) {
 		want->listed = true;
 		want->queue = list->queue;
@@ -126,18 +138,18 @@ see(struct ql_queues *queues, struct ql_queue_take **take, struct ql_queue_want 
 	}
 	if (!want->remove)
 		return 0;
-	return ql_queue_take_add(queues, take, want, bytes, index, message->canvas);
+	return ql_queue_take_add(queues, takes, want, bytes, index, message->canvas);
 }
 
 static int
-look_at(struct ql_queues *queues, struct ql_queue_take **take, const redisReply *bytes,
+look_at(struct ql_queues *queues, struct ql_queue_take **takes, const redisReply *bytes,
 	int64_t index)
 {
 	struct ql_message message;
 	if (bytes->type != REDIS_REPLY_STRING)
 		return 0;
 	if (ql_queues_is_mark(bytes->str, bytes->len)) {
-		queues->reading.standing++;
+		ql_queues_mark_met(queues);
 		return 0;
 	}
 	ql_queues_tell_message(queues, list_of(queues)->queue, bytes->str, bytes->len);
@@ -145,21 +157,34 @@ look_at(struct ql_queues *queues, struct ql_queue_take **take, const redisReply 
 	int status = want && want->remove ? 0 : ql_queues_keep(queues, bytes->str, bytes->len);
 	if (!want)
 		return status;
-	status |= see(queues, take, want, &message, bytes, index);
+	status |= see(queues, takes, want, &message, bytes, index);
 	ql_message_done(&message);
 	return status;
 }
 
 static void
-look(struct ql_queues *queues, const redisReply *chunk, int64_t news)
+look(struct ql_queues *queues, struct ql_queue_take **takes, const redisReply *chunk, int64_t news)
 {
-	struct ql_queue_take *take = NULL;
 	int64_t first = queues->reading.from;
 	for (int64_t i = news; i > 0 && !queues->failed; i--) {
-		if (look_at(queues, &take, chunk->element[i - 1], first + i - 1))
+		if (look_at(queues, takes, chunk->element[i - 1], first + i - 1))
 			ql_queues_out_of_memory(queues);
 	}
-	ql_queue_take_go(queues, &take);
+}
+
+/* Is more looked for than what is being taken? */
+static bool
+is_more_wanted(const struct ql_queues *queues)
+{
+	return queues->open > queues->taking || (queues->surveys && ql_queues_want_more(queues));
+}
+
+static bool
+is_far(const struct ql_queues *queues)
+{
+	const struct ql_queue_reading *reading = &queues->reading;
+	int64_t last = reading->found_at ? reading->found_at : reading->began_at;
+	return queues->nearby && reading->seen > last + QL_QUEUE_FAR;
 }
 
 static void
@@ -188,14 +213,17 @@ chunk_read(struct ql_redis_command *command, int status, const redisReply *chunk
 	reading->overlap = QL_QUEUE_OVERLAP + reading->taken;
 	reading->taken = 0;
 	if (count)
-		adapt(reading, chunk);
+		adapt(queues, chunk);
 	if (news && keep(&reading->edge, chunk->element[0]->str, chunk->element[0]->len)) {
 		ql_queues_out_of_memory(queues);
 		return;
 	}
-	if (!reading->at_head && reading->marks < reading->enough && ql_queues_want_more(queues))
+	struct ql_queue_take *takes = NULL;
+	look(queues, &takes, chunk, news);
+	if (!queues->failed && !reading->at_head && reading->marks < reading->enough &&
+		is_more_wanted(queues) && !is_far(queues))
 		read_chunk(queues);
-	look(queues, chunk, news);
+	ql_queue_take_go(queues, &takes);
 	ql_queues_read_on(queues);
 }
 
@@ -222,89 +250,89 @@ read_chunk(struct ql_queues *queues)
 	ql_redis_send(queues->redis, &reading->command, 4, argv, NULL);
 }
 
-/* ---- sweeping ---- */
-
-static void sweep(struct ql_queues *queues);
-
-/* All that stood behind the last message that stays is gone: the way goes on behind that one. */
-static int
-go_on_behind_kept(struct ql_queue_reading *reading)
-{
-	int64_t seen = reading->seen - reading->swept;
-	bool any = reading->kept.len > 0;
-	reading->seen = any && seen < 1 ? 1 : any ? seen : 0;
-	reading->marks = 0;
-	reading->enough = reading->seen > QL_QUEUE_MARKS ? reading->seen : QL_QUEUE_MARKS;
-	reading->swept = 0;
-	reading->standing = 0;
-	reading->sweeping = false;
-	ql_buf_consume(&reading->edge, reading->edge.len);
-	return any ? ql_buf_add(&reading->edge, reading->kept.data, reading->kept.len) : 0;
-}
-
-static void
-swept(struct ql_redis_command *command, int status, const redisReply *reply)
-{
-	struct ql_queues *queues =
-		(void *)((char *)command - offsetof(struct ql_queues, reading.command));
-	if (!ql_queues_landed(queues, status, &command->err))
-		return;
-	struct ql_queue_reading *reading = &queues->reading;
-	reading->swept += reply->integer;
-	reading->standing -= reply->integer;
-	if (reply->integer == reading->wanted && reading->standing > 0) {
-		sweep(queues);
-		return;
-	}
-	if (go_on_behind_kept(reading))
-		ql_queues_out_of_memory(queues);
-	ql_queues_read_on(queues);
-}
-
-/*
- * From the end that the marks are nearer to, and no more than there are: LREM goes on to the other
- * end for one that it does not find.
- */
-static void
-sweep(struct ql_queues *queues)
-{
-	struct ql_queue_reading *reading = &queues->reading;
-	char count[24];
-	const char *const argv[] = {"LREM", list_of(queues)->key, count, ql_queue_mark};
-	int64_t most = reading->standing < QL_QUEUE_SWEEP ? reading->standing : QL_QUEUE_SWEEP;
-	bool forward = reading->seen > list_of(queues)->len / 2;
-	snprintf(count, sizeof(count), "%lld", (long long)(forward ? most : -most));
-	reading->wanted = most;
-	reading->sweeping = true;
-	reading->command.done = swept;
-	queues->flying++;
-	ql_redis_send(queues->redis, &reading->command, 4, argv, NULL);
-}
-
 /* ---- from list to list ---- */
 
+/* With what stands before them, for that may be asked for a moment later. */
+static int64_t
+begin_at(const struct ql_queues *queues, const struct ql_queue_list *list)
+{
+	return queues->nearby ? list->near - queues->nearby : 0;
+}
+
+static bool
+is_to_be_read(const struct ql_queues *queues, const struct ql_queue_list *list)
+{
+	if (!ql_queues_want_more(queues))
+		return list->standing > 0 && ql_queues_sweep_is_due(queues, list);
+	return list->len > 0 && (!queues->nearby || begin_at(queues, list) > 0);
+}
+
+/* At least as many as are looked for, where they are as large as they were. */
+static int64_t
+first_ask(const struct ql_queues *queues, const struct ql_queue_list *list)
+{
+	int64_t most = list->fit < QL_QUEUE_CHUNK ? list->fit : QL_QUEUE_CHUNK;
+	int64_t stride = list->stride ? list->stride : 1;
+	int64_t ask = (int64_t)queues->open * stride + queues->nearby;
+	if (ask > most)
+		ask = most;
+	return ask > QL_QUEUE_FIRST ? ask : QL_QUEUE_FIRST;
+}
+
 static void
-next_list(struct ql_queues *queues)
+begin_list(struct ql_queues *queues)
 {
 	struct ql_queue_reading *reading = &queues->reading;
-	bool done = !ql_queues_want_more(queues);
-	while (reading->list < queues->list_count && !queues->lists[reading->list].len)
-		reading->list++;
-	if (done || reading->list == queues->list_count) {
-		ql_queues_look_unacked(queues);
-		return;
-	}
+	int64_t seen = begin_at(queues, list_of(queues));
 	ql_buf_consume(&reading->edge, reading->edge.len);
 	ql_buf_consume(&reading->kept, reading->kept.len);
 	*reading = (struct ql_queue_reading){
 		.list = reading->list,
 		.edge = reading->edge,
 		.kept = reading->kept,
-		.enough = QL_QUEUE_MARKS,
-		.ask = QL_QUEUE_FIRST,
+		.seen = seen,
+		.began_at = seen,
+		.enough = seen > QL_QUEUE_MARKS ? seen : QL_QUEUE_MARKS,
+		.ask = first_ask(queues, list_of(queues)),
 		.overlap = QL_QUEUE_OVERLAP,
 	};
-	read_chunk(queues);
+	if (ql_queues_want_more(queues))
+		read_chunk(queues);
+	else
+		ql_queues_read_on(queues);
+}
+
+static void
+next_list(struct ql_queues *queues)
+{
+	struct ql_queue_reading *reading = &queues->reading;
+	while (reading->list < queues->list_count && !is_to_be_read(queues, list_of(queues)))
+		reading->list++;
+	if (reading->list < queues->list_count) {
+		begin_list(queues);
+	} else if (queues->nearby) { /* a wider circle, and then everywhere */
+		queues->nearby = queues->nearby == QL_QUEUE_NEAR ? QL_QUEUE_NEARBY : 0;
+		reading->list = 0;
+		next_list(queues);
+	} else {
+		ql_queues_look_unacked(queues);
+	}
+}
+
+/* The next find is looked for near this one. */
+static void
+leave_list(struct ql_queues *queues)
+{
+	struct ql_queue_reading *reading = &queues->reading;
+	struct ql_queue_list *list = list_of(queues);
+	int64_t stride = reading->finds
+				 ? (reading->found_at - reading->first_at) / reading->finds + 1
+				 : list->stride;
+	list->stride = stride < QL_QUEUE_STRIDE ? stride : QL_QUEUE_STRIDE;
+	if (reading->finds)
+		list->near = reading->first_at;
+	reading->list++;
+	next_list(queues);
 }
 
 void
@@ -313,22 +341,35 @@ ql_queues_read_on(struct ql_queues *queues)
 	struct ql_queue_reading *reading = &queues->reading;
 	if (queues->failed || reading->under_way || reading->sweeping || queues->flying)
 		return;
-	bool through = reading->at_head || !ql_queues_want_more(queues);
-	bool full = through || reading->marks >= reading->enough;
-	if (full && reading->standing > 0) {
-		sweep(queues);
+	const struct ql_queue_list *list = list_of(queues);
+	bool through = reading->at_head || is_far(queues) || !ql_queues_want_more(queues);
+	bool full = reading->marks >= reading->enough;
+	if (list->standing > 0 && (full || (through && ql_queues_sweep_is_due(queues, list)))) {
+		ql_queues_sweep(queues);
 	} else if (through) {
-		reading->list++;
-		next_list(queues);
+		leave_list(queues);
 	} else {
 		reading->marks = 0; /* where all of them failed, too */
+		reading->overlap += reading->taken;
 		read_chunk(queues);
 	}
+}
+
+/* Where all that is looked for has one copy each, which may be near those that were found last. */
+static bool
+is_nearby(const struct ql_queues *queues)
+{
+	for (const struct ql_queue_want *want = queues->wants; want; want = want->hh.next) {
+		if (!want->once || !want->remove)
+			return false;
+	}
+	return queues->wants && !queues->surveys;
 }
 
 void
 ql_queues_read(struct ql_queues *queues)
 {
 	queues->reading.list = 0;
+	queues->nearby = is_nearby(queues) ? QL_QUEUE_NEAR : 0;
 	next_list(queues);
 }
