@@ -44,6 +44,7 @@ fill_facts(struct ql_fake_run *run)
 		.output_bytes = run->ran ? (int64_t)strlen(run->program.output) : 0,
 		.checkpoint_bytes = run->program.checkpoint,
 	};
+	run->news.cpu_us = run->ran ? run->program.cpu * 1000 : 0;
 	snprintf(run->news.container, sizeof(run->news.container), "fake-%016llx",
 		(unsigned long long)run->incarnation);
 }

@@ -26,6 +26,7 @@
  *	lost=MS			its supervisor dies that long after its release
  *	output=TEXT		it writes that to stdout once released
  *	checkpoint=N		it leaves a checkpoint of N bytes
+ *	cpu=MS			it used so much processor time
  *
  * Any other word makes its start fail, and says so.
  */
@@ -52,6 +53,7 @@ struct ql_fake_program {
 	int64_t linger;
 	int64_t lost;
 	int64_t checkpoint;
+	int64_t cpu;
 	enum ql_fake_start { QL_FAKE_START_OK, QL_FAKE_START_FAIL, QL_FAKE_START_NEVER } start;
 	enum ql_fake_term { QL_FAKE_TERM_DIE, QL_FAKE_TERM_IGNORE, QL_FAKE_TERM_CATCH } term;
 	enum ql_fake_notice { QL_FAKE_NOTICE_IGNORE, QL_FAKE_NOTICE_STOP } notice;

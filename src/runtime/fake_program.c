@@ -22,6 +22,7 @@ static const struct ql_fake_word words[] = {
 	{"linger", QL_FAKE_TIME, FIELD(linger), NULL},
 	{"lost", QL_FAKE_TIME, FIELD(lost), NULL},
 	{"checkpoint", QL_FAKE_NUMBER, FIELD(checkpoint), NULL},
+	{"cpu", QL_FAKE_TIME, FIELD(cpu), NULL},
 	{"output", QL_FAKE_TEXT, FIELD(output), NULL},
 	{NULL, QL_FAKE_NUMBER, 0, NULL},
 };

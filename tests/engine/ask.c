@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "engine/policy.h"
 #include "rules/submission.h"
 #include "runtime/alarm.h"
 
@@ -278,6 +279,103 @@ ask_report(struct kit *kit, const char *eval_id, const char *json)
 	enum ql_code code = asking->status ? asking->op.err.code : QL_E_OK;
 	free(asking);
 	return code;
+}
+
+/* ---- policies and sessions ---- */
+
+struct asking_rule {
+	struct ql_rule_write op; /* first */
+	bool answered;
+};
+
+static void
+on_rule(struct ql_rule_write *op, int status)
+{
+	(void)status;
+	((struct asking_rule *)op)->answered = true;
+}
+
+static struct ql_rule
+rule_of(struct kit *kit, const char *text)
+{
+	struct ql_rule rule;
+	struct ql_rule_fault fault;
+	struct ql_err err = {0};
+	bool confirm;
+	json_t *json = json_loads(text, 0, NULL);
+	if (ql_rule_ask(json, "user:a", ql_engine_now(kit->engine), &rule, &confirm, &fault, &err))
+		kit_fail(kit, "%s: %s", text, err.text);
+	json_decref(json);
+	return rule;
+}
+
+enum ql_code
+ask_rule(struct kit *kit, const char *json)
+{
+	struct asking_rule asking;
+	do {
+		asking = (struct asking_rule){.op = {.rule = rule_of(kit, json), .done = on_rule}};
+		ql_engine_rule_write(kit->engine, &asking.op);
+		kit_until_set(kit, &asking.answered, "the answer to a policy");
+	} while (asking.op.err.code == QL_E_UNAVAILABLE);
+	return asking.op.err.code;
+}
+
+struct asking_session {
+	struct ql_session_write op; /* first */
+	bool answered;
+};
+
+static void
+on_session(struct ql_session_write *op, int status)
+{
+	(void)status;
+	((struct asking_session *)op)->answered = true;
+}
+
+enum ql_code
+ask_session(struct kit *kit, const char *session, int64_t lease_ms)
+{
+	struct asking_session asking;
+	do {
+		asking = (struct asking_session){.op = {.caller = caller(),
+							 .session = session,
+							 .ends = !lease_ms,
+							 .lease_ms = lease_ms,
+							 .done = on_session}};
+		ql_engine_session_write(kit->engine, &asking.op);
+		kit_until_set(kit, &asking.answered, "the answer to a session");
+	} while (asking.op.err.code == QL_E_UNAVAILABLE);
+	return asking.op.err.code;
+}
+
+struct asking_trial {
+	struct ql_trial op; /* first */
+	bool answered;
+};
+
+static void
+on_trial(struct ql_trial *op, int status)
+{
+	(void)status;
+	((struct asking_trial *)op)->answered = true;
+}
+
+void
+ask_trial(struct kit *kit, const char *json, int64_t since_ms, struct ql_trial *ret_trial)
+{
+	int64_t since = since_ms ? ql_engine_now(kit->engine) - since_ms : 0;
+	struct asking_trial asking;
+	do {
+		asking = (struct asking_trial){
+			.op = {.rule = rule_of(kit, json), .since = since, .done = on_trial}};
+		ql_engine_trial(kit->engine, &asking.op);
+		kit_until_set(kit, &asking.answered, "the answer to a simulation");
+		ql_rule_done(&asking.op.rule);
+	} while (asking.op.err.code == QL_E_UNAVAILABLE);
+	if (asking.op.err.code)
+		kit_fail(kit, "simulation: %s", asking.op.err.text);
+	*ret_trial = asking.op;
 }
 
 /* ---- reads ---- */

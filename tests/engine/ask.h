@@ -43,6 +43,16 @@ bool ask_had_one_step(void);
 enum ql_code ask_revise(struct kit *kit, const char *eval_id, enum ql_revise_kind kind);
 enum ql_code ask_report(struct kit *kit, const char *eval_id, const char *json);
 
+/* A policy, as JSON, is made. Rules and sessions are read after the start: until then it is asked again. */
+enum ql_code ask_rule(struct kit *kit, const char *json);
+
+/* Leases a session of whoever asks, or ends it (lease_ms 0). */
+enum ql_code ask_session(struct kit *kit, const char *session, int64_t lease_ms);
+
+/* Whom would it stop? since_ms: within that time; 0 = now. */
+struct ql_trial;
+void ask_trial(struct kit *kit, const char *json, int64_t since_ms, struct ql_trial *ret_trial);
+
 /* The text of the last refusal. */
 const char *ask_why(void);
 

@@ -243,6 +243,21 @@ policy_of(const struct kit *kit)
 	return policy;
 }
 
+static double
+level(void *arg, enum ql_measure measure)
+{
+	(void)measure;
+	return *(const double *)arg;
+}
+
+void
+kit_pass(struct kit *kit, int64_t ms)
+{
+	kit->passed_ms += ms;
+	kit->engine->config.clock.offset_ms += ms;
+	ql_wake_start(kit->engine);
+}
+
 void
 kit_start_engine(struct kit *kit)
 {
@@ -268,9 +283,12 @@ kit_start_engine(struct kit *kit)
 		.keep_ms = kit->options.keep_ms ? kit->options.keep_ms : 3600 * 1000,
 		.keep_bytes = -1,
 		.policy = policy_of(kit),
+		.measure = kit->options.level ? level : NULL,
+		.measure_arg = kit->options.level,
 		.log = kit->options.log ? to_stderr : NULL,
 	};
 	ql_clock_init(&config.clock, &kit->inner->facts.clock, kit->inner->facts.last_ms);
+	config.clock.offset_ms += kit->passed_ms;
 	if (ql_engine_new(&config, &kit->engine, &err))
 		kit_fail(kit, "engine: %s", err.text);
 	kit->ready = false;

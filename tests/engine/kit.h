@@ -44,6 +44,7 @@ struct kit_options {
 	struct ql_broker *(*open_broker)(
 		struct kit *kit, void *arg); /* instead of a farm's; NULL = none */
 	void *open_arg;
+	double *level; /* how full the host is, by whatever measure; NULL = not known */
 };
 
 struct kit {
@@ -66,6 +67,7 @@ struct kit {
 	bool closed;
 	uv_timer_t patience;
 	bool impatient;
+	int64_t passed_ms; /* by kit_pass */
 	int restart_at; /* restart when so many commits are durable; 0 = never */
 	int restarts; /* and crashes */
 	bool forked; /* a failure ends the process */
@@ -91,6 +93,9 @@ void kit_start_stray(struct kit *kit, uint64_t incarnation, const char *program)
 
 /* The place was told how each attempt was settled, truly, and of the latest attempt last. */
 void kit_check_told(struct kit *kit);
+
+/* So much time passes at once, for the engine alone; not with a store that keeps its time. */
+void kit_pass(struct kit *kit, int64_t ms);
 
 /* Stops what is still there, checks the book and the place, and takes everything down. */
 void kit_close(struct kit *kit);
