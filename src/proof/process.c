@@ -39,13 +39,17 @@ ql_process_read(int32_t pid, struct ql_process *ret_process)
 	struct ql_process process = {.pid = pid};
 	*close = 0;
 	ql_str_copy(process.name, sizeof(process.name), open + 1);
-	unsigned long long start;
+	unsigned long long start, user, system;
+	long long users, systems; /* of its children */
 	if (sscanf(close + 1,
-		    " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+		    " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %*d "
+		    "%*d "
 		    "%llu",
-		    &process.state, &process.ppid, &start) != 3)
+		    &process.state, &process.ppid, &user, &system, &users, &systems, &start) != 7)
 		return -1;
 	process.start = start;
+	process.cpu_us =
+		((int64_t)(user + system) + users + systems) * 1000000 / sysconf(_SC_CLK_TCK);
 	*ret_process = process;
 	return 0;
 }

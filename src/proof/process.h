@@ -10,6 +10,7 @@ struct ql_process {
 	int32_t pid;
 	int32_t ppid;
 	uint64_t start; /* field 22 of stat: with the pid and the boot, its name for ever */
+	int64_t cpu_us; /* that it used, and its children that it has waited for; by the clock's ticks */
 	char state; /* Z and X are dead; an unreaped zombie still has a /proc entry */
 	char name[20];
 };

@@ -71,6 +71,12 @@ struct ql_containers_ops {
 	void (*act)(struct ql_containers *containers, struct ql_containers_op *op);
 	/* A container of this evaluation is ended on sight from now on / not any more. */
 	void (*ban)(struct ql_containers *containers, const char *eval_id, bool on);
+	/*
+	 * Processor time, in us, of its containers that were started at `since` (unix ms) or later, dead ones
+	 * too, as far as they were met here. 0: none was; -1: of some of them it is not known.
+	 */
+	int64_t (*cpu_us)(
+		const struct ql_containers *containers, const char *eval_id, int64_t since);
 	size_t (*health)(
 		const struct ql_containers *containers, struct ql_dependency *ret, size_t size);
 	void (*close)(struct ql_containers *containers, void (*closed)(void *arg), void *arg);

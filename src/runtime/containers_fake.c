@@ -318,6 +318,21 @@ ban_one(struct ql_containers *containers, const char *eval_id, bool on)
 	}
 }
 
+static int64_t
+cpu_us(const struct ql_containers *containers, const char *eval_id, int64_t since)
+{
+	const struct fake *fake = (const struct fake *)containers;
+	const struct ql_fake_container *container;
+	int64_t sum = 0;
+	DL_FOREACH (fake->world->all, container) {
+		bool is = !strcmp(container->eval_id, eval_id) && container->started_at >= since;
+		if (is && container->cpu_us < 0)
+			return -1;
+		sum += is ? container->cpu_us : 0;
+	}
+	return sum;
+}
+
 static size_t
 health(const struct ql_containers *containers, struct ql_dependency *ret, size_t size)
 {
@@ -374,6 +389,7 @@ static const struct ql_containers_ops ops = {
 	.name = "fake",
 	.act = act,
 	.ban = ban_one,
+	.cpu_us = cpu_us,
 	.health = health,
 	.close = close_driver,
 };

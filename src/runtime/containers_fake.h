@@ -25,6 +25,7 @@ struct ql_fake_container {
 	bool followed; /* what it wrote is kept though it was removed: its kill said so */
 
 	/* the test's, to be set any time */
+	int64_t cpu_us; /* that it used; -1 = nobody knows */
 	bool immortal; /* a kill has no effect */
 	bool oom;
 	const char *out, *err; /* what it wrote; NULL = nothing */

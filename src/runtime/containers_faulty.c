@@ -34,7 +34,7 @@ struct courier {
 	bool silent; /* its answer is lost */
 	struct ql_containers_op op; /* as the inner driver sees it */
 	struct ql_containers_op *outer; /* NULL once the caller was answered */
-	char *eval_id, *keep_dir; /* the operation's, owned; the hint's */
+	char *eval_id, *keep_dir, *container; /* the operation's, owned; the hint's */
 	struct ql_container *found; /* a copy of its answer's, owned */
 	int status;
 };
@@ -84,15 +84,17 @@ courier_free(struct courier *courier)
 	ql_alarm_clear(&faulty->alarm, &courier->due);
 	free(courier->eval_id);
 	free(courier->keep_dir);
+	free(courier->container);
 	free(courier->found);
 	free(courier);
 	faulty->count--;
 }
 
-/* NULL: too many, or out of memory. */
+/* NULL: too many, or out of memory. op: NULL for a hint. */
 static struct courier *
-courier_new(struct faulty *faulty, const char *eval_id, const char *keep_dir)
+courier_new(struct faulty *faulty, const char *eval_id, const struct ql_containers_op *op)
 {
+	const char *keep_dir = op ? op->keep_dir : NULL, *container = op ? op->container : NULL;
 	struct courier *courier =
 		faulty->count < QL_CONTAINERS_COURIERS ? calloc(1, sizeof(*courier)) : NULL;
 	if (!courier)
@@ -102,7 +104,9 @@ courier_new(struct faulty *faulty, const char *eval_id, const char *keep_dir)
 	DL_APPEND(faulty->couriers, courier);
 	courier->eval_id = ql_str_dup(eval_id);
 	courier->keep_dir = ql_str_dup(keep_dir);
-	if (!courier->eval_id == !eval_id && !courier->keep_dir == !keep_dir)
+	courier->container = ql_str_dup(container);
+	if (!courier->eval_id == !eval_id && !courier->keep_dir == !keep_dir &&
+		!courier->container == !container)
 		return courier;
 	courier_free(courier);
 	return NULL;
@@ -223,13 +227,15 @@ dropped(struct ql_desk *desk, struct ql_ticket *ticket)
 static struct courier *
 courier_for(struct faulty *faulty, struct ql_containers_op *op)
 {
-	struct courier *courier = courier_new(faulty, op->eval_id, op->keep_dir);
+	struct courier *courier = courier_new(faulty, op->eval_id, op);
 	if (!courier)
 		return NULL;
 	courier->leg = TO_INNER;
 	courier->outer = op;
 	courier->op = (struct ql_containers_op){.kind = op->kind,
 		.eval_id = courier->eval_id,
+		.container = courier->container,
+		.started_at = op->started_at,
 		.keep_dir = courier->keep_dir,
 		.output_max = op->output_max,
 		.timeout_ms = op->timeout_ms,
@@ -293,6 +299,13 @@ ban(struct ql_containers *containers, const char *eval_id, bool on)
 {
 	struct ql_containers *inner = ((struct faulty *)containers)->inner;
 	inner->ops->ban(inner, eval_id, on);
+}
+
+static int64_t
+cpu_us(const struct ql_containers *containers, const char *eval_id, int64_t since)
+{
+	const struct ql_containers *inner = ((const struct faulty *)containers)->inner;
+	return inner->ops->cpu_us(inner, eval_id, since);
 }
 
 static size_t
@@ -374,6 +387,7 @@ static const struct ql_containers_ops ops = {
 	.name = "faulty",
 	.act = act,
 	.ban = ban,
+	.cpu_us = cpu_us,
 	.health = health,
 	.close = close_driver,
 };

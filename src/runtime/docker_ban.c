@@ -25,7 +25,7 @@ is_banned(const struct ql_docker_containers *driver, const char *eval_id)
 static void
 sweep_in(struct ql_docker_containers *driver, int64_t in_ms)
 {
-	if (driver->bans)
+	if (driver->bans || driver->unmet)
 		ql_docker_later(driver->docker, &driver->sweep_later, in_ms);
 	else
 		ql_docker_never(driver->docker, &driver->sweep_later);
@@ -36,9 +36,13 @@ swept(struct ql_docker_listing *listing, int status)
 {
 	struct ql_docker_containers *driver = listing->owner;
 	for (size_t i = 0; !status && i < listing->count; i++) {
-		if (is_banned(driver, listing->items[i].eval_id))
-			ql_docker_hunt(driver, listing->items[i].eval_id, NULL);
+		const struct ql_docker_item *item = &listing->items[i];
+		if (is_banned(driver, item->eval_id))
+			ql_docker_hunt(driver, item->eval_id, NULL);
+		else if (driver->unmet && item->live && !item->created)
+			ql_docker_bill_meet(driver, item->eval_id, item->id, 0);
 	}
+	driver->unmet &= status != 0;
 	ql_docker_listing_done(listing);
 	sweep_in(driver, driver->sweep_is_soon ? QL_DOCKER_SWEEP_SOON_MS : QL_DOCKER_SWEEP_MS);
 }
@@ -57,7 +61,7 @@ sweep(struct ql_docker_later *later)
 static void
 sweep_soon(struct ql_docker_containers *driver)
 {
-	if (!driver->bans || driver->sweep_is_soon)
+	if ((!driver->bans && !driver->unmet) || driver->sweep_is_soon)
 		return;
 	driver->sweep_is_soon = true;
 	if (!driver->sweep.call.docker)
@@ -80,12 +84,11 @@ is_end(const char *action)
 }
 
 static void
-happened(void *owner, const char *action, const char *id, const json_t *attributes)
+happened(void *owner, const char *action, const char *id, const json_t *attributes, int64_t at)
 {
 	struct ql_docker_containers *driver = owner;
 	struct ql_containers *containers = &driver->containers;
 	char eval_id[QL_DOCKER_EVAL_ID];
-	(void)id;
 	const char *name = ql_docker_name(json_object_get(attributes, "name"));
 	if ((!is_start(action) && !is_end(action)) ||
 		ql_docker_match_owner(&driver->match, attributes, name, eval_id))
@@ -94,6 +97,8 @@ happened(void *owner, const char *action, const char *id, const json_t *attribut
 		ql_docker_hunt_hint(driver, eval_id);
 	if (is_start(action) && is_banned(driver, eval_id))
 		ql_docker_hunt(driver, eval_id, NULL);
+	else if (strcmp(action, "start") == 0)
+		ql_docker_bill_meet(driver, eval_id, id, at);
 	if (containers->changed)
 		containers->changed(containers->changed_arg, eval_id);
 }
@@ -101,7 +106,9 @@ happened(void *owner, const char *action, const char *id, const json_t *attribut
 static void
 opened(void *owner)
 {
-	sweep_soon(owner);
+	struct ql_docker_containers *driver = owner;
+	driver->unmet = true;
+	sweep_soon(driver);
 }
 
 /* ---- its callers ---- */

@@ -55,6 +55,13 @@ ban(struct ql_containers *containers, const char *eval_id, bool on)
 	ql_docker_ban(driver_of(containers), eval_id, on);
 }
 
+static int64_t
+cpu_us(const struct ql_containers *containers, const char *eval_id, int64_t since)
+{
+	return ql_docker_bill_cpu_us(
+		(const struct ql_docker_containers *)containers, eval_id, since);
+}
+
 static size_t
 health(const struct ql_containers *containers, struct ql_dependency *ret, size_t size)
 {
@@ -104,12 +111,14 @@ close_driver(struct ql_containers *containers, void (*closed)(void *arg), void *
 	ql_desk_close(&driver->desk, desk_closed, driver);
 	ql_docker_hunt_stop_all(driver);
 	ql_docker_trails_stop_all(driver);
+	ql_docker_bills_stop(driver);
 }
 
 static const struct ql_containers_ops ops = {
 	.name = "docker",
 	.act = act,
 	.ban = ban,
+	.cpu_us = cpu_us,
 	.health = health,
 	.close = close_driver,
 };

@@ -20,6 +20,7 @@
 #define QL_DOCKER_HUNT_MS \
 	20000 /* for one that no operation asked for; the next sweep takes it up */
 #define QL_DOCKER_BANS_MAX 1000000 /* evaluations */
+#define QL_DOCKER_BILLS_MAX 4096 /* evaluations of whose containers the processor time is known */
 #define QL_DOCKER_SWEEP_MS 30000 /* between two looks for containers under a ban */
 #define QL_DOCKER_SWEEP_SOON_MS 200 /* after a ban */
 
@@ -36,6 +37,8 @@ struct ql_docker_containers {
 	struct ql_docker_trail *trails; /* by folder */
 	struct ql_docker_ban *bans; /* by evaluation */
 	size_t bans_refused;
+	struct ql_docker_bill *bills; /* by evaluation, oldest first */
+	bool unmet; /* containers may run that no event told of */
 	struct ql_docker_listing sweep;
 	struct ql_docker_later sweep_later;
 	bool sweep_is_soon;
@@ -94,6 +97,20 @@ void ql_docker_ban_stop(struct ql_docker_containers *driver);
 void ql_docker_end_one(struct ql_docker_containers *driver, struct ql_containers_op *op);
 /* The operation is answered by its deadline: says what stands in the way. */
 void ql_docker_one_leave(struct ql_containers_op *op);
+
+/* ---- docker_bill.c: the processor time of containers ---- */
+
+/*
+ * One was started, at that time where it is known: its process is held, where it is on this host, and its cgroup
+ * read when that has died.
+ */
+void ql_docker_bill_meet(struct ql_docker_containers *driver, const char *eval_id, const char *id,
+	int64_t started_at);
+/* One was ended, with what was read of it on the way. */
+void ql_docker_bill_end(struct ql_docker_containers *driver, const struct ql_docker_end *end);
+int64_t ql_docker_bill_cpu_us(
+	const struct ql_docker_containers *driver, const char *eval_id, int64_t since);
+void ql_docker_bills_stop(struct ql_docker_containers *driver);
 
 /* ---- docker_job.c ---- */
 

@@ -11,6 +11,7 @@
 #define KERNEL (1 << QL_CHECK_PIDFD | 1 << QL_CHECK_CGROUP | 1 << QL_CHECK_PIDNS)
 
 static void look(struct ql_docker_end *end);
+static void meter(struct ql_docker_end *end);
 static void prove(struct ql_docker_end *end);
 
 /* ---- its process ---- */
@@ -26,6 +27,7 @@ drop_process(struct ql_docker_end *end)
 static void
 died(void *arg)
 {
+	meter(arg);
 	prove(arg);
 }
 
@@ -46,12 +48,47 @@ find_process(struct ql_docker_end *end, int64_t pid)
 	return -1;
 }
 
+/* ---- its processor time ---- */
+
+/* Until its cgroup is gone, which is a moment after its first process is. */
+static void
+meter(struct ql_docker_end *end)
+{
+	int64_t cpu_us = end->process ? ql_docker_process_cpu_us(end->process) : 0;
+	if (cpu_us > end->cpu_us)
+		end->cpu_us = cpu_us;
+}
+
+static void
+stats_read(struct ql_docker_call *call, int status)
+{
+	struct ql_docker_end *end = call->owner;
+	const json_t *cpu = json_object_get(json_object_get(call->json, "cpu_stats"), "cpu_usage");
+	int64_t cpu_us = json_integer_value(json_object_get(cpu, "total_usage")) / 1000;
+	if (!status && cpu_us > end->cpu_us)
+		end->cpu_us = cpu_us;
+}
+
+/* Its daemon forgets it with the death: asked for right before the kill, which does not wait for it. */
+static void
+meter_elsewhere(struct ql_docker_end *end)
+{
+	if (end->process || end->metered)
+		return;
+	end->metered = true;
+	end->stats.done = stats_read;
+	end->stats.owner = end;
+	(void)!ql_docker_ask(end->docker, &end->stats, "GET", NULL, QL_DOCKER_STATS_MS,
+		"/containers/%s/stats?stream=false&one-shot=true", end->state.id);
+}
+
 /* ---- proof ---- */
 
 static void
 conclude(struct ql_docker_end *end, int32_t unasked)
 {
 	ql_docker_stop(&end->look);
+	ql_docker_stop(&end->stats);
 	ql_docker_never(end->docker, &end->later);
 	end->over = true;
 	end->unasked = unasked;
@@ -142,6 +179,7 @@ kill_by_docker(struct ql_docker_end *end)
 		return;
 	call->done = killed;
 	call->owner = end;
+	meter_elsewhere(end);
 	if (ql_docker_ask(end->docker, call, "POST", NULL, QL_DOCKER_SLOW_MS,
 		    "/containers/%s/kill?signal=KILL", end->state.id) == 0)
 		return;
@@ -232,6 +270,7 @@ end_running(struct ql_docker_end *end)
 		come_back(end, look_again);
 		return;
 	}
+	meter(end);
 	if (end->found)
 		end->found(end);
 	if (end->state.armed)
@@ -312,6 +351,7 @@ ql_docker_end_free(struct ql_docker_end *end)
 {
 	ql_docker_stop(&end->look);
 	ql_docker_stop(&end->kill);
+	ql_docker_stop(&end->stats);
 	ql_docker_never(end->docker, &end->later);
 	drop_process(end);
 	free(end);

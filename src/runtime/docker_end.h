@@ -16,6 +16,7 @@
 #include "runtime/docker_state.h"
 
 #define QL_DOCKER_HAND_MS 100 /* for our own signal to have worked, before Docker is asked */
+#define QL_DOCKER_STATS_MS 2000 /* for its processor time, by a daemon elsewhere */
 #define QL_DOCKER_LOOK_MS 5 /* before it is looked at again; doubled each time */
 #define QL_DOCKER_LOOK_MAX_MS 500 /* up to this */
 
@@ -24,11 +25,14 @@ struct ql_docker_end {
 	struct ql_docker *docker;
 	struct ql_docker_call look; /* inspect, update or remove: one at a time */
 	struct ql_docker_call kill;
+	struct ql_docker_call stats; /* asked for once, where its cgroup can't be read */
 	struct ql_docker_later later;
 	struct ql_docker_process *process; /* NULL: not found on this host */
 	struct ql_docker_state state; /* as it was looked at last; its id from the first on */
 	char eval_id[129]; /* the owner's */
+	int64_t cpu_us; /* its processor time, as it was read last; 0 = not known */
 	int tries;
+	bool metered; /* by its daemon's word: that was asked for */
 	bool over; /* dead, with proof as far as there can be any */
 	bool removed;
 	bool local; /* its daemon keeps files on this host: so it runs here, if it runs */

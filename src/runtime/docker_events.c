@@ -15,7 +15,8 @@ tell(struct ql_docker_events *events, const char *text, size_t len)
 	const char *action = json_string_value(json_object_get(event, "Action"));
 	const char *id = json_string_value(json_object_get(actor, "ID"));
 	if (action && id)
-		events->happened(events->owner, action, id, json_object_get(actor, "Attributes"));
+		events->happened(events->owner, action, id, json_object_get(actor, "Attributes"),
+			json_integer_value(json_object_get(event, "time")) * 1000);
 	json_decref(event);
 }
 

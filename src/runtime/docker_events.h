@@ -17,7 +17,8 @@ struct ql_docker_events {
 	struct ql_docker *docker;
 	const char *label; /* whose key the container must have; NULL = any */
 	/* action is "create", "start", "die" and so on */
-	void (*happened)(void *owner, const char *action, const char *id, const json_t *attributes);
+	void (*happened)(void *owner, const char *action, const char *id, const json_t *attributes,
+		int64_t at);
 	/* The stream is being opened: what happened before it is only in a list. */
 	void (*opened)(void *owner);
 	void *owner;

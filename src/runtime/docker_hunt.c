@@ -116,6 +116,7 @@ static void
 ended(struct ql_docker_end *end)
 {
 	struct ql_docker_hunt *hunt = end->owner;
+	ql_docker_bill_end(hunt->driver, end);
 	hunt->open--;
 	go_on(hunt);
 }

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "proof/process.h"
 
 #define CGROUP_TEXT 8192 /* bytes of /proc/PID/cgroup */
@@ -34,6 +35,20 @@ is_of(int32_t pid, const char *id, char *text)
 	return at && !monitor;
 }
 
+/* Controllers that are mounted as one stand there as "cpu,cpuacct"; v2 has no name. */
+static bool
+is_among(const char *names, const char *end, const char *controller)
+{
+	size_t want = strlen(controller);
+	for (const char *name = names; name <= end;) {
+		size_t len = strcspn(name, ",:");
+		if (len == want && memcmp(name, controller, len) == 0)
+			return true;
+		name += len + 1;
+	}
+	return false;
+}
+
 /* The path within the hierarchy: "0::/docker/ID", or the one of a v1 controller. -1: not of that id. */
 static int
 path_within(const char *text, const char *id, const char *controller, char *ret_path, size_t size)
@@ -44,8 +59,7 @@ path_within(const char *text, const char *id, const char *controller, char *ret_
 		const char *path = names ? strchr(names + 1, ':') : NULL;
 		if (!path)
 			return -1;
-		size_t len = (size_t)(path - names - 1);
-		if (len != strlen(controller) || strncmp(names + 1, controller, len) != 0)
+		if (!is_among(names + 1, path, controller))
 			continue;
 		const char *at = strstr(++path, id);
 		size_t end = strcspn(path, "\n");
@@ -62,25 +76,29 @@ path_within(const char *text, const char *id, const char *controller, char *ret_
 static void
 add_cgroup(struct ql_docker_process *process, const char *mount, const char *path)
 {
-	char *cgroup = process->cgroups[process->cgroups[0][0] ? 1 : 0];
 	char full[QL_DOCKER_CGROUP];
 	int n = snprintf(full, sizeof(full), "%s%s", mount, path);
+	size_t at = 0;
+	while (at < QL_DOCKER_CGROUPS && process->cgroups[at][0])
+		at++;
 	/* one that isn't where we look says nothing when it is «gone» later */
-	if (n > 0 && (size_t)n < sizeof(full) && access(full, F_OK) == 0)
-		memcpy(cgroup, full, sizeof(full));
+	if (at < QL_DOCKER_CGROUPS && n > 0 && (size_t)n < sizeof(full) && access(full, F_OK) == 0)
+		memcpy(process->cgroups[at], full, sizeof(full));
 }
 
-/* The v2 tree, and of v1 the hierarchy of pids: the daemon puts a container into all of them. */
+/* The v2 tree, and of v1 the hierarchies of pids and of processor time: the daemon puts a container into all. */
 static void
 find_cgroups(struct ql_docker_process *process, const char *text, const char *id)
 {
+	static const char *const controllers[] = {"pids", "cpuacct"};
 	char path[QL_DOCKER_CGROUP];
 	FILE *mounts = setmntent("/proc/self/mounts", "re");
 	const struct mntent *mount;
-	while (mounts && (mount = getmntent(mounts)) && !process->cgroups[1][0]) {
-		bool v2 = strcmp(mount->mnt_type, "cgroup2") == 0;
-		bool v1 = strcmp(mount->mnt_type, "cgroup") == 0 && hasmntopt(mount, "pids");
-		if ((v1 || v2) && path_within(text, id, v2 ? "" : "pids", path, sizeof(path)) == 0)
+	while (mounts && (mount = getmntent(mounts))) {
+		const char *controller = strcmp(mount->mnt_type, "cgroup2") == 0 ? "" : NULL;
+		for (int i = 0; i < 2 && strcmp(mount->mnt_type, "cgroup") == 0; i++)
+			controller = hasmntopt(mount, controllers[i]) ? controllers[i] : controller;
+		if (controller && path_within(text, id, controller, path, sizeof(path)) == 0)
 			add_cgroup(process, mount->mnt_dir, path);
 	}
 	if (mounts)
@@ -209,10 +227,27 @@ ql_docker_process_kill(const struct ql_docker_process *process)
 }
 
 void
+ql_docker_process_names(const struct ql_docker_process *process, struct ql_run_names *ret_names)
+{
+	*ret_names = (struct ql_run_names){
+		.init_pid = process->pid, .init_start = process->start, .pidns = process->pidns};
+	for (int i = 0; i < QL_DOCKER_CGROUPS; i++)
+		ql_str_copy(ret_names->cgroups[i], QL_NAMES_PATH, process->cgroups[i]);
+}
+
+int64_t
+ql_docker_process_cpu_us(const struct ql_docker_process *process)
+{
+	struct ql_run_names names;
+	ql_docker_process_names(process, &names);
+	return ql_run_cpu_us(&names);
+}
+
+void
 ql_docker_process_prove(const struct ql_docker_process *process, struct ql_proof *ret_proof)
 {
-	const char *cgroups[3] = {NULL};
-	for (size_t i = 0; i < 2 && process->cgroups[i][0]; i++)
+	const char *cgroups[QL_DOCKER_CGROUPS + 1] = {NULL};
+	for (size_t i = 0; i < QL_DOCKER_CGROUPS && process->cgroups[i][0]; i++)
 		cgroups[i] = process->cgroups[i];
 	struct ql_proof_subject subject = {
 		.pidfd = process->pidfd,

@@ -13,8 +13,10 @@
 #include <uv.h>
 
 #include "proof/proof.h"
+#include "runtime/runtime.h"
 
-#define QL_DOCKER_CGROUP 384 /* bytes of a cgroup's path */
+#define QL_DOCKER_CGROUP QL_NAMES_PATH /* bytes of a cgroup's path */
+#define QL_DOCKER_CGROUPS 3
 
 struct ql_docker_process {
 	uv_poll_t poll;
@@ -23,7 +25,7 @@ struct ql_docker_process {
 	int32_t pid;
 	uint64_t start;
 	uint64_t pidns;
-	char cgroups[2][QL_DOCKER_CGROUP]; /* of v2 and one of v1, as far as they are there */
+	char cgroups[QL_DOCKER_CGROUPS][QL_DOCKER_CGROUP]; /* of v2 and v1, where they are there */
 	bool watched;
 	void (*died)(void *arg);
 	void *died_arg;
@@ -44,6 +46,16 @@ int ql_docker_process_watch(
 
 /* SIGKILL to it alone; the kernel takes its PID namespace down with it. -1 with errno. */
 int ql_docker_process_kill(const struct ql_docker_process *process);
+
+/*
+ * Processor time of all that is or was in its container, in us; 0: not known, as its cgroups are gone
+ * or none counts it. Reads small files.
+ */
+int64_t ql_docker_process_cpu_us(const struct ql_docker_process *process);
+
+/* By what the kernel knows it; without the boot. */
+void
+ql_docker_process_names(const struct ql_docker_process *process, struct ql_run_names *ret_names);
 
 /* Is anything of the container left? */
 void ql_docker_process_prove(const struct ql_docker_process *process, struct ql_proof *ret_proof);

@@ -184,11 +184,38 @@ move(struct ql_docker_run *run, enum ql_docker_phase phase)
 	(void)!ql_docker_folder_save(run, &e);
 }
 
+/* ---- its processor time ---- */
+
+/* Read while its cgroup is there; one that died while the server was away is not known of. */
+static void
+meter(struct ql_docker_run *run)
+{
+	struct ql_news *news = &run->news;
+	int64_t cpu_us = run->process ? ql_docker_process_cpu_us(run->process) : 0;
+	if (run->end && run->end->cpu_us > cpu_us)
+		cpu_us = run->end->cpu_us;
+	if (cpu_us > news->cpu_us)
+		news->cpu_us = cpu_us;
+	if (run->asked && run->asked_cpu_us >= 0 && news->cpu_us > run->asked_cpu_us)
+		news->cpu_burnt_us = news->cpu_us - run->asked_cpu_us;
+}
+
+void
+ql_docker_run_asked(struct ql_docker_run *run)
+{
+	if (run->asked)
+		return;
+	meter(run);
+	run->asked = true;
+	run->asked_cpu_us = run->news.cpu_us ? run->news.cpu_us : -1;
+}
+
 /* ---- its life ---- */
 
 static void
 died(void *arg)
 {
+	meter(arg);
 	ql_docker_run_write_up(arg);
 }
 
@@ -470,6 +497,7 @@ kill_ended(struct ql_docker_end *end)
 {
 	struct ql_docker_run *run = end->owner;
 	int32_t unasked = end->unasked;
+	meter(run);
 	bool held = run->record.phase <= QL_DOCKER_HELD;
 	if (held)
 		ended_unstarted(run, unasked & ~(1 << QL_CHECK_HOST));

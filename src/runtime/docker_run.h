@@ -113,6 +113,8 @@ struct ql_docker_run {
 	bool reread; /* after its exit, for what the stream may have left out */
 	bool ending; /* its exit was seen, and is being written up */
 	bool exit_known; /* state is that of its exit; the last of its output is awaited */
+	bool asked; /* a first means of a stop reached it, when it had used asked_cpu_us (-1: not known) */
+	int64_t asked_cpu_us;
 	int tries;
 	int salvage; /* descriptor of the checkpoint that is being written; -1 */
 	int64_t salvaged;
@@ -179,6 +181,9 @@ void ql_docker_run_write_up(struct ql_docker_run *run);
 
 /* Docker could not start it, as its command isn't there: it has exited with 127, and said why. */
 void ql_docker_run_not_startable(struct ql_docker_run *run, const char *why);
+
+/* A means of a stop is sent now: what it uses from the first one on is burnt. */
+void ql_docker_run_asked(struct ql_docker_run *run);
 
 /* Kills it, until that is proven. */
 int ql_docker_run_kill(struct ql_docker_run *run, struct ql_err *e);

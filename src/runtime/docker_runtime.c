@@ -256,11 +256,8 @@ docker_names(struct ql_runtime *runtime, uint64_t incarnation, struct ql_run_nam
 	if (!process)
 		return ql_fail(
 			e, QL_E_NOT_FOUND, "its container's process was not found on this host");
-	*ret_names = (struct ql_run_names){
-		.init_pid = process->pid, .init_start = process->start, .pidns = process->pidns};
+	ql_docker_process_names(process, ret_names);
 	ql_str_copy(ret_names->boot_id, sizeof(ret_names->boot_id), driver->boot_id);
-	for (int i = 0; i < 2; i++)
-		ql_str_copy(ret_names->cgroups[i], QL_NAMES_PATH, process->cgroups[i]);
 	return 0;
 }
 

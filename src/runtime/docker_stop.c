@@ -9,6 +9,7 @@
 static int
 mark_sent(struct ql_docker_run *run, enum ql_rung rung, struct ql_err *e)
 {
+	ql_docker_run_asked(run);
 	if (run->record.sent < (int32_t)rung)
 		run->record.sent = (int32_t)rung;
 	return ql_docker_folder_save(run, e);

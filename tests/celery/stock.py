@@ -5,6 +5,7 @@ What a task does, it says in a file, so that neither Redis nor Quell is asked fo
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -105,6 +106,16 @@ def stubborn(key):
         except:  # noqa: E722
             say(key, "swallowed")
     say(key, "ended")
+
+
+@app.task
+def burns(key):
+    """Nothing but SIGKILL keeps it from computing."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    say(key, f"began {os.getpid()}")
+    until = time.monotonic() + LIMIT
+    while not released(key) and time.monotonic() < until:
+        pass
 
 
 @app.task

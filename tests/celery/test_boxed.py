@@ -96,6 +96,19 @@ def test_failure_of_a_killed_container_is_none(deployed, docker, worker):
         assert sent.until_state("FAILURE", "REVOKED") == "FAILURE"  # the worker's word stands
 
 
+def test_processor_time_is_metered(deployed, docker, worker):
+    """Of a task's process and of its containers, as both are on this host."""
+    def kill(eval_id):
+        rose = deployed.quell.rise(lambda: deployed.quell.kill(eval_id, {"wait": 30}).expect(200))
+        assert rose['quell_stops_metered_total{burnt="known",saved="unknown"}'] == 1, rose
+        return sum(value for name, value in rose.items() if "cpu_burnt_seconds_total" in name)
+
+    deployed.send("burns", task_id="celery-burns").until("began")
+    assert 0.2 < kill("burns") < 30  # it took SIGKILL, two seconds later
+    boxed(deployed, docker, "boxed-too")
+    assert kill("boxed-too") < 1
+
+
 @contextlib.contextmanager
 def docker_killed(docker):
     """It comes back on the same folders: its containers lived on without it. Its containerd dies with

@@ -59,6 +59,7 @@ create(struct containers_place *place, const char *eval_id, enum containers_prog
 		container->out = "out\n";
 		container->err = "err\n";
 	}
+	container->cpu_us = 1000;
 	container->exit_code = program == CONTAINER_EXITS ? 3 : 0;
 	strcpy(ret_id, container->id);
 }

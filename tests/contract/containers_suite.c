@@ -507,6 +507,26 @@ running_ones_are_not_removed(void **state)
 	assert_true(alive(stage, id));
 }
 
+/* ---- their processor time ---- */
+
+static void
+processor_time_is_told(void **state)
+{
+	struct stage *stage = *state;
+	const struct ql_containers_ops *ops = stage->containers->ops;
+	char id[QL_CONTAINER_ID];
+	struct cue cue;
+	assert_int_equal(ops->cpu_us(stage->containers, "nobody", 0), 0);
+	run(stage, "e-cpu", CONTAINER_STAYS, id);
+	assert_int_equal(act(stage, &cue, QL_CONTAINERS_KILL, "e-cpu"), 0);
+	int64_t used_us = ops->cpu_us(stage->containers, "e-cpu", 1);
+	assert_in_range(used_us, 1, 60000000);
+	/* it is remembered, and is not that of one that was started later */
+	assert_int_equal(act(stage, &cue, QL_CONTAINERS_REMOVE, "e-cpu"), 0);
+	assert_int_equal(ops->cpu_us(stage->containers, "e-cpu", 1), used_us);
+	assert_int_equal(ops->cpu_us(stage->containers, "e-cpu", INT64_MAX), 0);
+}
+
 /* ---- hints, health, the end ---- */
 
 static void
@@ -588,6 +608,7 @@ containers_suite_run(struct containers_place *place)
 		PLAY(removed_ones_are_gone),
 		PLAY(running_ones_are_not_removed),
 		PLAY(starts_and_ends_are_hinted),
+		PLAY(processor_time_is_told),
 		PLAY(health_is_told),
 		PLAY(closing_ends_what_is_open),
 	};

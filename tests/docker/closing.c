@@ -18,6 +18,8 @@
 #define ID "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define PATIENCE_MS 30000
 #define OPS 16
+#define STARTED "2026-01-02T03:04:05.6Z" /* others' containers were */
+#define STARTED_MS 1767323045600
 #define LATER_MS (10 * PATIENCE_MS) /* a deadline that never comes */
 
 enum manner { SILENT, HANGS_UP };
@@ -57,7 +59,7 @@ say_state(const struct scene *scene, struct peer *peer)
 		: scene->started ? "exited"
 				 : "created",
 		runs ? "true" : "false", runs, scene->killed ? 137 : 0,
-		scene->started ? "2026-01-02T03:04:05.6Z" : "0001-01-01T00:00:00Z");
+		scene->started ? STARTED : "0001-01-01T00:00:00Z");
 	peer_answer(peer, scene->removed ? 404 : 200, body);
 }
 
@@ -212,10 +214,11 @@ close_containers(int answers, enum manner manner)
 		enum ql_containers_kind kind;
 		const char *eval_id;
 		bool keep;
+		const char *container;
 	} all[] = {{QL_CONTAINERS_FIND, "e-1"}, {QL_CONTAINERS_FIND, NULL},
 		{QL_CONTAINERS_KILL, "e-1", true}, {QL_CONTAINERS_KILL, "e-1"},
 		{QL_CONTAINERS_KILL, "nobody"}, {QL_CONTAINERS_SALVAGE, "e-1", true},
-		{QL_CONTAINERS_REMOVE, "e-1"}};
+		{QL_CONTAINERS_END, "e-1", false, ID}, {QL_CONTAINERS_REMOVE, "e-1"}};
 	enum { COUNT = sizeof(all) / sizeof(*all) };
 	struct ql_containers *containers;
 	struct ql_err e;
@@ -232,6 +235,8 @@ close_containers(int answers, enum manner manner)
 			.number = i,
 			.op = {.kind = all[i].kind,
 				.eval_id = all[i].eval_id,
+				.container = all[i].container,
+				.started_at = STARTED_MS,
 				.keep_dir = all[i].keep ? scene.keep : NULL,
 				.output_max = 1000,
 				.timeout_ms = LATER_MS,

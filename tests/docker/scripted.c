@@ -87,7 +87,7 @@ serve(struct server *server, struct peer *peer)
 {
 	struct script *script = server->own;
 	size_t len = strlen(script->log);
-	snprintf(script->log + len, sizeof(script->log) - len, "%s %.100s\n", peer->method,
+	snprintf(script->log + len, sizeof(script->log) - len, "%s %.140s\n", peer->method,
 		peer->path);
 	if (strncmp(peer->path, "/v", 2) == 0 && strncmp(peer->path, "/version", 8) != 0)
 		snprintf(script->prefix, sizeof(script->prefix), "%.*s",
@@ -104,6 +104,8 @@ serve(struct server *server, struct peer *peer)
 		peer_answer(peer, 404, "{\"message\":\"No such container\"}");
 	else if (asks(peer, "GET", "/json"))
 		say_state(script, peer);
+	else if (asks(peer, "GET", "/stats"))
+		peer_answer(peer, 200, "{\"cpu_stats\":{\"cpu_usage\":{\"total_usage\":5000999}}}");
 	else if (asks(peer, "POST", "/kill"))
 		say_killed(script, peer);
 	else if (asks(peer, "POST", "/update"))
@@ -234,6 +236,21 @@ another_host_is_not_asked(void **state)
 	assert_int_equal(cue.found.exit_code, 137);
 }
 
+/* Once it is dead its daemon has forgotten: the last word is from right before its kill. */
+static void
+another_hosts_processor_time_is_asked_for(void **state)
+{
+	struct script *script = *state;
+	const struct ql_containers *containers = script->stage.containers;
+	struct cue cue;
+	assert_int_equal(kill_it(script, &cue, STAGE_PATIENCE_MS), 0);
+	assert_int_equal(containers->ops->cpu_us(containers, "e-1", 1), 5000);
+	const char *stats = strstr(script->log, "/stats?stream=false&one-shot=true");
+	assert_non_null(stats);
+	assert_null(strstr(stats + 1, "/stats"));
+	assert_true(stats < strstr(script->log, "/kill"));
+}
+
 static void
 policies_are_disarmed_first(void **state)
 {
@@ -359,6 +376,7 @@ main(void)
 		PLAY(others_are_not_taken_for_docker),
 		PLAY(podman_is_removed_where_it_would_restart),
 		PLAY(another_host_is_not_asked),
+		PLAY(another_hosts_processor_time_is_asked_for),
 		PLAY(policies_are_disarmed_first),
 		PLAY(a_reply_is_no_death),
 		PLAY(a_failed_kill_is_tried_again),

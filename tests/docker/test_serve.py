@@ -47,6 +47,14 @@ def test_a_terminate_climbs_to_the_kill(server):
     assert stop["cancelled"] and stop["outcome"] == "killed"
 
 
+def test_its_processor_time_is_metered(server):
+    """From its cgroup, until the moment of its death: what it used once a stop was asked for."""
+    eval_id = start(server, "trap '' TERM; while :; do :; done", grace_s=1)
+    rose = server.rise(lambda: server.cancel(eval_id, {"terminate": True, "wait": 30}).expect(200))
+    assert rose['quell_stops_metered_total{burnt="known",saved="unknown"}'] == 1
+    assert 0.2 < rose['quell_cpu_burnt_seconds_total{runtime="docker"}'] < 30
+
+
 def test_a_run_outlives_the_server(server, daemon):
     eval_id = start(server, "while ! test -e /quell/checkpoint/go; do sleep 0.05; done; echo done")
     server.crash()

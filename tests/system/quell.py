@@ -107,6 +107,20 @@ class Client:
     def post(self, path, body=None, **more):
         return self.ask("POST", path, body, **more)
 
+    def metrics(self):
+        """A sample with its labels, as they stand -> value"""
+        lines = self.get("/metrics").expect(200).text.splitlines()
+        samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}
+
+    def rise(self, act):
+        """What rose while act ran."""
+        before = self.metrics()
+        act()
+        after = self.metrics()
+        return {name: value - before.get(name, 0) for name, value in after.items()
+                if value != before.get(name, 0)}
+
     # what tests say most
 
     def submit(self, code=None, language="python", **more):

@@ -6,33 +6,14 @@ import pytest
 from programs import SLEEPS
 
 
-def parse(text):
-    """A sample with its labels, as they stand -> value"""
-    found = {}
-    for line in text.splitlines():
-        if not line.startswith("#"):
-            name, _, value = line.rpartition(" ")
-            found[name] = float(value)
-    return found
-
-
 def scrape(server, accept=None):
     headers = {"Accept": accept} if accept else {}
     return server.ask("GET", "/metrics", headers=headers).expect(200)
 
 
-def rise(server, act):
-    """What rose while act ran."""
-    before = parse(scrape(server).text)
-    act()
-    after = parse(scrape(server).text)
-    return {name: value - before.get(name, 0) for name, value in after.items()
-            if value != before.get(name, 0)}
-
-
 def test_a_kill_is_counted_when_it_is_proven(server):
     eval_id = server.start(SLEEPS)
-    rose = rise(server, lambda: server.kill(eval_id).expect(200))
+    rose = server.rise(lambda: server.kill(eval_id).expect(200))
     assert rose['quell_cancellations_total{mode="kill",outcome="killed",actor="user",'
                 'policy="none"}'] == 1
     assert rose['quell_stop_seconds_count{rung="kill",runtime="sandbox"}'] == 1
@@ -42,20 +23,20 @@ def test_a_kill_is_counted_when_it_is_proven(server):
 
 def test_a_notice_counts_only_once_the_program_has_stopped(server):
     eval_id = server.start(SLEEPS)
-    rose = rise(server, lambda: server.cancel(eval_id).expect(202))
+    rose = server.rise(lambda: server.cancel(eval_id).expect(202))
     assert not [name for name in rose if name.startswith(("quell_cancellations", "quell_stop_sec"))]
     assert rose['quell_live_evaluations{status="cancelling"}'] == 1
-    rose = rise(server, lambda: server.kill(eval_id).expect(200))
+    rose = server.rise(lambda: server.kill(eval_id).expect(200))
     assert rose['quell_live_evaluations{status="cancelling"}'] == -1
     assert rose['quell_stop_seconds_count{rung="kill",runtime="sandbox"}'] == 1
 
 
 def test_what_never_started_and_what_was_refused(idle):
     eval_id = idle.submit(SLEEPS)["eval_id"]
-    rose = rise(idle, lambda: idle.cancel(eval_id).expect(200))
+    rose = idle.rise(lambda: idle.cancel(eval_id).expect(200))
     assert rose["quell_queue_depth"] == -1
     assert rose['quell_stop_seconds_count{rung="remove",runtime="none"}'] == 1
-    rose = rise(idle, lambda: idle.cancel("never-seen").expect(404))
+    rose = idle.rise(lambda: idle.cancel("never-seen").expect(404))
     assert rose['quell_stop_refusals_total{reason="not-found"}'] == 1
 
 
@@ -63,7 +44,7 @@ def test_the_servers_own_rules_are_named(server):
     def run():
         made = server.submit(SLEEPS, timeout_s=1)["eval_id"]
         server.wait(made)
-    rose = rise(server, run)
+    rose = server.rise(run)
     name = next(name for name in rose if name.startswith("quell_cancellations_total"))
     assert 'actor="quell",policy="timeout"' in name
 
@@ -84,23 +65,23 @@ def test_what_is_burnt_after_the_request_is_measured(server):
     eval_id = server.start(BURNS)
     server.cancel(eval_id).expect(202)
     server.until_output(eval_id, "burnt")
-    rose = rise(server, lambda: server.kill(eval_id).expect(200))
+    rose = server.rise(lambda: server.kill(eval_id).expect(200))
     assert 0.3 <= rose['quell_cpu_burnt_seconds_total{runtime="sandbox"}'] < 10
 
 
 def test_what_is_saved_is_told_by_its_likes(make_server):
     spends = "import time\nwhile time.process_time() < {}:\n    pass\n"
     with_one = make_server("--workers", "1")
-    rose = rise(with_one, lambda: with_one.kill(with_one.start(SLEEPS)).expect(200))
+    rose = with_one.rise(lambda: with_one.kill(with_one.start(SLEEPS)).expect(200))
     assert rose['quell_stops_metered_total{burnt="known",saved="unknown"}'] == 1
     for _ in range(5):
         with_one.run(spends.format(0.4))
-    rose = rise(with_one, lambda: with_one.kill(with_one.start(SLEEPS)).expect(200))
+    rose = with_one.rise(lambda: with_one.kill(with_one.start(SLEEPS)).expect(200))
     assert rose['quell_stops_metered_total{burnt="known",saved="known"}'] == 1
     assert 0.1 < rose['quell_cpu_saved_seconds_total{runtime="sandbox"}'] < 10
     running = with_one.start(SLEEPS)
     waiting = with_one.submit(SLEEPS)["eval_id"]
-    rose = rise(with_one, lambda: with_one.cancel(waiting).expect(200))
+    rose = with_one.rise(lambda: with_one.cancel(waiting).expect(200))
     assert 0.3 < rose['quell_cpu_saved_seconds_total{runtime="none"}'] < 10
     assert rose.get('quell_cpu_burnt_seconds_total{runtime="none"}', 0) == 0
     with_one.kill(running).expect(200)
@@ -143,4 +124,4 @@ def test_openmetrics_is_whole(server):
 def test_the_loop_is_measured(server):
     """Twice a second, whatever else happens."""
     from quell import eventually
-    eventually(lambda: parse(scrape(server).text)["quell_loop_lag_seconds_count"] >= 2)
+    eventually(lambda: server.metrics()["quell_loop_lag_seconds_count"] >= 2)

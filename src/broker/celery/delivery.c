@@ -130,6 +130,8 @@ ql_delivery_place(struct delivery *delivery, const struct copy *copy)
 	bool prefork = worker && worker->pool == QL_POOL_PREFORK;
 	if (!delivery->held && here && prefork && !delivery->hand.holds)
 		ql_hand_take(&delivery->hand, worker->pid, copy->pid);
+	if (delivery->asked)
+		ql_spend_asked(delivery);
 }
 
 bool

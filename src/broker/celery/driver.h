@@ -251,6 +251,8 @@ struct delivery {
 	int64_t grace_until; /* loop time */
 	int64_t signalled_at;
 	struct ql_hand hand; /* its process, where that is on this host */
+	bool asked; /* a first means of a stop reached it, when it had used asked_us (0: not known) */
+	int64_t asked_us;
 	int32_t unasked;
 	struct job *job; /* the terminate or kill that is under way, until it was answered */
 	struct job *next_job; /* the one that begins when what is under way is over */
@@ -314,6 +316,16 @@ void ql_stop_next(struct delivery *delivery);
 /* Its end is known or supposed: proves that nothing is left, and tells. */
 void ql_stop_prove(struct delivery *delivery);
 void ql_stop_rang(struct ql_alarm *alarm, struct ql_heap_node *node);
+
+/* ---- spend.c ---- */
+
+/* Reads its process, while that works for it. */
+void ql_spend_read(struct delivery *delivery);
+/* A means of a stop is sent now: what it uses from the first one on is burnt; or from when that could be read first. */
+void ql_spend_asked(struct delivery *delivery);
+/* All that is known of it, its containers' included; 0: it is not known. */
+int64_t ql_spend_us(const struct delivery *delivery);
+int64_t ql_spend_burnt_us(const struct delivery *delivery);
 
 /* ---- results.c, watch.c ---- */
 

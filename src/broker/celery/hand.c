@@ -64,6 +64,7 @@ ql_hand_take(struct ql_hand *hand, int64_t main_pid, int64_t pid)
 		return false;
 	hand->child_count = 0;
 	hand->task = (struct ql_hand_process){.pid = (int32_t)pid, .start = process.start};
+	hand->cpu_from_us = hand->cpu_us = process.cpu_us;
 	hand->holds = true;
 	ql_hand_count(hand);
 	return true;
@@ -121,6 +122,35 @@ ql_hand_count(struct ql_hand *hand)
 		return;
 	while (walk(hand))
 		;
+	ql_hand_meter(hand);
+}
+
+/* 0 where it is another's now. */
+static int64_t
+cpu_of(const struct ql_hand_process *process)
+{
+	struct ql_process now;
+	return ql_process_read(process->pid, &now) || now.start != process->start ? 0 : now.cpu_us;
+}
+
+/* What a child used is its parent's own once that has waited for it. */
+void
+ql_hand_meter(struct ql_hand *hand)
+{
+	int64_t cpu_us = hand->holds ? cpu_of(&hand->task) : 0;
+	for (int i = 0; cpu_us && i < hand->child_count; i++)
+		cpu_us += cpu_of(&hand->children[i]);
+	if (cpu_us > hand->cpu_us)
+		hand->cpu_us = cpu_us;
+}
+
+int64_t
+ql_hand_used_us(const struct ql_hand *hand)
+{
+	int64_t used_us = hand->cpu_us - hand->cpu_from_us;
+	if (!hand->holds)
+		return 0;
+	return used_us > 0 ? used_us : 1; /* less than a tick, which is known, too */
 }
 
 bool

@@ -20,6 +20,8 @@ struct ql_hand {
 	struct ql_hand_process task;
 	struct ql_hand_process children[QL_HAND_CHILDREN];
 	int child_count;
+	int64_t cpu_from_us; /* its process's processor time when it was taken: that of tasks before this one, mostly */
+	int64_t cpu_us; /* and as it was read last, its children's that live included */
 };
 
 /* The main process of a worker; false, and pid 0, where it is none of this host that can be named for sure. */
@@ -32,7 +34,11 @@ bool ql_hand_lives(const struct ql_hand_process *process);
  * numbers that a worker in a container knows may be anybody's here.
  */
 bool ql_hand_take(struct ql_hand *hand, int64_t main_pid, int64_t pid);
-/* Its children as of now, and their children: to be called before its process is ended. */
+/* Reads how much processor time it and the children that are known have used. */
+void ql_hand_meter(struct ql_hand *hand);
+/* What was read last, from when it was taken on; 0: not known. The clock's ticks are 10 ms. */
+int64_t ql_hand_used_us(const struct ql_hand *hand);
+/* Its children as of now, and their children: to be called before its process is ended. It is metered, too. */
 void ql_hand_count(struct ql_hand *hand);
 bool ql_hand_task_lives(const struct ql_hand *hand);
 /* One of its children lives though it doesn't. */

@@ -18,8 +18,10 @@ on_noticed(struct ql_redis_command *command, int status, const redisReply *reply
 void
 ql_celery_notice(struct job *job)
 {
-	if (!ql_stop_delivery_of(job))
+	struct delivery *delivery = ql_stop_delivery_of(job);
+	if (!delivery)
 		return;
+	ql_spend_asked(delivery);
 	job->command.done = on_noticed;
 	ql_results_set(job->celery, &job->command, job->task_id, "ABORTED", NULL);
 }

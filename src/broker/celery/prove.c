@@ -187,6 +187,7 @@ ql_stop_prove(struct delivery *delivery)
 	if (ql_delivery_is_busy(delivery) || delivery->forgotten || delivery->told_gone ||
 		delivery->celery->closing)
 		return;
+	ql_spend_read(delivery);
 	delivery->looking = true;
 	delivery->look.task_id = delivery->task_id;
 	delivery->look.workers_only = !delivery->wide;

@@ -15,6 +15,7 @@ void
 ql_stop_by_hand(struct delivery *delivery)
 {
 	struct ql_err err;
+	ql_spend_read(delivery);
 	if (ql_hand_kill_task(&delivery->hand) == 0) {
 		delivery->sent = QL_RUNG_KILL;
 		delivery->stage = STAGE_KILLED;
@@ -123,6 +124,7 @@ warn(struct delivery *delivery)
 void
 ql_stop_kill_now(struct delivery *delivery)
 {
+	ql_spend_asked(delivery);
 	delivery->kill = true;
 	delivery->grace_ms = delivery->job->grace_ms;
 	if (!delivery->keep_dir) {

@@ -145,6 +145,7 @@ ql_stop_look_before(struct delivery *delivery)
 void
 ql_stop_terminate_now(struct delivery *delivery)
 {
+	ql_spend_asked(delivery);
 	if (delivery->sent >= QL_RUNG_TERMINATE) {
 		ql_stop_answer(delivery, 0, NULL);
 		ql_stop_prove(delivery);

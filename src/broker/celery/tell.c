@@ -116,6 +116,7 @@ ql_tell_exit(struct delivery *delivery, const struct ql_quest *look, int32_t epo
 	};
 	if (delivery->told_exited && !epoch)
 		return;
+	ql_spend_read(delivery);
 	delivery->told_exited = true;
 	fill_exit(delivery, result, &sighting.event);
 	ql_sight(delivery->celery, &sighting);
@@ -137,6 +138,8 @@ ql_tell_gone(struct delivery *delivery)
 				.passed = delivery->hand.holds ? RUNTIME | PIDFD : RUNTIME,
 			},
 		.eval_id = delivery->eval_id,
+		.cpu_us = ql_spend_us(delivery),
+		.cpu_burnt_us = ql_spend_burnt_us(delivery),
 	};
 	ql_delivery_over(delivery);
 	ql_sight(delivery->celery, &sighting);

@@ -24,8 +24,10 @@ each_active(void *arg, const struct ql_seen *seen)
 	struct delivery *delivery = ql_delivery_find(celery, incarnation);
 	if (delivery)
 		delivery->watched = true;
-	if (delivery && delivery->told_running)
+	if (delivery && delivery->told_running) {
+		ql_spend_read(delivery);
 		return;
+	}
 	if (!delivery)
 		delivery = ql_delivery_add(celery, incarnation, eval_id, seen->task_id, attempt);
 	if (!delivery)
