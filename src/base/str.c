@@ -45,6 +45,13 @@ ql_str_dup(const char *text)
 	return text ? strdup(text) : NULL;
 }
 
+void
+ql_str_plain(char *text)
+{
+	for (; *text; text++)
+		*text = (unsigned char)*text < 0x80 ? *text : '?';
+}
+
 struct unit {
 	const char *name;
 	int64_t factor;

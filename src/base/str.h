@@ -15,6 +15,9 @@ size_t ql_str_fit(const char *text, size_t max);
 /* strdup that takes NULL. */
 char *ql_str_dup(const char *text);
 
+/* A text that is no UTF-8 becomes one: each byte that is not ASCII becomes a question mark. */
+void ql_str_plain(char *text);
+
 /* "90", "90s", "5m", "2h", "30d", "250ms" to milliseconds; a bare number is seconds. */
 int ql_str_duration(const char *text, int64_t *ret_ms);
 

@@ -179,6 +179,7 @@ ql_fetch(struct ql_fetch *fetch, struct ql_fetch_request *request)
 {
 	request->err = (struct ql_err){0};
 	request->http = 0;
+	request->retry_after_ms = 0;
 	request->answer = (struct ql_buf){.limit = QL_FETCH_BODY_MAX};
 	request->due = (struct ql_heap_node){0};
 	request->transfer = NULL;
@@ -257,6 +258,8 @@ static int
 copy_config(struct ql_fetch *fetch, const struct ql_fetch_config *config)
 {
 	fetch->connections = config->connections ? config->connections : QL_FETCH_CONNECTIONS;
+	fetch->fresh = config->fresh;
+	fetch->public_only = config->public_only;
 	return copy(&fetch->unix_path, config->unix_path) ||
 			       copy(&fetch->ca_file, config->ca_file) ||
 			       copy(&fetch->cert_file, config->cert_file) ||

@@ -10,6 +10,7 @@
 #ifndef QL_FETCH_FETCH_H
 #define QL_FETCH_FETCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -28,6 +29,12 @@ struct ql_fetch_config {
 	const char *unix_path; /* or NULL */
 	const char *ca_file, *cert_file, *key_file; /* PEM, or NULL */
 	int connections; /* at once; more requests wait in order. 0 = QL_FETCH_CONNECTIONS */
+	bool fresh; /* no connection is kept for another request */
+	/*
+	 * Only https:// and public addresses will do. The address is looked at when it is connected
+	 * to, so that no name that leads elsewhere by then gets around it.
+	 */
+	bool public_only;
 };
 
 struct ql_fetch_request {
@@ -48,6 +55,7 @@ struct ql_fetch_request {
 	void (*done)(struct ql_fetch_request *request, int status);
 	struct ql_err err;
 	int http; /* status code; set before the first piece */
+	int64_t retry_after_ms; /* what the answer says of it; 0 = nothing */
 	struct ql_buf answer; /* the client's: for done to read, gone after it */
 
 	/* the client's own, until done */

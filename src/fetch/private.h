@@ -25,6 +25,7 @@ struct ql_fetch {
 	uv_loop_t *loop;
 	char *unix_path, *ca_file, *cert_file, *key_file; /* NULL = none */
 	int connections;
+	bool fresh, public_only;
 	CURLM *multi;
 	uv_timer_t turn; /* when curl wants to be called without news of a socket */
 	uv_timer_t first; /* the first deadline */

@@ -1,7 +1,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "base/address.h"
 #include "fetch/private.h"
 
 /* ---- what curl calls ---- */
@@ -52,6 +54,22 @@ rewind_body(void *arg, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
+/* Called for each connection, once its name is resolved: the last moment to refuse where it goes. */
+static curl_socket_t
+open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct ql_transfer *transfer = arg;
+	char text[QL_ADDRESS_TEXT];
+	bool allowed = ql_address_is_public(&address->addr);
+	if (purpose == CURLSOCKTYPE_IPCXN && allowed)
+		return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	ql_address_text(&address->addr, text);
+	if (transfer->request)
+		ql_fail(&transfer->request->err, QL_E_FORBIDDEN,
+			"its name leads to %s, which is not a public address", text);
+	return CURL_SOCKET_BAD;
+}
+
 /* ---- setting one up ---- */
 
 static void
@@ -69,9 +87,21 @@ set_callbacks(struct ql_transfer *transfer)
 }
 
 static void
+set_bounds(const struct ql_fetch *fetch, struct ql_transfer *transfer)
+{
+	CURL *easy = transfer->easy;
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, fetch->public_only ? "https" : "http,https");
+	if (fetch->fresh)
+		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+	if (!fetch->public_only)
+		return;
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+}
+
+static void
 set_way(const struct ql_fetch *fetch, CURL *easy)
 {
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
@@ -149,6 +179,7 @@ set_up(const struct ql_fetch *fetch, const struct ql_fetch_request *request,
 		return -1;
 	set_callbacks(transfer);
 	set_way(fetch, transfer->easy);
+	set_bounds(fetch, transfer);
 	set_method(request, transfer->easy);
 	return curl_multi_add_handle(fetch->multi, transfer->easy) ? -1 : 0;
 }
@@ -207,9 +238,12 @@ ql_fetch_transfer_judge(struct ql_transfer *transfer, CURLcode code)
 	struct ql_fetch_request *request = transfer->request;
 	const char *why = transfer->text[0] ? transfer->text : curl_easy_strerror(code);
 	long http = 0;
-	curl_off_t sent_us = 0;
+	curl_off_t sent_us = 0, retry_s = 0;
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &http);
 	request->http = (int)http;
+	curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_s);
+	if (retry_s > 0 && retry_s < INT64_MAX / 1000)
+		request->retry_after_ms = retry_s * 1000;
 	switch (code) {
 	case CURLE_OK:
 		return 0;
@@ -224,6 +258,8 @@ ql_fetch_transfer_judge(struct ql_transfer *transfer, CURLcode code)
 		return ql_fail(&request->err, sent_us ? QL_E_UNAVAILABLE : QL_E_INVALID, "%s", why);
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_CONNECT:
+		if (request->err.code) /* each address was refused; or the last one, after others failed */
+			return -1;
 		return ql_fail(&request->err, QL_E_UNREACHABLE, "%s", why);
 	default:
 		return ql_fail(&request->err, QL_E_UNAVAILABLE, "%s", why);

@@ -1,27 +1,18 @@
 /* Who asks, and may they: the key, its scopes, and what the audit will say of it. */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#include "base/str.h"
+#include "base/address.h"
 #include "http/inside.h"
 #include "http/route.h"
 
 static void
-write_remote(const struct ql_request *req, char *ret_text, size_t size)
+write_remote(const struct ql_request *req, char ret_text[static QL_ATTEMPT_REMOTE])
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(req->conn->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	const struct sockaddr *address = info ? info->client_addr : NULL;
-	if (!address)
-		return;
-	const void *from =
-		address->sa_family == AF_INET6
-			? (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr
-			: (const void *)&((const struct sockaddr_in *)address)->sin_addr;
-	if (!inet_ntop(address->sa_family, from, ret_text, (socklen_t)size))
-		*ret_text = 0;
+	if (info && info->client_addr)
+		ql_address_text(info->client_addr, ret_text);
 }
 
 void
@@ -39,7 +30,7 @@ begin_attempt(struct ql_request *req)
 	attempt->target = req->id;
 	if (!attempt->verb)
 		return;
-	write_remote(req, attempt->remote, sizeof(attempt->remote));
+	write_remote(req, attempt->remote);
 	struct ql_trace_context trace;
 	ql_request_trace(req, &trace);
 	memcpy(attempt->trace, trace.parent, sizeof(attempt->trace));

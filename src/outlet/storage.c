@@ -120,8 +120,7 @@ text_of(const char *text)
 	char *plain = json ? NULL : ql_str_dup(text);
 	if (!plain)
 		return json;
-	for (char *at = plain; *at; at++)
-		*at = (unsigned char)*at < 0x80 ? *at : '?';
+	ql_str_plain(plain);
 	json = json_string(plain);
 	free(plain);
 	return json;

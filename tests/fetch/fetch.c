@@ -55,6 +55,9 @@ serve(struct server *server, struct peer *peer)
 		peer_answer(peer, 404, "{\"message\":\"no\"}");
 	} else if (strcmp(peer->path, "/empty") == 0) {
 		peer_answer(peer, 204, "");
+	} else if (strcmp(peer->path, "/busy") == 0) {
+		peer_say(peer, "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n",
+			59);
 	} else if (strcmp(peer->path, "/torn") == 0) {
 		peer_say(peer, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", 42);
 		peer_close(peer);
@@ -80,7 +83,7 @@ lose_patience(uv_timer_t *timer)
 }
 
 static int
-setup(void **state, bool over_unix)
+setup_with(void **state, bool over_unix, struct ql_fetch_config config)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	struct ql_err e;
@@ -96,10 +99,8 @@ setup(void **state, bool over_unix)
 	uv_timer_start(&world->patience, lose_patience, PATIENCE_MS, 0);
 	server_open(&world->server, &world->loop, over_unix ? path : NULL, serve);
 	world->server.own = world;
-	struct ql_fetch_config config = {
-		.unix_path = over_unix ? path : NULL,
-		.connections = 2,
-	};
+	config.unix_path = over_unix ? path : NULL;
+	config.connections = 2;
 	assert_int_equal(ql_fetch_open(&world->loop, &config, &world->fetch, &e), 0);
 	*state = world;
 	return 0;
@@ -108,13 +109,25 @@ setup(void **state, bool over_unix)
 static int
 setup_tcp(void **state)
 {
-	return setup(state, false);
+	return setup_with(state, false, (struct ql_fetch_config){0});
 }
 
 static int
 setup_unix(void **state)
 {
-	return setup(state, true);
+	return setup_with(state, true, (struct ql_fetch_config){0});
+}
+
+static int
+setup_public(void **state)
+{
+	return setup_with(state, false, (struct ql_fetch_config){.public_only = true});
+}
+
+static int
+setup_fresh(void **state)
+{
+	return setup_with(state, false, (struct ql_fetch_config){.fresh = true});
 }
 
 static void
@@ -361,6 +374,47 @@ wrong_addresses_are_refused(void **state)
 	assert_int_equal(refused(call), QL_E_INVALID);
 }
 
+/* By its address, by a name for it, and however else it may be written: nobody is reached. */
+static void
+only_public_addresses_are_connected_to(void **state)
+{
+	struct world *world = *state;
+	static const char *const hosts[] = {"127.0.0.1", "localhost", "2130706433", "0x7f.1", "0",
+		"127.1", "[::ffff:127.0.0.1]", "0177.0.0.1"};
+	const char *port = strrchr(world->server.url, ':');
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
+		struct call *call = prepare(world, 0, "POST", "/echo");
+		snprintf(world->url[0], sizeof(world->url[0]), "https://%s%s/echo", hosts[i], port);
+		submit(call);
+		assert_int_equal(refused(call), QL_E_FORBIDDEN);
+		assert_non_null(strstr(call->request.err.text, "not a public address"));
+	}
+	assert_int_equal(refused(get(world, 1, "/echo")), QL_E_INVALID); /* no TLS */
+	assert_int_equal(world->server.accepted, 0);
+}
+
+static void
+no_connection_is_kept(void **state)
+{
+	struct world *world = *state;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(finish(get(world, i, "/empty")), 0);
+	assert_int_equal(world->server.accepted, 3);
+}
+
+static void
+an_answer_says_when_to_come_again(void **state)
+{
+	struct world *world = *state;
+	struct call *call = get(world, 0, "/busy");
+	assert_int_equal(finish(call), 0);
+	assert_int_equal(call->request.http, 503);
+	assert_int_equal(call->request.retry_after_ms, 7000);
+	call = get(world, 1, "/empty");
+	assert_int_equal(finish(call), 0);
+	assert_int_equal(call->request.retry_after_ms, 0);
+}
+
 static void
 openness_has_a_bound(void **state)
 {
@@ -547,6 +601,10 @@ main(void)
 		BOTH(floods_are_cut),
 		BOTH(nobody_there_is_unreachable),
 		BOTH(wrong_addresses_are_refused),
+		cmocka_unit_test_setup_teardown(
+			only_public_addresses_are_connected_to, setup_public, teardown),
+		cmocka_unit_test_setup_teardown(no_connection_is_kept, setup_fresh, teardown),
+		BOTH(an_answer_says_when_to_come_again),
 		BOTH(openness_has_a_bound),
 		BOTH(pieces_are_not_kept),
 		BOTH(readers_may_say_why),
