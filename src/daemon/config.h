@@ -50,9 +50,11 @@ struct ql_config {
 	int64_t audit_keep_bytes;
 	int64_t uid_base;
 	int64_t orphan_age_ms;
+	int64_t webhook_give_up_ms;
 	bool reap_orphans;
 	bool stop_runs;
 	bool observe;
+	bool webhook_private;
 };
 
 /* The flags, for the verb `serve`; ended by a NULL name. */

@@ -12,6 +12,7 @@
 #include "daemon/log.h"
 #include "daemon/rundir.h"
 #include "daemon/storage.h"
+#include "outlet/post.h"
 #include "outlet/storage.h"
 #include "runtime/docker.h"
 #include "runtime/errand.h"
@@ -131,6 +132,13 @@ ql_drivers_storage(uv_loop_t *loop, const struct ql_config *config, struct ql_ou
 	int status = ql_outlet_storage_open(loop, &storage, ret_outlet, e);
 	explicit_bzero(key, sizeof(key));
 	return status;
+}
+
+int
+ql_drivers_poster(uv_loop_t *loop, const struct ql_config *config, struct ql_poster **ret_poster,
+	struct ql_err *e)
+{
+	return ql_poster_open(loop, config->webhook_private, ret_poster, e);
 }
 
 /* A host without Docker has no containers of tasks, where nobody says that there is one. */

@@ -7,6 +7,7 @@
 #include "daemon/config.h"
 #include "daemon/data.h"
 #include "outlet/outlet.h"
+#include "outlet/poster.h"
 #include "runtime/containers.h"
 #include "runtime/runtime.h"
 #include "store/store.h"
@@ -26,6 +27,10 @@ int ql_drivers_containers(uv_loop_t *loop, const struct ql_config *config,
 /* NULL where no storage service is named. */
 int ql_drivers_storage(uv_loop_t *loop, const struct ql_config *config,
 	struct ql_outlet **ret_outlet, struct ql_err *e);
+
+/* Who is told anything by webhooks. */
+int ql_drivers_poster(uv_loop_t *loop, const struct ql_config *config,
+	struct ql_poster **ret_poster, struct ql_err *e);
 
 /* NULL for the local queue. What it needs of config and data stays there. */
 int ql_drivers_broker(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,

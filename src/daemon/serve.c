@@ -34,6 +34,7 @@ struct daemon {
 	struct ql_broker *broker;
 	struct ql_finder *finder;
 	struct ql_outlet *storage;
+	struct ql_poster *poster;
 	struct ql_observer *observer;
 	struct ql_meter meter;
 	struct ql_limiter *limiter;
@@ -77,6 +78,8 @@ open_engine(struct daemon *daemon, struct ql_err *e)
 		.broker = daemon->broker,
 		.outlets = {[QL_OUTLET_STORAGE] = daemon->storage,
 			[QL_OUTLET_RESULTS] = daemon->broker ? daemon->broker->results : NULL},
+		.poster = daemon->poster,
+		.hook_patience = ql_hook_patience_default,
 		.task_id = daemon->config.task_id,
 		.data_dir = daemon->data.dir,
 		.workers = daemon->runtime ? (int32_t)daemon->config.workers : 0,
@@ -96,6 +99,7 @@ open_engine(struct daemon *daemon, struct ql_err *e)
 		.log = ql_log,
 	};
 	config.policy.remote_broker = daemon->broker != NULL;
+	config.hook_patience.give_up_ms = daemon->config.webhook_give_up_ms;
 	if (open_clock(daemon, &config.clock, e))
 		return -1;
 	return ql_engine_new(&config, &daemon->engine, e);
@@ -128,6 +132,7 @@ open_server(struct daemon *daemon, struct ql_err *e)
 		.task_id = daemon->config.task_id,
 		.place = {.images = !strcmp(daemon->config.runtime, "docker"),
 			.elsewhere = daemon->broker != NULL},
+		.webhook_private = daemon->config.webhook_private,
 		.observes = daemon->config.observe,
 		.meter = &daemon->meter,
 		.limiter = daemon->limiter,
@@ -280,6 +285,7 @@ open_all(struct daemon *daemon, struct ql_err *e)
 		ql_drivers_broker(
 			&daemon->loop, &daemon->config, &daemon->data, &daemon->broker, e) ||
 		ql_drivers_storage(&daemon->loop, &daemon->config, &daemon->storage, e) ||
+		ql_drivers_poster(&daemon->loop, &daemon->config, &daemon->poster, e) ||
 		ql_data_signer(&daemon->data, &daemon->signer, e) || open_engine(daemon, e) ||
 		ql_access_open(&daemon->loop, &daemon->config, &daemon->data, daemon->store,
 			&daemon->access, e) ||

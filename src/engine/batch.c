@@ -164,13 +164,12 @@ ql_batch_is_quiet(const struct ql_state *was, const struct ql_decision *decision
 
 void
 ql_batch_changed(struct ql_engine *engine, const struct ql_state *was,
-	const struct ql_record *record, bool stopping)
+	const struct ql_record *record, bool stopping, uint32_t outlets)
 {
 	struct ql_subscriber *sub, *next;
 	count_queue(engine, was, &record->state);
 	ql_tally_changed(engine, was, record);
-	if (ql_settles(was, &record->state))
-		ql_outbox_settled(engine, record);
+	ql_outbox_posted(engine, outlets);
 	if (was && looks_the_same(was, &record->state))
 		return;
 	DL_FOREACH_SAFE (engine->subscribers, sub, next)
@@ -195,7 +194,7 @@ apply_state(struct ql_live *live, struct ql_change *change, const struct decided
 	ql_tomb_follow(live);
 	struct ql_record shown = live->record;
 	shown.state = live->durable;
-	ql_batch_changed(live->engine, &was, &shown, decided->stopping);
+	ql_batch_changed(live->engine, &was, &shown, decided->stopping, change->outlets);
 	ql_tally_gone(live->engine, &was, &shown, decided->sighting);
 }
 
@@ -205,7 +204,7 @@ apply(struct ql_engine *engine, const struct decided *decided, struct ql_change 
 	struct ql_live *live = decided->live;
 	switch (change->kind) {
 	case QL_CHANGE_NEW:
-		ql_batch_changed(engine, NULL, &change->record, false);
+		ql_batch_changed(engine, NULL, &change->record, false, change->outlets);
 		break;
 	case QL_CHANGE_STATE:
 		apply_state(live, change, decided);

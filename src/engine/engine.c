@@ -59,7 +59,7 @@ ql_engine_new(
 		config->runtime->sink = sink;
 	if (config->broker)
 		config->broker->sink = sink;
-	if (ql_policing_open(engine, e) || ql_outbox_open(engine, e) ||
+	if (ql_policing_open(engine, e) || ql_hooks_open(engine, e) || ql_outbox_open(engine, e) ||
 		ql_orphans_open(engine, e)) {
 		ql_engine_free(engine);
 		return -1;
@@ -161,6 +161,11 @@ close_parts(struct ql_engine *engine)
 		engine->closings++;
 		runtime->ops->close(runtime, on_part_closed, engine);
 	}
+	struct ql_poster *poster = engine->config.poster;
+	if (poster) {
+		engine->closings++;
+		poster->close(poster, on_part_closed, engine);
+	}
 	struct ql_broker *broker = engine->config.broker;
 	if (broker) {
 		engine->closings++;
@@ -226,6 +231,7 @@ ql_engine_close(struct ql_engine *engine, bool stop_runs, void (*closed)(void *a
 	ql_policing_close(engine);
 	ql_orphans_stop(engine);
 	ql_outbox_stop(engine);
+	ql_hooks_stop(engine);
 	ql_bulks_stop(engine);
 	struct ql_live *live, *next;
 	HASH_ITER (hh, engine->lives, live, next)
@@ -243,6 +249,7 @@ ql_engine_free(struct ql_engine *engine)
 		ql_live_free(live);
 	ql_policing_free(engine);
 	ql_outbox_free(engine);
+	ql_hooks_free(engine);
 	ql_lanes_free(engine);
 	ql_bulks_free(engine);
 	ql_orphans_free(engine);

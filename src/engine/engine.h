@@ -24,7 +24,9 @@
 #include "core/record.h"
 #include "core/step.h"
 #include "outlet/outlet.h"
+#include "outlet/poster.h"
 #include "rules/attempt.h"
+#include "rules/hook.h"
 #include "rules/meter.h"
 #include "rules/orphan.h"
 #include "rules/policy.h"
@@ -43,7 +45,10 @@ struct ql_engine_config {
 	/* Closed with the engine. NULL: the queue is the store's; else policy.remote_broker holds. */
 	struct ql_broker *broker;
 	/* Told of each settled attempt; closed with the engine. NULL where there is none. */
-	struct ql_outlet *outlets[QL_OUTLET_COUNT];
+	struct ql_outlet *outlets[QL_OUTLET_COUNT]; /* WEBHOOKS is the engine's own */
+	/* Sends webhooks what they are told; closed with the engine. NULL: there are none. */
+	struct ql_poster *poster;
+	struct ql_hook_patience hook_patience; /* zeroed = the default */
 	struct ql_clock clock;
 	const char *task_id; /* the template of task ids, or NULL for the usual one */
 	const char *data_dir; /* outputs and checkpoints live below it */

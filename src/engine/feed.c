@@ -132,9 +132,9 @@ static int
 address(struct ql_change *change, const struct ql_live *live)
 {
 	const struct ql_state *next = &change->record.state;
-	uint32_t outlets = ql_outbox_whom(live->engine, &live->record, next);
+	uint32_t outlets = ql_outbox_whom(live->engine, &live->record, &live->record.state, next);
 	char task_id[QL_TASK_ID];
-	if (!outlets || !ql_settles(&live->record.state, next))
+	if (!outlets)
 		return 0;
 	ql_record_task_id(&live->record, next->attempt, task_id);
 	change->task_id = ql_str_dup(task_id);

@@ -255,8 +255,9 @@ take_reloaded(struct ql_live *live, struct ql_record *record)
 	take_record(live, record);
 	bool news = known && memcmp(&was, &live->durable, sizeof(was)) != 0;
 	if (news)
-		ql_batch_changed(
-			live->engine, &was, &live->record, live->durable.cancel.requested_at != 0);
+		ql_batch_changed(live->engine, &was, &live->record,
+			live->durable.cancel.requested_at != 0,
+			ql_outbox_whom(live->engine, &live->record, &was, &live->durable));
 	ql_kept_feed(live);
 	if (news)
 		ql_take_up(live);

@@ -239,6 +239,7 @@ deliver(struct outbox *outbox, struct parcel *parcel)
 	outbox->under_way++;
 	ql_trace_of_labels(letter->labels, &parcel->trace);
 	parcel->op = (struct ql_delivery){
+		.number = letter->number,
 		.eval_id = letter->eval_id,
 		.task_id = letter->task_id,
 		.error = letter->error,
@@ -384,6 +385,8 @@ pump(struct outbox *outbox)
 {
 	struct ql_engine *engine = outbox->engine;
 	int64_t now = ql_engine_now(engine);
+	if (outbox->kind == QL_OUTLET_WEBHOOKS && !ql_hooks_loaded(engine))
+		return; /* it is not known yet whom to tell */
 	remove_some(outbox, now);
 	if (engine->closing)
 		return; /* what is under way comes to its end, or is delivered by the next start */
@@ -446,27 +449,44 @@ ql_outbox_start(struct ql_engine *engine)
 	}
 }
 
-/* Another producer's task that is named by its own id is no evaluation that a storage service knows. */
+static bool
+is_told(const struct ql_engine *engine, enum ql_outlet_kind kind, const struct ql_record *record,
+	enum ql_status status)
+{
+	if (!ql_letter_fits(kind, status))
+		return false;
+	switch (kind) {
+	case QL_OUTLET_STORAGE: /* another producer's, named by its own id, is unknown there */
+		return strncmp(record->eval_id, QL_TASK_FOREIGN, strlen(QL_TASK_FOREIGN)) != 0;
+	case QL_OUTLET_RESULTS: /* else its worker wrote how it ended */
+		return status == QL_STATUS_CANCELLED;
+	case QL_OUTLET_WEBHOOKS:
+		return ql_hooks_may_want(engine, status, record->owner);
+	case QL_OUTLET_COUNT:
+		break;
+	}
+	return false;
+}
+
 uint32_t
 ql_outbox_whom(const struct ql_engine *engine, const struct ql_record *record,
-	const struct ql_state *settled)
+	const struct ql_state *was, const struct ql_state *is)
 {
-	bool stranger = !strncmp(record->eval_id, QL_TASK_FOREIGN, strlen(QL_TASK_FOREIGN));
-	bool known = settled->status != QL_STATUS_CANCELLED; /* its worker wrote how it ended */
 	uint32_t outlets = 0;
+	bool spent = is->status == QL_STATUS_UNCONFIRMED && was && was->status != is->status;
+	if (!spent && !ql_settles(was, is))
+		return 0;
 	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
-		if (!engine->outboxes[kind] || (stranger && kind == QL_OUTLET_STORAGE) ||
-			(known && kind == QL_OUTLET_RESULTS))
-			continue;
-		outlets |= 1u << kind;
+		if (engine->outboxes[kind] && is_told(engine, (enum ql_outlet_kind)kind, record,
+						      (enum ql_status)is->status))
+			outlets |= 1u << kind;
 	}
 	return outlets;
 }
 
 void
-ql_outbox_settled(struct ql_engine *engine, const struct ql_record *record)
+ql_outbox_posted(struct ql_engine *engine, uint32_t outlets)
 {
-	uint32_t outlets = ql_outbox_whom(engine, record, &record->state);
 	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
 		struct outbox *outbox = engine->outboxes[kind];
 		if (!(outlets >> kind & 1))
@@ -476,6 +496,12 @@ ql_outbox_settled(struct ql_engine *engine, const struct ql_record *record)
 		if (!engine->closing && !engine->recovery)
 			ql_wake_set(engine, &outbox->wake, ql_engine_now(engine));
 	}
+}
+
+void
+ql_outbox_go_on(struct ql_engine *engine, enum ql_outlet_kind kind)
+{
+	pump(engine->outboxes[kind]);
 }
 
 void
@@ -511,10 +537,11 @@ ql_outbox_health(const struct ql_engine *engine, struct ql_dependency *ret)
 		const struct outbox *outbox = engine->outboxes[kind];
 		if (!outbox)
 			continue;
-		struct ql_dependency *dependency = &ret[count++];
+		struct ql_dependency *dependency = &ret[count];
 		ql_breaker_show(&outbox->breaker, dependency);
 		dependency->name = ql_outlet_word(outbox->kind);
 		dependency->backlog = outbox->backlog;
+		count += kind != QL_OUTLET_WEBHOOKS || ql_hooks_health(engine, dependency);
 	}
 	return count;
 }

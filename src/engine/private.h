@@ -12,6 +12,7 @@
  *	wake.c	 one heap of wake times, one timer
  *	recover.c  takes up after a start;  sweep.c  forgets old ones;  trim.c	 the audit's old rows
  *	outbox.c  tells the outlets how attempts were settled
+ *	hooking.h  webhooks: messages to each
  *	write.c	 documents and rows of the audit
  *	orphans.c  finds what has no record, and ends it (orphans.h)
  *	examine.c  looks at what the processes of runs are doing
@@ -239,6 +240,7 @@ struct ql_engine {
 	size_t submitting; /* evaluations of submissions that are not yet durable */
 	struct submission *superseding; /* the one that holds the door, and those behind it */
 
+	struct hooking *hooking;
 	struct ql_waste waste;
 	struct policing *policing;
 	int64_t submitted; /* evaluations that became durable since the start */
@@ -340,9 +342,12 @@ void ql_batch_hasten(struct ql_engine *engine);
 void ql_batch_flush(struct ql_engine *engine);
 /* Reads again what is stale, and looks whether the store works again. */
 void ql_batch_retry(struct ql_engine *engine, int64_t in_ms);
-/* What is durable has changed: counts it, and tells who follows it. was NULL: it is new. */
+/*
+ * What is durable has changed: counts it, and tells who follows it. was NULL: it is new; outlets: to
+ * whom it left letters.
+ */
 void ql_batch_changed(struct ql_engine *engine, const struct ql_state *was,
-	const struct ql_record *record, bool stopping);
+	const struct ql_record *record, bool stopping, uint32_t outlets);
 
 /* act.c */
 void ql_act(struct ql_live *live, const struct ql_act *act);
@@ -374,11 +379,13 @@ void ql_overdue_at(struct ql_engine *engine, int64_t at);
 /* outbox.c */
 int ql_outbox_open(struct ql_engine *engine, struct ql_err *e);
 void ql_outbox_start(struct ql_engine *engine);
-/* Who is told of its ends, as bits 1 << enum ql_outlet_kind. */
+/* Who is told of what it is now, as bits 1 << enum ql_outlet_kind; was may be NULL. */
 uint32_t ql_outbox_whom(const struct ql_engine *engine, const struct ql_record *record,
-	const struct ql_state *settled);
-/* An attempt is settled, durably, and there are letters of it. */
-void ql_outbox_settled(struct ql_engine *engine, const struct ql_record *record);
+	const struct ql_state *was, const struct ql_state *is);
+/* There are letters to these, durably. */
+void ql_outbox_posted(struct ql_engine *engine, uint32_t outlets);
+/* That outlet can be told from now on. */
+void ql_outbox_go_on(struct ql_engine *engine, enum ql_outlet_kind kind);
 /* A commit failed: the letters are counted again. */
 void ql_outbox_doubt(struct ql_engine *engine);
 /* Begins no delivery any more; what was delivered is removed. */
@@ -386,6 +393,17 @@ void ql_outbox_stop(struct ql_engine *engine);
 /* -> how many; there is room for QL_OUTLET_COUNT */
 size_t ql_outbox_health(const struct ql_engine *engine, struct ql_dependency *ret);
 void ql_outbox_free(struct ql_engine *engine);
+
+/* hooks.c (hooking.h) */
+int ql_hooks_open(struct ql_engine *engine, struct ql_err *e);
+void ql_hooks_start(struct ql_engine *engine);
+void ql_hooks_stop(struct ql_engine *engine);
+void ql_hooks_free(struct ql_engine *engine);
+bool ql_hooks_loaded(const struct ql_engine *engine);
+/* May some hook want to be told that an evaluation of that owner's is that now? */
+bool ql_hooks_may_want(const struct ql_engine *engine, enum ql_status status, const char *owner);
+/* Adds what waits for them, and who fails; false: there are none. */
+bool ql_hooks_health(const struct ql_engine *engine, struct ql_dependency *dependency);
 
 /* orphans.c */
 int ql_orphans_open(struct ql_engine *engine, struct ql_err *e);

@@ -24,6 +24,7 @@ finish(struct recovery *recovery)
 	if (!engine->stopping) {
 		engine->accepting = true;
 		ql_outbox_start(engine);
+		ql_hooks_start(engine);
 		ql_sweep_start(engine);
 		ql_trim_start(engine);
 		ql_policing_start(engine);

@@ -147,6 +147,10 @@ ql_tally_start(struct ql_engine *engine)
 {
 	static const enum ql_metric orphans[] = {
 		QL_METRIC_ORPHANS_FOUND, QL_METRIC_ORPHANS_REAPED, QL_METRIC_ORPHANS_STUCK};
+	static const char *const messages[] = {"delivered", "failed", "given_up", "dropped"};
+	for (size_t i = 0; i < sizeof(messages) / sizeof(*messages); i++)
+		ql_meter_add(
+			engine->config.meter, QL_METRIC_HOOK_MESSAGES, QL_LABELS(messages[i]), 0);
 	for (size_t i = 0; i < sizeof(orphans) / sizeof(*orphans); i++) {
 		for (int kind = 0; kind < QL_ORPHAN_KINDS; kind++)
 			ql_meter_add(engine->config.meter, orphans[i],

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/hook.h"
 #include "http/inside.h"
 #include "http/route.h"
 
@@ -41,11 +42,25 @@ set_census(struct ql_meter *meter, const struct ql_engine *engine)
 }
 
 static void
+set_hooks(struct ql_meter *meter, const struct ql_engine *engine)
+{
+	static const char *const states[] = {"ok", "failing", "disabled"};
+	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
+		const struct ql_hook_view *view = NULL;
+		int count = 0;
+		while ((view = ql_engine_hook_next(engine, view)))
+			count += !strcmp(ql_hook_state(&view->hook, view->failures), states[i]);
+		ql_meter_set(meter, QL_METRIC_HOOKS, QL_LABELS(states[i]), count);
+	}
+}
+
+static void
 set_gauges(struct ql_meter *meter, const struct ql_engine *engine)
 {
 	struct ql_health health;
 	ql_engine_health(engine, &health);
 	set_census(meter, engine);
+	set_hooks(meter, engine);
 	ql_meter_set(meter, QL_METRIC_QUEUE_DEPTH, QL_NO_LABELS, (double)health.queued);
 	ql_meter_set(meter, QL_METRIC_SLOTS, QL_LABELS("used"), health.slots_used);
 	ql_meter_set(meter, QL_METRIC_SLOTS, QL_LABELS("free"), health.slots - health.slots_used);

@@ -32,6 +32,7 @@ static const char *const since_names[] = {"since", NULL};
 static const char *const confirm_names[] = {"confirm", NULL};
 static const char *const lease_names[] = {"lease_s", NULL};
 static const char *const reap_names[] = {"dry_run", "limit", NULL};
+static const char *const rotate_names[] = {"keep_s", NULL};
 static const char *const no_members[] = {NULL};
 
 #define BODY QL_ROUTE_BODY
@@ -101,6 +102,20 @@ const struct ql_route ql_routes[] = {
 		BODY | SCOPE(SUBMIT), lease_names, lease_names},
 	{"POST", "/api/sessions/{session}/end", ql_serve_session_end, BODY | SCOPE(CANCEL), NULL,
 		no_members, "session-end"},
+	{"GET", "/api/webhooks", ql_serve_webhooks},
+	{"POST", "/api/webhooks", ql_serve_webhook_create, NEEDED | SCOPE(SUBMIT),
+		.verb = "webhook-create"},
+	{"GET", "/api/webhooks/{webhook_id}", ql_serve_webhook},
+	{"DELETE", "/api/webhooks/{webhook_id}", ql_serve_webhook_delete, SCOPE(SUBMIT),
+		.verb = "webhook-delete"},
+	{"POST", "/api/webhooks/{webhook_id}/test", ql_serve_webhook_test, BODY | SCOPE(SUBMIT),
+		NULL, no_members, "webhook-test"},
+	{"POST", "/api/webhooks/{webhook_id}/rotate", ql_serve_webhook_rotate, BODY | SCOPE(SUBMIT),
+		rotate_names, rotate_names, "webhook-rotate"},
+	{"POST", "/api/webhooks/{webhook_id}/enable", ql_serve_webhook_enable, BODY | SCOPE(SUBMIT),
+		NULL, no_members, "webhook-enable"},
+	{"POST", "/api/webhooks/{webhook_id}/disable", ql_serve_webhook_disable,
+		BODY | SCOPE(SUBMIT), NULL, no_members, "webhook-disable"},
 	{"GET", "/api/keys", ql_serve_keys, SCOPE(ADMIN)},
 	{"POST", "/api/keys", ql_serve_key_create, NEEDED | SCOPE(ADMIN), NULL, key_members,
 		"key-create"},
@@ -190,7 +205,7 @@ check_id(struct ql_request *req, const struct ql_route *route)
 			&req->problem, "task_id", "an id has 1 to %d bytes", QL_TASK_ID - 1);
 	}
 	if (strstr(route->pattern, "{key_id}") || strstr(route->pattern, "{batch_id}") ||
-		strstr(route->pattern, "{name}"))
+		strstr(route->pattern, "{name}") || strstr(route->pattern, "{webhook_id}"))
 		return 0; /* none is unknown */
 	if (strstr(route->pattern, "{session}"))
 		return check_session(req);

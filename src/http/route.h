@@ -81,6 +81,14 @@ void ql_serve_policy_simulate_new(struct ql_request *req);
 void ql_serve_session(struct ql_request *req); /* sessions.c */
 void ql_serve_session_heartbeat(struct ql_request *req);
 void ql_serve_session_end(struct ql_request *req);
+void ql_serve_webhooks(struct ql_request *req); /* webhooks.c */
+void ql_serve_webhook(struct ql_request *req);
+void ql_serve_webhook_create(struct ql_request *req);
+void ql_serve_webhook_delete(struct ql_request *req);
+void ql_serve_webhook_enable(struct ql_request *req);
+void ql_serve_webhook_disable(struct ql_request *req);
+void ql_serve_webhook_rotate(struct ql_request *req);
+void ql_serve_webhook_test(struct ql_request *req);
 void ql_serve_keys(struct ql_request *req); /* keys.c */
 void ql_serve_key_create(struct ql_request *req);
 void ql_serve_key_revoke(struct ql_request *req);

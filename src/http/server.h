@@ -47,6 +47,7 @@ struct ql_server_config {
 	bool broker; /* the engine has one */
 	const char *task_id; /* the template of task ids, or NULL for the usual one */
 	struct ql_submission_place place; /* who runs what is submitted */
+	bool webhook_private; /* webhooks may go to addresses that are not public */
 	bool observes; /* only looks: all but reads is refused */
 	struct ql_limiter *limiter; /* borrowed: how much each may ask; NULL = any amount */
 	struct ql_meter *meter; /* borrowed: what /metrics tells; NULL = nothing was counted */

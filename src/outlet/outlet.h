@@ -20,6 +20,7 @@
 
 struct ql_delivery {
 	/* the caller's until done */
+	int64_t number; /* of its letter: never used twice */
 	const char *eval_id;
 	const char *task_id;
 	const char *error; /* the sentence, or NULL */

@@ -272,6 +272,14 @@ const struct ql_hook_patience ql_hook_patience_default = {
 	.give_up_ms = 3 * 86400000LL,
 };
 
+const char *
+ql_hook_state(const struct ql_hook *hook, int failures)
+{
+	if (!hook->enabled)
+		return "disabled";
+	return failures >= QL_HOOK_FAILURES ? "failing" : "ok";
+}
+
 enum ql_hook_verdict
 ql_hook_judge(int http)
 {

@@ -131,6 +131,11 @@ struct ql_hook_patience {
 
 extern const struct ql_hook_patience ql_hook_patience_default;
 
+#define QL_HOOK_FAILURES 3 /* in a row: then it fails, and is tried with one message at a time */
+
+/* "ok", "failing", "disabled"; failures in a row. */
+const char *ql_hook_state(const struct ql_hook *hook, int failures);
+
 enum ql_hook_verdict {
 	QL_HOOK_TAKEN,
 	QL_HOOK_AGAIN,

@@ -452,7 +452,13 @@ test_words_are_those_of_the_rules(void **state)
 #include "rules/measure.def"
 #undef X
 		NULL};
+	static const char *const events[] = {
+#define X(event, word, status, means) word,
+#include "rules/hook.def"
+#undef X
+		NULL};
 	(void)state;
+	assert_words("components|schemas|WebhookEvent|enum", events, false);
 	assert_words("components|schemas|Batch|properties|phase|enum", phases, false);
 	assert_words("components|schemas|Said|enum", saids, false);
 	assert_words("components|schemas|Trigger|properties|kind|enum", triggers, false);
@@ -615,6 +621,38 @@ test_answers_are_as_the_contract_says(void **state)
 	check(world, "DELETE", "/api/eval/running", NULL, "/api/eval/{id}", 409);
 }
 
+#define HOOK "{\"url\":\"https://example.com/in\",\"selector\":\"queue=low\"}"
+
+static void
+test_webhooks_are_as_the_contract_says(void **state)
+{
+	struct world *world = *state;
+	char path[96];
+	check(world, "POST", "/api/webhooks", HOOK, "/api/webhooks", 201);
+	check(world, "POST", "/api/webhooks", "{\"url\":\"http://a.b\"}", "/api/webhooks", 422);
+	check(world, "GET", "/api/webhooks", NULL, "/api/webhooks", 200);
+	check(world, "GET", "/api/webhooks/none", NULL, "/api/webhooks/{webhook_id}", 404);
+	static const char *const verbs[] = {"rotate", "disable", "enable", "test"};
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
+		char pattern[64];
+		world->engine->hook_http = i % 2 ? 200 : 0;
+		snprintf(pattern, sizeof(pattern), "/api/webhooks/{webhook_id}/%s", verbs[i]);
+		snprintf(path, sizeof(path), "/api/webhooks/%s/%s",
+			world->engine->hooks[0].hook.id, verbs[i]);
+		check(world, "POST", path, NULL, pattern, 200);
+		check(world, "POST", path, "{\"keep_s\":-1}", pattern, 422);
+		snprintf(path, sizeof(path), "/api/webhooks/none/%s", verbs[i]);
+		check(world, "POST", path, NULL, pattern, 404);
+	}
+	world->engine->hook_http = 0;
+	snprintf(path, sizeof(path), "/api/webhooks/%s/test", world->engine->hooks[0].hook.id);
+	check(world, "POST", path, NULL, "/api/webhooks/{webhook_id}/test", 200);
+	snprintf(path, sizeof(path), "/api/webhooks/%s", world->engine->hooks[0].hook.id);
+	check(world, "GET", path, NULL, "/api/webhooks/{webhook_id}", 200);
+	check(world, "DELETE", path, NULL, "/api/webhooks/{webhook_id}", 204);
+	check(world, "DELETE", path, NULL, "/api/webhooks/{webhook_id}", 404);
+}
+
 static void
 test_policies_are_as_the_contract_says(void **state)
 {
@@ -735,6 +773,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			test_answers_are_as_the_contract_says, world_setup, world_teardown),
 		WORLD_TEST(test_policies_are_as_the_contract_says),
+		WORLD_TEST(test_webhooks_are_as_the_contract_says),
 		cmocka_unit_test_setup_teardown(
 			test_a_receipt_states_what_the_contract_says, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_a_server_that_only_looks_changes_nothing,

@@ -70,6 +70,7 @@ void
 fake_free(struct ql_engine *engine)
 {
 	fake_policies_free(engine);
+	fake_hooks_free(engine);
 	for (size_t i = 0; i < engine->record_count; i++) {
 		ql_record_done(&engine->records[i]);
 		free(engine->reports[i]);

@@ -8,6 +8,7 @@
 
 #include "engine/bulk.h"
 #include "engine/engine.h"
+#include "engine/hook.h"
 #include "engine/policy.h"
 
 #define FAKE_RECORDS 64
@@ -15,6 +16,7 @@
 #define FAKE_AUDITS 256
 #define FAKE_BATCH "01batch0000000000000000000" /* the id of each batch */
 #define FAKE_RULES 4
+#define FAKE_HOOKS 4
 
 struct fake_turn;
 
@@ -40,6 +42,9 @@ struct ql_engine {
 	size_t vitals_count;
 	struct ql_rule_view rules[FAKE_RULES]; /* in the order in which they were made */
 	size_t rule_count;
+	struct ql_hook_view hooks[FAKE_HOOKS];
+	size_t hook_count;
+	int hook_http; /* what a test of one is answered with; 0 = nobody answers */
 	struct ql_lease session; /* of whatever name is asked for; zeroed = there is none */
 	int holds; /* streams that are its lease */
 	int64_t trial_picked, trial_live; /* what a trial finds */
@@ -67,6 +72,7 @@ struct ql_engine {
 };
 
 void fake_policies_free(struct ql_engine *engine);
+void fake_hooks_free(struct ql_engine *engine);
 
 struct ql_engine *fake_new(uv_loop_t *loop);
 void fake_close(struct ql_engine *engine); /* then run the loop, then fake_free */

@@ -23,7 +23,7 @@ NAMES = {"get_evaluation": "get", "delete_evaluation": "delete", "list_evaluatio
          "list_keys": "keys", "get_abuse": "abuse", "get_batch": "batch",
          "list_batches": "batches", "list_batch_items": "batch_items", "list_audit": "audit", "list_orphans": "orphans",
          "list_policies": "policies", "get_policy": "policy", "simulate_new_policy": "simulate_policy",
-         "get_session": "session"}
+         "get_session": "session", "list_webhooks": "webhooks", "get_webhook": "webhook"}
 
 
 def modules():

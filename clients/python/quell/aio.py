@@ -317,6 +317,39 @@ class AsyncClient:
         return self._pages(limit, lambda cursor, rows: calls.audit(
             since, actor, verb, order, cursor, rows))
 
+    # ---- webhooks ----
+
+    def webhooks(self) -> Awaitable[List[Dict[str, Any]]]:
+        """Who is told what happens, oldest first, and how each fares."""
+        return self.call(calls.webhooks())
+
+    def webhook(self, webhook_id: str) -> Awaitable[Dict[str, Any]]:
+        return self.call(calls.webhook(webhook_id))
+
+    def create_webhook(self, url: str, *, events: Optional[Sequence[str]] = None,
+                       selector: Optional[str] = None, name: Optional[str] = None,
+                       owner: Optional[str] = None) -> Awaitable[Dict[str, Any]]:
+        """The answer's `secret` is shown this once."""
+        return self.call(calls.create_webhook(url, events, selector, name, owner))
+
+    def test_webhook(self, webhook_id: str) -> Awaitable[Dict[str, Any]]:
+        """Sends it one message, now and once: was it `delivered`?"""
+        return self.call(calls.change_webhook(webhook_id, "test", again=False))
+
+    def rotate_webhook(self, webhook_id: str,
+                       keep_s: Optional[float] = None) -> Awaitable[Dict[str, Any]]:
+        """A new `secret`, shown this once; the old one signs too for `keep_s` (a day)."""
+        return self.call(calls.rotate_webhook(webhook_id, keep_s))
+
+    def enable_webhook(self, webhook_id: str) -> Awaitable[Dict[str, Any]]:
+        return self.call(calls.change_webhook(webhook_id, "enable"))
+
+    def disable_webhook(self, webhook_id: str) -> Awaitable[Dict[str, Any]]:
+        return self.call(calls.change_webhook(webhook_id, "disable"))
+
+    def delete_webhook(self, webhook_id: str) -> Awaitable[None]:
+        return self.call(calls.delete_webhook(webhook_id))
+
     # ---- policies and sessions ----
 
     def policies(self) -> Awaitable[List[Dict[str, Any]]]:

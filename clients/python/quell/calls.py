@@ -300,6 +300,35 @@ def revoke_key(key_id: str) -> Call[None]:
     return asks("DELETE", path("api", "keys", key_id), lambda answer: None, again=False)
 
 
+def webhooks() -> Call[Any]:
+    return asks("GET", path("api", "webhooks"), lambda answer: answer.json()["webhooks"])
+
+
+def webhook(webhook_id: str) -> Call[Any]:
+    return asks("GET", path("api", "webhooks", webhook_id), read_json)
+
+
+def create_webhook(url: str, events: Optional[Sequence[str]], selector: Optional[str],
+                   name: Optional[str], owner: Optional[str]) -> Call[Any]:
+    wanted = {"url": url, "events": None if events is None else list(events),
+              "selector": selector, "name": name, "owner": owner}
+    return asks("POST", path("api", "webhooks"), read_json, again=False,
+                body={name: value for name, value in wanted.items() if value is not None})
+
+
+def change_webhook(webhook_id: str, verb: str, again: bool = True) -> Call[Any]:
+    return asks("POST", path("api", "webhooks", webhook_id, verb), read_json, again=again)
+
+
+def rotate_webhook(webhook_id: str, keep_s: Optional[float]) -> Call[Any]:
+    return asks("POST", path("api", "webhooks", webhook_id, "rotate", keep_s=keep_s), read_json,
+                again=False)
+
+
+def delete_webhook(webhook_id: str) -> Call[None]:
+    return asks("DELETE", path("api", "webhooks", webhook_id), lambda answer: None, again=False)
+
+
 def policies() -> Call[Any]:
     return asks("GET", path("api", "policies"), lambda answer: answer.json()["policies"])
 

@@ -379,6 +379,47 @@ export class Quell {
     return this.#json({ method: "POST", path: `${sessionPath(name)}/end`, signal: options.signal });
   }
 
+  // ---- webhooks ----
+
+  /** Who is told what happens, oldest first, and how each fares. */
+  async webhooks(options: Asking = {}): Promise<Webhook[]> {
+    const call = { method: "GET" as const, path: "/api/webhooks", signal: options.signal };
+    return (await this.#json<{ webhooks: Webhook[] }>(call)).webhooks;
+  }
+
+  webhook(webhookId: string, options: Asking = {}): Promise<Webhook> {
+    return this.#json({ method: "GET", path: webhookPath(webhookId), signal: options.signal });
+  }
+
+  /** The answer's `secret` is shown this once. */
+  createWebhook(request: WebhookRequest, options: Asking = {}): Promise<NewWebhook> {
+    return this.#json({ method: "POST", path: "/api/webhooks", body: request, signal: options.signal });
+  }
+
+  /** Sends it one message, now and once: was it `delivered`? */
+  testWebhook(webhookId: string, options: Asking = {}): Promise<WebhookTest> {
+    return this.#json({ method: "POST", path: `${webhookPath(webhookId)}/test`, signal: options.signal });
+  }
+
+  /** A new `secret`, shown this once; the old one signs too for `keepS` seconds (a day). */
+  rotateWebhook(webhookId: string, options: Asking & { keepS?: number | undefined } = {}): Promise<NewWebhook> {
+    const query = { keep_s: options.keepS };
+    return this.#json({ method: "POST", path: `${webhookPath(webhookId)}/rotate`, query, signal: options.signal });
+  }
+
+  enableWebhook(webhookId: string, options: Asking = {}): Promise<Webhook> {
+    return this.#json({ method: "POST", path: `${webhookPath(webhookId)}/enable`, signal: options.signal });
+  }
+
+  disableWebhook(webhookId: string, options: Asking = {}): Promise<Webhook> {
+    return this.#json({ method: "POST", path: `${webhookPath(webhookId)}/disable`, signal: options.signal });
+  }
+
+  /** What waits for it goes too. */
+  async deleteWebhook(webhookId: string, options: Asking = {}): Promise<void> {
+    await this.#transport.text({ method: "DELETE", path: webhookPath(webhookId), signal: options.signal });
+  }
+
   // ---- access, for the admin ----
 
   /** Those in force, oldest first. */
@@ -566,6 +607,10 @@ export class Quell {
 
 function evalPath(id: string): string {
   return `/api/eval/${encodeURIComponent(id)}`;
+}
+
+function webhookPath(webhookId: string): string {
+  return `/api/webhooks/${encodeURIComponent(webhookId)}`;
 }
 
 function batchPath(batchId: string): string {
