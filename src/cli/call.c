@@ -33,6 +33,18 @@ ql_cmd_call_eval(struct ql_cmd *cmd, const char *method, const char *id, const c
 }
 
 int
+ql_cmd_show(struct ql_cmd *cmd, const struct ql_call *call, void (*print)(const json_t *answer),
+	struct ql_err *e)
+{
+	struct ql_answer answer;
+	int rc = ql_cmd_call(cmd, call, &answer, e);
+	if (rc == 0 && !ql_cmd_has(cmd, "json"))
+		print(answer.json);
+	ql_answer_done(&answer);
+	return rc;
+}
+
+int
 ql_cmd_each(struct ql_cmd *cmd, ql_each_fn *fn, void *arg, struct ql_err *e)
 {
 	int status = QL_EXIT_DONE;

@@ -13,6 +13,10 @@
 int ql_cmd_call(struct ql_cmd *cmd, const struct ql_call *call, struct ql_answer *ret_answer,
 	struct ql_err *e);
 
+/* The answer is printed by `print`, or as it came with --json. */
+int ql_cmd_show(struct ql_cmd *cmd, const struct ql_call *call, void (*print)(const json_t *answer),
+	struct ql_err *e);
+
 /* A call on /api/eval/{id}, and what follows it ("/restore", or ""). A POST sends {}. */
 int ql_cmd_call_eval(struct ql_cmd *cmd, const char *method, const char *id, const char *what,
 	struct ql_answer *ret_answer, struct ql_err *e);

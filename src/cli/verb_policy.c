@@ -122,20 +122,6 @@ read_policy(const char *path, json_t **ret_policy, struct ql_err *e)
 	return ql_fail(e, QL_E_SYNTAX, "%s holds no JSON object: %s", path, where.text);
 }
 
-/* The answer is printed by `print`, or as it came with --json. */
-static int
-call_and_print(struct ql_cmd *cmd, const char *method, const char *path, const json_t *body,
-	void (*print)(const json_t *answer), struct ql_err *e)
-{
-	struct ql_answer answer;
-	struct ql_call call = {.method = method, .path = path, .body = body};
-	int rc = ql_cmd_call(cmd, &call, &answer, e);
-	if (rc == 0 && !ql_cmd_has(cmd, "json"))
-		print(answer.json);
-	ql_answer_done(&answer);
-	return rc;
-}
-
 static const struct ql_listing policies = {"policies", columns, add_row};
 
 static void
@@ -153,7 +139,8 @@ add(struct ql_cmd *cmd, const char *file, struct ql_err *e)
 		return -1;
 	if (ql_cmd_has(cmd, "confirm"))
 		json_object_set_new(policy, "confirm", json_true());
-	int rc = call_and_print(cmd, "POST", "/api/policies", policy, print_policy, e);
+	struct ql_call call = {.method = "POST", .path = "/api/policies", .body = policy};
+	int rc = ql_cmd_show(cmd, &call, print_policy, e);
 	json_decref(policy);
 	return rc;
 }
@@ -174,7 +161,8 @@ simulate(struct ql_cmd *cmd, const char *which, struct ql_err *e)
 	ql_buf_adds(&path, "/simulate");
 	if (since)
 		ql_path_query(&path, "since", since);
-	int rc = call_and_print(cmd, "POST", path.data, policy, print_simulation, e);
+	struct ql_call call = {.method = "POST", .path = path.data, .body = policy};
+	int rc = ql_cmd_show(cmd, &call, print_simulation, e);
 	json_decref(policy);
 	return rc;
 }
@@ -189,7 +177,8 @@ ask(struct ql_cmd *cmd, const char *method, const char *what, void (*print)(cons
 	ql_buf_adds(&path, what);
 	if (ql_cmd_has(cmd, "confirm"))
 		ql_path_query(&path, "confirm", "true");
-	return call_and_print(cmd, method, path.data, NULL, print, e);
+	struct ql_call call = {.method = method, .path = path.data};
+	return ql_cmd_show(cmd, &call, print, e);
 }
 
 static int

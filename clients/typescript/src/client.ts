@@ -24,6 +24,7 @@ import {
   type ListOptions,
   type Mode,
   type NewKey,
+  type NewWebhook,
   type Observation,
   type Orphans,
   type OutputOptions,
@@ -46,6 +47,9 @@ import {
   type Task,
   type TimelineStep,
   type WaitOptions,
+  type Webhook,
+  type WebhookRequest,
+  type WebhookTest,
 } from "./types.js";
 
 const LONGEST_HOLD = 60;

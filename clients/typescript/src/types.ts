@@ -95,6 +95,18 @@ export type AuditRow = Schemas["AuditRow"];
 
 export type Abuse = Schemas["Abuse"];
 
+export type Webhook = Schemas["Webhook"];
+/** With its secret, which is told this once. */
+export type NewWebhook = Schemas["NewWebhook"];
+export type WebhookRequest = Schemas["WebhookRequest"];
+export interface WebhookTest {
+  delivered: boolean;
+  message_id: string;
+  http_status: number | null;
+  took_ms: number;
+  error: string | null;
+}
+
 export type Policy = Schemas["Policy"];
 export type PolicyRequest = Omit<Schemas["PolicyRequest"], "enabled"> & { enabled?: boolean };
 export type Trigger = Schemas["Trigger"];
