@@ -13,6 +13,7 @@ const struct ql_verb *const ql_verbs[] = {
 	&ql_verb_batch,
 	&ql_verb_receipt,
 	&ql_verb_policy,
+	&ql_verb_session,
 	&ql_verb_webhook,
 	&ql_verb_restore,
 	&ql_verb_resume,
