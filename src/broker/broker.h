@@ -132,6 +132,12 @@ struct ql_broker {
 	const struct ql_broker_ops *ops;
 	uv_loop_t *loop;
 	struct ql_runtime_sink sink; /* set by the engine before the first act */
+	/*
+	 * Told when the broker can be asked: once after it was opened, and each time that it was away for the driver, however
+	 * short. What began and ended meanwhile was told nobody, and is found by INSPECT alone. Set with the sink; may be NULL.
+	 */
+	void (*back)(void *arg);
+	void *back_arg;
 	struct ql_outlet *results; /* the result backend, or NULL where there is none */
 	/* What its workers run, and the containers that tasks left; freed with it. NULL: it can't tell. */
 	struct ql_finder *finder;

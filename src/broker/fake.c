@@ -24,6 +24,7 @@ struct fake {
 	struct ql_alarm alarm; /* of the news */
 	struct ql_heap_node soon;
 	size_t tombstones;
+	bool was_out; /* since `back` was told last */
 	int open_parts; /* of desk and alarm, once it is closed */
 	void (*closed)(void *arg);
 	void *closed_arg;
@@ -37,10 +38,17 @@ fake_of(struct ql_broker *broker)
 
 /* ---- what was seen ---- */
 
+static bool
+is_out(const struct fake *fake)
+{
+	return fake->farm->down || fake->farm->cut;
+}
+
 static void
 tell_soon(struct fake *fake)
 {
-	if (fake->news && !fake->farm->down && ql_alarm_set(&fake->alarm, &fake->soon, 0))
+	bool some = fake->news || fake->was_out;
+	if (some && !is_out(fake) && ql_alarm_set(&fake->alarm, &fake->soon, 0))
 		abort(); /* a test's world without memory has nothing to tell */
 }
 
@@ -58,7 +66,12 @@ rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 	struct fake *fake = OWNER(alarm, struct fake, alarm);
 	struct news *news, *last = fake->news ? fake->news->prev : NULL;
 	(void)node;
-	while (fake->news && !fake->farm->down && !fake->desk.closing) {
+	bool is_back = fake->was_out && !is_out(fake);
+	if (is_back)
+		fake->was_out = false;
+	if (is_back && fake->broker.back)
+		fake->broker.back(fake->broker.back_arg);
+	while (fake->news && !is_out(fake) && !fake->desk.closing) {
 		news = fake->news;
 		bool more = news != last;
 		fake->broker.sink.sighted(fake->broker.sink.arg, news->sighting);
@@ -85,9 +98,10 @@ tell(struct fake *fake, const struct ql_farm_task *task, struct ql_sighting sigh
 }
 
 static void
-tell_run(struct fake *fake, const struct ql_farm_run *run, enum ql_event_kind kind, int32_t epoch,
+tell_run(struct fake *fake, struct ql_farm_run *run, enum ql_event_kind kind, int32_t epoch,
 	int32_t unasked)
 {
+	run->seen = true;
 	bool exited = kind == QL_EVENT_EXITED;
 	struct ql_sighting sighting = {
 		.event =
@@ -120,7 +134,8 @@ can_be_seen(const struct ql_farm_run *run)
 static void
 happened(void *arg, struct ql_farm_run *run, enum ql_event_kind kind)
 {
-	if (!run->forgotten && (kind == QL_EVENT_EXITED || can_be_seen(run)))
+	if (!run->forgotten && !is_out(fake_of(arg)) &&
+		(kind == QL_EVENT_EXITED || can_be_seen(run)))
 		tell_run(arg, run, kind, 0, 0);
 }
 
@@ -137,7 +152,7 @@ is_alive(const struct ql_farm_run *run)
 }
 
 static void
-tell_end(struct fake *fake, const struct ql_farm_run *run, int32_t epoch, int32_t unasked)
+tell_end(struct fake *fake, struct ql_farm_run *run, int32_t epoch, int32_t unasked)
 {
 	tell_run(fake, run, QL_EVENT_EXITED, epoch, epoch ? unasked : 0);
 	if (run->phase == QL_FARM_GONE && can_be_seen(run))
@@ -145,7 +160,7 @@ tell_end(struct fake *fake, const struct ql_farm_run *run, int32_t epoch, int32_
 }
 
 static void
-tell_alive(struct fake *fake, const struct ql_farm_run *run)
+tell_alive(struct fake *fake, struct ql_farm_run *run)
 {
 	bool held = run->phase == QL_FARM_HELD;
 	if (!can_be_seen(run))
@@ -155,19 +170,20 @@ tell_alive(struct fake *fake, const struct ql_farm_run *run)
 		tell_run(fake, run, QL_EVENT_STUCK, 0, 0);
 }
 
-/* Somebody who was away may have done anything. */
+/* Somebody who was away may have done anything. What it ended is told of what was known before. */
 static void
-back(void *arg)
+back(void *arg, bool all)
 {
 	struct fake *fake = arg;
-	const struct ql_farm_run *run;
+	struct ql_farm_run *run;
+	fake->was_out |= all;
 	tell_soon(fake);
 	DL_FOREACH (fake->farm->runs, run) {
 		if (run->forgotten)
 			continue;
 		if (run->phase == QL_FARM_RUNNING)
 			tell_alive(fake, run);
-		else if (has_ended(run))
+		else if (has_ended(run) && run->seen)
 			tell_end(fake, run, 0, 0);
 	}
 }
@@ -205,7 +221,7 @@ message_of(const struct ql_farm *farm, const struct ql_farm_task *task)
 static int
 tell_copies(struct fake *fake, const struct ql_farm_task *task)
 {
-	const struct ql_farm_run *run;
+	struct ql_farm_run *run;
 	int alive = 0;
 	DL_FOREACH (fake->farm->runs, run) {
 		if (run->task != task || run->forgotten || !is_alive(run))
@@ -246,7 +262,7 @@ inspect_task(struct fake *fake, struct ql_farm_task *task, struct ql_runtime_op 
 static int
 inspect_run(struct fake *fake, struct ql_farm_task *task, struct ql_runtime_op *op)
 {
-	const struct ql_farm_run *run = ql_farm_find(fake->farm, op->incarnation);
+	struct ql_farm_run *run = ql_farm_find(fake->farm, op->incarnation);
 	int status = look_is_complete(fake, &op->err);
 	struct ql_sighting absent = {
 		.event = {
@@ -397,7 +413,7 @@ perform(struct fake *fake, struct ql_runtime_op *op)
 	if (!acts[op->kind])
 		return ql_fail(&op->err, QL_E_CONFLICT, "workers of a broker take no %s",
 			ql_act_word(op->kind));
-	if (fake->farm->down)
+	if (is_out(fake))
 		return ql_fail(&op->err, QL_E_UNAVAILABLE, "the broker is away: try again");
 	struct ql_farm_task *task = ql_farm_name_task(fake->farm, op->task_id);
 	ql_str_copy(task->eval_id, sizeof(task->eval_id), op->eval_id);
@@ -487,7 +503,7 @@ locate(struct ql_broker *broker, struct ql_locate *op)
 	op->place = QL_PLACE_UNKNOWN;
 	if (ql_desk_take_ticket(&fake->desk, &op->ticket, &op->err, locate_done, op->timeout_ms))
 		return;
-	if (fake->farm->down)
+	if (is_out(fake))
 		status = ql_fail(&op->err, QL_E_UNAVAILABLE, "the broker is away: try again");
 	else
 		find(fake->farm, op);
@@ -522,7 +538,7 @@ static size_t
 health(const struct ql_broker *broker, struct ql_dependency *ret, size_t size)
 {
 	const struct fake *fake = (const struct fake *)(const void *)broker;
-	bool down = fake->farm->down;
+	bool down = is_out(fake);
 	if (!size)
 		return 0;
 	*ret = (struct ql_dependency){.name = "broker",
@@ -587,7 +603,7 @@ close_fake(struct ql_broker *broker, void (*closed)(void *arg), void *arg)
 static void
 tell_running(struct fake *fake)
 {
-	const struct ql_farm_run *run;
+	struct ql_farm_run *run;
 	DL_FOREACH (fake->farm->runs, run) {
 		if (run->phase == QL_FARM_RUNNING && !run->forgotten)
 			tell_alive(fake, run);
@@ -623,6 +639,8 @@ ql_broker_fake_open(struct ql_farm *farm, struct ql_broker **ret_broker, struct 
 	farm->happened = happened;
 	farm->back = back;
 	farm->arg = fake;
+	fake->was_out = true; /* what was before is as unknown as what is while it is away */
+	tell_soon(fake);
 	tell_running(fake);
 	*ret_broker = &fake->broker;
 	return 0;

@@ -77,7 +77,7 @@ struct ql_farm_task {
 	bool was_sent; /* by the driver: asked again it sends none */
 	char *removed; /* the bytes that were taken out */
 	int32_t fenced; /* the epoch of the last REMOVE or FORGET: an earlier ENQUEUE is too late */
-	const struct ql_farm_run *end; /* whose end is in the result backend, or NULL */
+	struct ql_farm_run *end; /* whose end is in the result backend, or NULL */
 	UT_hash_handle hh;
 };
 
@@ -93,6 +93,7 @@ struct ql_farm_run {
 	bool stuck;
 	bool lost; /* its worker died */
 	bool forgotten; /* by the engine */
+	bool seen; /* by the driver */
 	int acts[QL_ACT_COUNT]; /* how often each reached it */
 	int exit_code;
 	int exit_signal;
@@ -142,6 +143,9 @@ void ql_farm_restart_workers(struct ql_farm *farm);
 
 /* The broker itself: nothing is taken, told or answered until it is back. */
 void ql_farm_set_down(struct ql_farm *farm, bool down);
+
+/* The driver's way to it: workers go on, and the driver hears and reaches nothing until it is back. */
+void ql_farm_set_cut(struct ql_farm *farm, bool cut);
 
 /* Another producer's message. */
 void ql_farm_send(struct ql_farm *farm, const char *task_id, const char *bytes);

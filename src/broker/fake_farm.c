@@ -499,10 +499,10 @@ ql_farm_hire(struct ql_farm *farm, const char *node, int concurrency, int prefet
 }
 
 static void
-come_back(struct ql_farm *farm)
+come_back(struct ql_farm *farm, bool all)
 {
 	if (farm->back)
-		farm->back(farm->arg);
+		farm->back(farm->arg, all);
 	work(farm);
 }
 
@@ -512,7 +512,7 @@ ql_farm_set_away(struct ql_farm_worker *worker, bool away)
 	worker->away = away;
 	worker->silent = false;
 	if (!away)
-		come_back(worker->farm);
+		come_back(worker->farm, false);
 }
 
 void
@@ -526,7 +526,15 @@ ql_farm_set_down(struct ql_farm *farm, bool down)
 {
 	farm->down = down;
 	if (!down)
-		come_back(farm);
+		come_back(farm, true);
+}
+
+void
+ql_farm_set_cut(struct ql_farm *farm, bool cut)
+{
+	farm->cut = cut;
+	if (!cut)
+		come_back(farm, true);
 }
 
 void

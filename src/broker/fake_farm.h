@@ -40,10 +40,14 @@ struct ql_farm {
 	struct ql_farm_run *by_name;
 	uint64_t deliveries;
 	bool down;
+	bool cut;
 
-	/* The driver that is open on it, or NULL. happened: to a run; back: somebody is there again. */
+	/*
+	 * The driver that is open on it, or NULL. happened: to a run; back: somebody is there again, a worker or (all) the
+	 * broker itself.
+	 */
 	void (*happened)(void *arg, struct ql_farm_run *run, enum ql_event_kind kind);
-	void (*back)(void *arg);
+	void (*back)(void *arg, bool all);
 	void *arg;
 };
 

@@ -53,6 +53,14 @@ hurting_sighted(void *arg, const struct ql_sighting *sighting)
 	faulty->broker.sink.sighted(faulty->broker.sink.arg, sighting);
 }
 
+static void
+inner_back(void *arg)
+{
+	struct faulty *faulty = arg;
+	if (faulty->broker.back)
+		faulty->broker.back(faulty->broker.back_arg);
+}
+
 /* ---- as its caller sees it ---- */
 
 static void
@@ -138,6 +146,8 @@ ql_broker_faulty_open(struct ql_broker *inner, struct ql_runtime_faults *faults,
 	}
 	faulty->hurting->sink = (struct ql_runtime_sink){.sighted = hurting_sighted, .arg = faulty};
 	inner->sink = (struct ql_runtime_sink){.sighted = inner_sighted, .arg = faulty};
+	inner->back = inner_back;
+	inner->back_arg = faulty;
 	*ret_broker = &faulty->broker;
 	return 0;
 }

@@ -58,6 +58,8 @@ on_acted(struct ql_runtime_op *op, int status)
 			engine, "%s of %s: %s", ql_act_word(op->kind), act->task_id, op->err.text);
 	if (status)
 		ql_tally_act(engine, op);
+	if (status && act->remote && op->kind == QL_ACT_INSPECT)
+		ql_missed_incomplete(engine);
 	feed_answer(act, status);
 	ql_lane_leave(act);
 	bool prepared = act->prepared != NULL;

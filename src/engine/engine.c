@@ -57,8 +57,11 @@ ql_engine_new(
 	struct ql_runtime_sink sink = {.sighted = on_sighted, .arg = engine};
 	if (config->runtime)
 		config->runtime->sink = sink;
-	if (config->broker)
+	if (config->broker) {
 		config->broker->sink = sink;
+		config->broker->back = ql_missed_back;
+		config->broker->back_arg = engine;
+	}
 	if (ql_policing_open(engine, e) || ql_hooks_open(engine, e) || ql_outbox_open(engine, e) ||
 		ql_orphans_open(engine, e)) {
 		ql_engine_free(engine);

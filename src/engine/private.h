@@ -212,8 +212,15 @@ struct ql_engine {
 	bool overdue_more; /* to be looked for after the commit under way */
 	struct wake overdue;
 
-	struct scan missed;
-	struct wake missed_pause;
+	struct missed {
+		struct scan scan;
+		struct wake pause;
+		bool ready; /* what was live at the start is in memory */
+		bool due; /* a pass is to begin */
+		bool under_way;
+		bool incomplete; /* a look of this pass could not ask every place */
+		int again; /* passes after an incomplete one */
+	} missed;
 
 	struct scan sweeps;
 	struct wake sweep;
@@ -428,9 +435,13 @@ ql_attempt_add(struct ql_change *changes, const struct ql_attempt *attempt, int 
 void ql_recover(struct ql_engine *engine);
 /* Nobody knows which of its acts were done: asks again for what is open, and looks at its runs. */
 void ql_take_up(struct ql_live *live);
+void ql_inspect_runs(struct ql_live *live);
 void ql_sweep_start(struct ql_engine *engine);
 void ql_trim_start(struct ql_engine *engine); /* trim.c */
-void ql_missed_start(struct ql_engine *engine); /* missed.c */
+/* missed.c */
+void ql_missed_start(struct ql_engine *engine);
+void ql_missed_back(void *engine); /* as of struct ql_broker */
+void ql_missed_incomplete(struct ql_engine *engine);
 /* done is called later unless -1 is returned, when it isn't over or is being changed. */
 int ql_forget(struct ql_live *live, struct ql_attempt *attempt,
 	void (*done)(struct decided *decided, const struct ql_err *err), void *arg,

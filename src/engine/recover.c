@@ -37,8 +37,8 @@ finish(struct recovery *recovery)
 	ql_engine_op_end(engine);
 }
 
-static void
-inspect_runs(struct ql_live *live)
+void
+ql_inspect_runs(struct ql_live *live)
 {
 	const struct ql_state *state = &live->record.state;
 	for (int i = 0; i < QL_RUNS; i++) {
@@ -55,7 +55,7 @@ ql_take_up(struct ql_live *live)
 {
 	live->pins++;
 	ql_tomb_follow(live);
-	inspect_runs(live);
+	ql_inspect_runs(live);
 	ql_feed_time(live);
 	ql_engine_end_runs(live);
 	ql_live_release(live);

@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 from conftest import system
-from deployment import alive
+from deployment import Sent, alive
 
 
 def test_storage_is_down(deployed, worker, storage):
@@ -58,3 +58,20 @@ def test_redis_is_down(deployed):
         deployed.fence(queue="quiet")
         plain.until("ran")
     assert not held.said
+
+
+def test_it_ran_while_quell_was_cut_off(deployed, proxy):
+    """It began and ended while Quell did not reach Redis: nobody publishes its result again."""
+    task = Sent(deployed, "cut-off", "celery-cut-off")
+    task.release()
+    with system.serving("--broker", proxy.url, "--auth", "none", "--task-name",
+                        "stock.evaluated") as quell:
+        quell.post("/api/eval", {"eval_id": "cut-off", "code": "0", "language": "python",
+                                 "queue": "cut-off"}).expect(201)
+        system.eventually(lambda: deployed.client.llen("cut-off"), what="its message")
+        proxy.cut()
+        with deployed.worker("-c", "1", "-Q", "cut-off", node="cut-off"):
+            task.until_state("SUCCESS")
+        assert quell.get("/api/eval/cut-off").expect(200).json["status"] == "queued"
+        proxy.mend()
+        assert quell.wait("cut-off", 30)["status"] == "succeeded"

@@ -12,7 +12,10 @@ struct own {
 	struct server server;
 	pid_t worker;
 	char node[64];
+	char url[128]; /* the driver's way to it, as a user of its own that can be shut out */
 };
+
+#define DRIVER "driver"
 
 static void
 setup(struct broker_place *place, uv_loop_t *loop)
@@ -23,6 +26,9 @@ setup(struct broker_place *place, uv_loop_t *loop)
 	assert_int_equal(gethostname(host, sizeof(host)), 0);
 	snprintf(own->node, sizeof(own->node), "w1@%.50s", host);
 	server_start(&own->server, NULL);
+	snprintf(own->url, sizeof(own->url), "redis://%s:pass@127.0.0.1:%d/0", DRIVER,
+		own->server.port);
+	free(server_ask(&own->server, "ACL SETUSER %s on >pass ~* &* +@all", DRIVER));
 	own->worker =
 		worker_start(&own->server, getenv("BROKER_TASKS"), "broker_tasks", own->node, NULL);
 	place->own = own;
@@ -92,7 +98,7 @@ static struct ql_broker *
 open_celery(struct broker_place *place, uv_loop_t *loop)
 {
 	const struct own *own = place->own;
-	struct ql_celery_config config = {.broker = own->server.url,
+	struct ql_celery_config config = {.broker = own->url,
 		.task = "tasks.evaluate_code",
 		.task_id = "celery-{eval_id}",
 		.queue = "celery",
@@ -241,6 +247,15 @@ set_down(struct broker_place *place, bool down)
 	server_signal(&own->server, down ? SIGSTOP : SIGCONT);
 }
 
+static void
+set_cut(struct broker_place *place, bool cut)
+{
+	const struct own *own = place->own;
+	free(server_ask(&own->server, "ACL SETUSER %s %s", DRIVER, cut ? "off" : "on"));
+	if (cut)
+		free(server_ask(&own->server, "CLIENT KILL USER %s", DRIVER));
+}
+
 int
 main(void)
 {
@@ -257,6 +272,7 @@ main(void)
 		.set_away = set_away,
 		.set_elsewhere = set_elsewhere,
 		.set_down = set_down,
+		.set_cut = set_cut,
 	};
 	return broker_suite_run(&place);
 }

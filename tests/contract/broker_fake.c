@@ -110,6 +110,12 @@ set_down(struct broker_place *place, bool down)
 	ql_farm_set_down(place->own, down);
 }
 
+static void
+set_cut(struct broker_place *place, bool cut)
+{
+	ql_farm_set_cut(place->own, cut);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -129,6 +135,7 @@ main(int argc, char **argv)
 		.set_away = set_away,
 		.set_elsewhere = set_elsewhere,
 		.set_down = set_down,
+		.set_cut = set_cut,
 	};
 	if (hurts)
 		faults = QL_RUNTIME_DOUBLED_AND_LATE;

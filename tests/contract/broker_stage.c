@@ -30,6 +30,14 @@ sighted(void *arg, const struct ql_sighting *sighting)
 }
 
 static void
+back(void *arg)
+{
+	struct stage *stage = arg;
+	assert_false(stage->submitting);
+	stage->backs++;
+}
+
+static void
 closed(void *arg)
 {
 	((struct stage *)arg)->closed = true;
@@ -52,8 +60,11 @@ stage_turn(struct stage *stage, int64_t since, const char *what)
 void
 stage_open_driver(struct stage *stage)
 {
+	stage->backs = 0;
 	stage->broker = stage->place->open(stage->place, &stage->loop);
 	stage->broker->sink = (struct ql_runtime_sink){.sighted = sighted, .arg = stage};
+	stage->broker->back = back;
+	stage->broker->back_arg = stage;
 }
 
 void

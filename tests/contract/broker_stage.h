@@ -31,6 +31,7 @@ struct stage {
 	bool submitting; /* nothing may be called back now */
 	bool closed;
 	int tasks; /* named so far */
+	int backs; /* how often the broker was said to be back, since the driver was opened */
 };
 
 /* One play's own task: eval_id s0e1, task_id celery-s0e1. */

@@ -498,6 +498,37 @@ an_absent_broker_is_no_answer(void **state)
 	stage_await(stage, &name, QL_EVENT_ABSENT, 0);
 }
 
+static void
+until_back(struct stage *stage, int backs)
+{
+	int64_t since = ql_alarm_ms();
+	while (stage->backs < backs)
+		stage_turn(stage, since, "the broker is said to be back");
+}
+
+/* Nobody tells it by himself: whoever waits for it has to be told to ask. */
+static void
+what_ran_unheard_is_found_when_it_is_back(void **state)
+{
+	struct stage *stage = fresh(state);
+	struct name name = stage_name(stage);
+	until_back(stage, 1); /* of its opening */
+	int backs = stage->backs;
+	stage->place->set_away(stage->place, true);
+	sent(stage, &name, PROGRAM_SUCCEEDS);
+	stage->place->set_cut(stage->place, true);
+	stage->place->set_away(stage->place, false);
+	until_ran(stage, &name, 1);
+	assert_int_equal(stage->backs, backs);
+	stage->place->set_cut(stage->place, false);
+	until_back(stage, backs + 1);
+	stage_forget_seen(stage);
+	while (stage_act(stage, QL_ACT_INSPECT, &name, 0))
+		;
+	const struct ql_sighting *exited = stage_await(stage, &name, QL_EVENT_EXITED, 0);
+	assert_int_equal(exited->event.exit_code, 0);
+}
+
 #define CROWD 40
 
 static void
@@ -591,6 +622,7 @@ broker_suite_run(struct broker_place *place)
 		cmocka_unit_test(a_task_is_located),
 		cmocka_unit_test(operations_have_deadlines),
 		cmocka_unit_test(an_absent_broker_is_no_answer),
+		cmocka_unit_test(what_ran_unheard_is_found_when_it_is_back),
 		cmocka_unit_test(close_answers_what_is_open),
 		cmocka_unit_test(many_at_once),
 	};

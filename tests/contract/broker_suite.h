@@ -58,6 +58,8 @@ struct broker_place {
 	void (*set_elsewhere)(struct broker_place *place, bool there);
 	/* Nobody reaches the broker, until it is back. */
 	void (*set_down)(struct broker_place *place, bool down);
+	/* The driver alone does not reach it, until it does again: the worker goes on. */
+	void (*set_cut)(struct broker_place *place, bool cut);
 };
 
 /* The number of plays that failed. */

@@ -291,6 +291,42 @@ it_ran_while_nobody_looked(void **state)
 	close_world(&kit);
 }
 
+static bool
+has_run(struct kit *kit, void *arg)
+{
+	const struct ql_farm_run *run = ql_farm_last(kit->farm, arg);
+	return run && run->phase == QL_FARM_GONE && run->ran;
+}
+
+/* What began and ended while the broker was away from this server alone is known once it is back. */
+static void
+it_ran_while_nobody_heard(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_world(&kit, NULL);
+	submit(&kit, "lay", "wait=never after=5");
+	submit(&kit, "held", "hold=never after=5 exit=3");
+	submit(&kit, "stays", "wait=never");
+	kit_until(&kit, is_lying, (char *)"celery-lay", "it lies in the queue");
+	kit_until(&kit, is_lying, (char *)"celery-stays", "the other one, too");
+	kit_until(&kit, is_held, (char *)"celery-held", "a worker holds it");
+	ql_farm_set_cut(kit.farm, true);
+	ql_farm_hurry(kit.farm, "celery-lay");
+	ql_farm_hurry(kit.farm, "celery-held");
+	kit_until(&kit, has_run, (char *)"celery-lay", "it ran");
+	kit_until(&kit, has_run, (char *)"celery-held", "what was held ran, too");
+	assert_int_equal(kit_state(&kit, "lay")->status, QL_STATUS_QUEUED);
+	assert_int_equal(kit_state(&kit, "held")->status, QL_STATUS_QUEUED);
+	ql_farm_set_cut(kit.farm, false);
+	ends(&kit, "lay", QL_STATUS_SUCCEEDED, QL_OUTCOME_NONE);
+	ends(&kit, "held", QL_STATUS_FAILED, QL_OUTCOME_NONE);
+	assert_int_equal(kit_state(&kit, "stays")->status, QL_STATUS_QUEUED);
+	stop(&kit, "stays", QL_MODE_CANCEL);
+	ends(&kit, "stays", QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
+	close_world(&kit);
+}
+
 /* ---- what others send ---- */
 
 #define OTHER "task:other-1"
@@ -510,6 +546,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(the_broker_is_away_for_a_while),
 		cmocka_unit_test(a_burst_is_sent_once_each),
 		cmocka_unit_test(it_ran_while_nobody_looked),
+		cmocka_unit_test(it_ran_while_nobody_heard),
 		cmocka_unit_test(adopted_is_removed_and_restored),
 		cmocka_unit_test(adopted_is_stopped_as_it_runs),
 		cmocka_unit_test(nobody_knows_of_it),

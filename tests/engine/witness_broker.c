@@ -119,6 +119,14 @@ sighted(void *arg, const struct ql_sighting *sighting)
 }
 
 static void
+back(void *arg)
+{
+	struct witness *witness = arg;
+	if (!witness->dead && witness->broker.back)
+		witness->broker.back(witness->broker.back_arg);
+}
+
+static void
 witness_close(struct ql_broker *broker, void (*closed)(void *arg), void *arg)
 {
 	struct witness *witness = (struct witness *)broker;
@@ -155,5 +163,7 @@ witness_broker(struct ql_broker *inner, struct book *book)
 	witness->inner = inner;
 	witness->book = book;
 	inner->sink = (struct ql_runtime_sink){.sighted = sighted, .arg = witness};
+	inner->back = back;
+	inner->back_arg = witness;
 	return &witness->broker;
 }

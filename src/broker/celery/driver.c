@@ -313,6 +313,7 @@ on_changed(void *arg, const struct ql_worker *worker)
 	ql_worker_show(worker, ql_alarm_ms(), line, sizeof(line));
 	ql_celery_log(celery, "%s", line);
 	ql_silence_meet(celery, worker);
+	ql_watch_back(celery);
 	ql_watch_soon(celery);
 }
 

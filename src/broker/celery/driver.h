@@ -64,6 +64,7 @@ struct ql_celery {
 	uv_timer_t watch;
 	struct ql_ask watch_ask;
 	bool watching;
+	bool was_deaf; /* results may have been published that were not heard; told by `back` */
 	char host[QL_TASK_NODE]; /* this host's name */
 	char node[QL_TASK_NODE]; /* Quell's among Celery's */
 	int parts; /* still to be closed */
@@ -362,6 +363,8 @@ void ql_results_close(struct ql_celery *celery);
 void ql_revoked_deliver(struct ql_outlet *outlet, struct ql_delivery *op);
 void ql_revoked_close(struct ql_outlet *outlet, void (*closed)(void *arg), void *arg);
 void ql_watch_start(struct ql_celery *celery);
+/* Tells `back`, where it is due and everything can be asked. */
+void ql_watch_back(struct ql_celery *celery);
 void ql_watch_soon(struct ql_celery *celery);
 
 #endif

@@ -359,6 +359,15 @@ on_up(void *arg, struct ql_redis *redis)
 		ql_redis_subscribe(redis, key, false, true);
 	}
 	look_at_all(celery);
+	ql_watch_back(celery);
+}
+
+static void
+on_lost(void *arg, const struct ql_err *err)
+{
+	struct ql_celery *celery = arg;
+	(void)err; /* it says so itself, by the breaker */
+	celery->was_deaf = true;
 }
 
 void
@@ -421,6 +430,7 @@ ql_results_open(struct ql_celery *celery, struct ql_err *e)
 		.name = "quell-results",
 		.message = on_message,
 		.up = on_up,
+		.lost = on_lost,
 		.arg = celery};
 	celery->results = (struct ql_outlet){.name = "results",
 		.most = QL_CELERY_REVOKED_MAX,

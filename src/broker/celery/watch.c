@@ -75,9 +75,23 @@ ql_watch_soon(struct ql_celery *celery)
 	ql_control_ask(celery->control, &celery->watch_ask);
 }
 
+/* The last of the connections is back when the next question is put, if not before. */
+void
+ql_watch_back(struct ql_celery *celery)
+{
+	const struct ql_broker *base = &celery->base;
+	if (!base->back || !celery->was_deaf || celery->closing ||
+		!ql_redis_is_up(celery->follow) || !ql_redis_is_up(celery->backend) ||
+		!ql_control_is_up(celery->control))
+		return;
+	celery->was_deaf = false;
+	base->back(base->back_arg);
+}
+
 static void
 on_watch(uv_timer_t *timer)
 {
+	ql_watch_back(timer->data);
 	ql_watch_soon(timer->data);
 }
 
@@ -86,5 +100,6 @@ ql_watch_start(struct ql_celery *celery)
 {
 	uv_timer_init(celery->base.loop, &celery->watch);
 	celery->watch.data = celery;
+	celery->was_deaf = true;
 	uv_timer_start(&celery->watch, on_watch, QL_CELERY_WATCH_MS, QL_CELERY_WATCH_MS);
 }
