@@ -91,7 +91,7 @@ void
 kit_open(struct kit *kit, const struct kit_options *options)
 {
 	bool forked = kit->forked;
-	*kit = (struct kit){.options = *options, .forked = forked};
+	*kit = (struct kit){.options = *options, .forked = forked, .give_up_ms = 86400000};
 	kit_check(kit, !uv_loop_init(&kit->loop));
 	uv_timer_init(&kit->loop, &kit->patience);
 	kit->patience.data = kit;
@@ -116,11 +116,10 @@ on_counted(struct ql_store_read *read, int status)
 }
 
 static int64_t
-count_letters(struct kit *kit)
+count_letters(struct kit *kit, enum ql_outlet_kind kind)
 {
-	struct counting counting = {.read = {.kind = QL_READ_OUTBOX,
-					    .filter = {.outlet = QL_OUTLET_STORAGE},
-					    .done = on_counted}};
+	struct counting counting = {
+		.read = {.kind = QL_READ_OUTBOX, .filter = {.outlet = kind}, .done = on_counted}};
 	kit->inner->ops->read(kit->inner, &counting.read);
 	while (!counting.over)
 		uv_run(&kit->loop, UV_RUN_ONCE);
@@ -135,7 +134,8 @@ count_facts(struct kit *kit)
 {
 	struct ql_store_facts *facts = &kit->inner->facts;
 	facts->queued = facts->next_queue_until = 0;
-	facts->backlog[QL_OUTLET_STORAGE] = count_letters(kit);
+	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++)
+		facts->backlog[kind] = count_letters(kit, (enum ql_outlet_kind)kind);
 	for (struct witnessed *eval = kit->book.evals; eval; eval = eval->hh.next) {
 		const struct ql_state *state = &eval->state;
 		facts->queued += state->status == QL_STATUS_QUEUED && !eval->forgotten;
@@ -258,6 +258,17 @@ kit_pass(struct kit *kit, int64_t ms)
 	ql_wake_start(kit->engine);
 }
 
+static struct ql_poster *
+open_poster(struct kit *kit)
+{
+	struct ql_err err;
+	kit->poster = NULL;
+	if (kit->options.hooks &&
+		ql_poster_fake_open(&kit->loop, &kit->receivers, &kit->poster, &err))
+		kit_fail(kit, "poster: %s", err.text);
+	return kit->poster;
+}
+
 void
 kit_start_engine(struct kit *kit)
 {
@@ -276,6 +287,8 @@ kit_start_engine(struct kit *kit)
 		.runtime = kit->runtime,
 		.broker = kit->broker,
 		.outlets = {[QL_OUTLET_STORAGE] = open_outlet(kit)},
+		.poster = open_poster(kit),
+		.hook_patience = {.first_ms = 20, .longest_ms = 200, .give_up_ms = kit->give_up_ms},
 		.data_dir = kit->dir,
 		.workers = workers > 0 && !is_remote(kit) ? workers : 0,
 		.max_stops = kit->options.max_stops,
@@ -333,6 +346,8 @@ throw_away(struct kit *kit)
 	kit->book.dead = false;
 	if (kit->outlet)
 		ql_outlet_fake_die(kit->outlet);
+	if (kit->poster)
+		ql_poster_fake_die(kit->poster);
 	if (kit->runtime) {
 		witness_runtime_die(kit->runtime, on_closed, kit);
 		drain(kit, &kit->closed, "the dead engine's driver closes");

@@ -21,6 +21,7 @@
 #include "engine/witness.h"
 #include "outlet/fake.h"
 #include "outlet/faulty.h"
+#include "outlet/receiver.h"
 #include "runtime/fake.h"
 #include "runtime/faulty.h"
 
@@ -39,6 +40,7 @@ struct kit_options {
 	struct ql_runtime_faults *hurt; /* NULL = the runtime is sound */
 	struct ql_outlet_faults *hurt_outlet; /* NULL = the outlet is sound; not with crashes */
 	bool mute; /* there is no outlet */
+	bool hooks; /* webhooks are told: kit->receivers */
 	bool remote; /* tasks are a broker's: the farm's workers run them, and there is no runtime */
 	struct ql_runtime_faults *hurt_broker; /* NULL = the broker is sound */
 	struct ql_broker *(*open_broker)(
@@ -62,6 +64,9 @@ struct kit {
 	struct book book;
 	struct ql_fake_place place; /* what the outlet tells */
 	struct ql_outlet *outlet; /* fake, or NULL */
+	struct ql_receivers receivers; /* whom webhooks lead to; the test's */
+	struct ql_poster *poster; /* fake, or NULL */
+	int64_t give_up_ms; /* on a message to a webhook; a day at first */
 	struct ql_engine *engine;
 	bool ready;
 	bool closed;
