@@ -60,14 +60,18 @@ keep(struct ruling *ruling, struct ql_rule *rule)
 /* ---- reading them ---- */
 
 int
-ql_policing_check(const struct ql_engine *engine, struct ql_err *e)
+ql_engine_rules_check(const struct ql_engine *engine, struct ql_err *e)
 {
-	if (ql_engine_check_open(engine, e))
-		return -1;
 	if (engine->policing->loaded)
 		return 0;
 	return ql_fail(e, QL_E_UNAVAILABLE,
 		"policies and sessions are not read from the store yet: try again in a moment");
+}
+
+int
+ql_policing_check(const struct ql_engine *engine, struct ql_err *e)
+{
+	return ql_engine_check_open(engine, e) ? -1 : ql_engine_rules_check(engine, e);
 }
 
 static const struct ql_rule_view *

@@ -36,6 +36,9 @@ struct ql_rule_view {
 	char trouble[QL_ERR_TEXT]; /* why its latest round came to nothing; "" = it didn't */
 };
 
+/* Rules and sessions are read right after the start: QL_E_UNAVAILABLE until they are known. */
+int ql_engine_rules_check(const struct ql_engine *engine, struct ql_err *e);
+
 /* By name; NULL = none. It is the engine's and holds until the loop turns. */
 const struct ql_rule_view *ql_engine_rule(const struct ql_engine *engine, const char *name);
 /* The next one by name, from NULL on. */

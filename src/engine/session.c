@@ -333,6 +333,8 @@ int
 ql_engine_session_hold(
 	struct ql_engine *engine, const char *owner, const char *session, struct ql_err *e)
 {
+	if (ql_engine_rules_check(engine, e))
+		return -1;
 	struct session *found = find(engine->policing, owner, session);
 	if (!found || was_never(&found->lease))
 		return ql_fail(

@@ -95,11 +95,13 @@ reply_unknown(struct ql_request *req)
 static bool
 may_read(struct ql_request *req)
 {
-	if (req->caller.all)
+	if (req->caller.all &&
+		!ql_engine_rules_check(req->server->config.engine, &req->problem.err))
 		return true;
-	ql_fail(&req->problem.err, QL_E_FORBIDDEN,
-		"policies are for operators and admins to see, and the key's role is %s",
-		ql_role_word(req->principal.role));
+	if (!req->caller.all)
+		ql_fail(&req->problem.err, QL_E_FORBIDDEN,
+			"policies are for operators and admins to see, and the key's role is %s",
+			ql_role_word(req->principal.role));
 	ql_reply_problem(req, &req->problem);
 	return false;
 }
@@ -251,6 +253,10 @@ ql_serve_policy_create(struct ql_request *req)
 static struct making *
 take(struct ql_request *req)
 {
+	if (ql_engine_rules_check(req->server->config.engine, &req->problem.err)) {
+		ql_reply_problem(req, &req->problem);
+		return NULL;
+	}
 	const struct ql_rule_view *view = ql_engine_rule(req->server->config.engine, req->id);
 	if (!view) {
 		reply_unknown(req);

@@ -65,12 +65,15 @@ void
 ql_serve_session(struct ql_request *req)
 {
 	struct ql_lease lease;
-	if (ql_engine_session(req->server->config.engine, req->caller.owner, req->id, &lease)) {
+	const struct ql_engine *engine = req->server->config.engine;
+	bool known = !ql_engine_rules_check(engine, &req->problem.err);
+	if (known && ql_engine_session(engine, req->caller.owner, req->id, &lease)) {
 		reply_lease(req, &lease);
 		return;
 	}
-	ql_fail(&req->problem.err, QL_E_NOT_FOUND,
-		"nobody leased or ended a session %.128s of yours", req->id);
+	if (known)
+		ql_fail(&req->problem.err, QL_E_NOT_FOUND,
+			"nobody leased or ended a session %.128s of yours", req->id);
 	ql_reply_problem(req, &req->problem);
 }
 
