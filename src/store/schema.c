@@ -95,9 +95,12 @@ static const char add_audit_head[] =
 	"ALTER TABLE meta ADD COLUMN audit_head INTEGER NOT NULL DEFAULT 0;"
 	"UPDATE meta SET audit_head = max(audit_seq, coalesce((SELECT max(seq) FROM audit), 0));";
 
+static const char add_last_seq[] =
+	"ALTER TABLE meta ADD COLUMN last_seq INTEGER NOT NULL DEFAULT 0;";
+
 const char *const ql_schema_steps[] = {add_outbox, add_remote, count_in_commits,
 	index_fewer_cancellations, add_task_id, add_objects_and_audit, add_passed, add_webhooks,
-	add_audit_head, NULL};
+	add_audit_head, add_last_seq, NULL};
 
 static int
 newest_of(const char *const *steps)

@@ -13,8 +13,10 @@ CREATE TABLE meta (
 	audit_hash BLOB NOT NULL               -- stays can be checked from there
 		DEFAULT X'0000000000000000000000000000000000000000000000000000000000000000',
 	audit_bytes INTEGER NOT NULL DEFAULT 0, -- of the rows that are kept
-	audit_head INTEGER NOT NULL DEFAULT 0  -- the last row that was ever added: who takes the
+	audit_head INTEGER NOT NULL DEFAULT 0, -- the last row that was ever added: who takes the
 	                                       -- newest rows out leaves a gap
+	last_seq INTEGER NOT NULL DEFAULT 0    -- the highest of what was forgotten: a seq is never
+	                                       -- used again, so that a set that ends there stays
 ) STRICT;
 
 INSERT INTO meta (one) VALUES (1);

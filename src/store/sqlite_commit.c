@@ -65,6 +65,8 @@ struct tally {
 	int64_t kept_bytes;
 	int64_t audit_bytes;
 	int64_t audit_head; /* the last of its rows; 0 = it has none */
+	int64_t forgotten; /* the highest seq of what goes */
+	int64_t last_seq; /* the highest that there ever was; 0 = not looked for yet */
 };
 
 static int64_t
@@ -258,8 +260,23 @@ insert(struct ql_db *db, const struct ql_record *record, int64_t last_row, struc
 	ql_field_bind_text(stmt, 13, record->task_id);
 	sqlite3_bind_int(stmt, 14, (int)ql_row_place(&record->state));
 	bind_link(stmt, 15, last_row);
-	ql_field_bind_eval(stmt, 16, &record->state);
+	sqlite3_bind_int64(stmt, 16, record->seq);
+	ql_field_bind_eval(stmt, 17, &record->state);
 	return ql_db_run(db, stmt, e);
+}
+
+/* Once for a commit: from then on it counts for itself. */
+static int
+find_last_seq(struct ql_db *db, struct tally *tally, struct ql_err *e)
+{
+	if (tally->last_seq)
+		return 0;
+	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_LAST_SEQ, e);
+	if (!stmt || ql_db_step(db, stmt, e) != 1)
+		return -1;
+	int64_t last = sqlite3_column_int64(stmt, 0);
+	tally->last_seq = last > tally->forgotten ? last : tally->forgotten;
+	return 0;
 }
 
 /* The database says only that a rule of it was broken: which one is found out by looking again. */
@@ -282,11 +299,11 @@ write_new(struct ql_db *db, struct ql_change *change, struct tally *tally, struc
 	struct head head = {0};
 	advance(&head, &record->state);
 	count(tally, NULL, &head);
-	if (write_row(db, &head, change, e))
+	if (write_row(db, &head, change, e) || find_last_seq(db, tally, e))
 		return -1;
+	head.seq = record->seq = ++tally->last_seq;
 	if (insert(db, record, head.last_row, e))
 		return explain_insert(db, record->eval_id, e);
-	head.seq = record->seq = sqlite3_last_insert_rowid(db->sql);
 	if (record->payload && run_with_text(db, QL_SQL_PAYLOAD_IS, head.seq, record->payload, e))
 		return -1;
 	if (record->labels && run_with_text(db, QL_SQL_NEW_LABELS, head.seq, record->labels, e))
@@ -350,6 +367,7 @@ write_forget(
 	if (find_head(db, eval_id, &head, e))
 		return -1;
 	count(tally, &head, NULL);
+	tally->forgotten = head.seq > tally->forgotten ? head.seq : tally->forgotten;
 	size_t first = change->kind == QL_CHANGE_DISOWN; /* no tombstone */
 	for (size_t i = first; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		if (run_with_seq(db, steps[i], head.seq, e))
@@ -470,7 +488,7 @@ write_last_ms(struct ql_db *db, const struct ql_change *changes, struct ql_err *
 static int
 write_tally(struct ql_db *db, const struct tally *tally, struct ql_err *e)
 {
-	if (!tally->queued && !tally->kept_bytes && !tally->audit_bytes)
+	if (!tally->queued && !tally->kept_bytes && !tally->audit_bytes && !tally->forgotten)
 		return 0;
 	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_TALLY, e);
 	if (!stmt)
@@ -479,6 +497,7 @@ write_tally(struct ql_db *db, const struct tally *tally, struct ql_err *e)
 	sqlite3_bind_int64(stmt, 2, tally->kept_bytes);
 	sqlite3_bind_int64(stmt, 3, tally->audit_bytes);
 	sqlite3_bind_int64(stmt, 4, tally->audit_head);
+	sqlite3_bind_int64(stmt, 5, tally->forgotten);
 	return ql_db_run(db, stmt, e);
 }
 

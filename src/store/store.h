@@ -40,7 +40,7 @@ struct ql_store;
 
 enum ql_change_kind {
 	QL_CHANGE_NEW, /* a new evaluation: the whole record, payload included; its seq is
-			      filled in. An eval_id that exists or has a tombstone: QL_E_CONFLICT */
+			      filled in, above all that there ever were. An eval_id that exists or has a tombstone: QL_E_CONFLICT */
 	QL_CHANGE_STATE, /* record.state of an existing one, and those of error, worker, runtime,
 			      container, actor, reason, payload that are not NULL; a new attempt (state.attempt
 			      above the stored one) clears them all first */

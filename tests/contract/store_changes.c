@@ -358,6 +358,31 @@ never_uses_an_id_again_that_finished(void **state)
 	kit_refused(kit, kit_new("one", 1002), QL_E_CONFLICT);
 }
 
+/* In a commit of its own, in the one that forgets, and after both. */
+static void
+never_uses_a_seq_again(void **state)
+{
+	struct kit *kit = *state;
+	static const char *const names[] = {"one", "two", "three", "four"};
+	int64_t last = 0;
+	for (int i = 0; i < 4; i++) {
+		struct ql_change *changes = kit_new(names[i], 1000);
+		if (i % 2) {
+			struct ql_change *first = kit_change(QL_CHANGE_FORGET, names[i - 1]);
+			kit_add(&first, changes);
+			changes = first;
+		}
+		kit_ok(kit, changes);
+		struct ql_record record = kit_get(kit, names[i]);
+		assert_true(record.seq > last);
+		last = record.seq;
+		ql_record_done(&record);
+		kit_ok(kit, kit_status(kit, names[i], 1001, QL_STATUS_SUCCEEDED));
+		if (i % 2)
+			kit_ok(kit, kit_change(QL_CHANGE_FORGET, names[i]));
+	}
+}
+
 static void
 forgets_only_what_is_over(void **state)
 {
@@ -509,6 +534,7 @@ main(int argc, char **argv)
 		KIT_CASE(never_goes_back_to_an_earlier_attempt),
 		KIT_CASE(forgets_all_but_the_tombstone),
 		KIT_CASE(never_uses_an_id_again_that_finished),
+		KIT_CASE(never_uses_a_seq_again),
 		KIT_CASE(forgets_only_what_is_over),
 		KIT_CASE(replays_a_key_of_its_owner),
 		KIT_CASE(forgets_a_key_after_a_day),

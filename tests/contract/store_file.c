@@ -573,6 +573,7 @@ take_back_to(struct kit *kit, int version)
 		"CREATE INDEX outbox_outlet ON outbox (outlet, number);"
 		"DELETE FROM words WHERE kind = 'outlet' AND value = 2",
 		"ALTER TABLE meta DROP COLUMN audit_head",
+		"ALTER TABLE meta DROP COLUMN last_seq",
 	};
 	assert_int_equal(newest() - 1, sizeof(undo) / sizeof(undo[0]));
 	for (int at = newest(); at > version; at--)

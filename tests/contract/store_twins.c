@@ -24,6 +24,7 @@ struct twins {
 	int64_t requested[IDS][ATTEMPTS + 1]; /* durable cancellations */
 	int refused[QL_E_UNREACHABLE + 1]; /* how often with each code */
 	int held;
+	char drawn[300]; /* the last selector */
 };
 
 static uint32_t
@@ -332,9 +333,11 @@ read_both(struct twins *twins, struct ql_store_read op)
 	do {
 		if (kit_read(&twins->one, &one) || kit_read(&twins->two, &two))
 			fail_msg("%s%s", twins->one.err.text, twins->two.err.text);
-		if (one.record_count != two.record_count)
-			print_message("# read %d: %zu and %zu records\n", (int)op.kind,
-				one.record_count, two.record_count);
+		if (one.record_count != two.record_count ||
+			memcmp(one.counts, two.counts, sizeof(one.counts)) != 0)
+			print_message("# read %d: %zu and %zu records, by %s\n", (int)op.kind,
+				one.record_count, two.record_count,
+				op.filter.selector ? twins->drawn : "no selector");
 		assert_same_answer(&one, &two);
 		one.filter.cursor = one.next_cursor;
 		two.filter.cursor = two.next_cursor;
@@ -427,6 +430,7 @@ draw_selector(struct twins *twins, struct ql_filter *filter)
 				draw_number_term(twins, &text);
 		}
 		ql_selector_done(&twins->one.selector);
+		ql_str_copy(twins->drawn, sizeof(twins->drawn), text.data);
 		if (!ql_selector_parse(text.data, &twins->one.selector, &at, &e))
 			break;
 		assert_int_equal(e.code, QL_E_SELECTOR);
