@@ -60,7 +60,7 @@ struct ql_locate {
 	int64_t position;
 	char node[QL_TASK_NODE];
 	int64_t pid; /* in the worker's own PID namespace */
-	int64_t since; /* unix ms */
+	int64_t since; /* unix ms: when it began; FINISHED: when it ended. 0 = not said */
 	int64_t eta; /* unix ms */
 	char state[32]; /* Celery's word */
 	char worker[QL_ERR_TEXT]; /* what is known of that node, its heartbeats too; "" = nothing */

@@ -151,10 +151,19 @@ find_place(struct ql_diagnosis *diagnosis, const struct ql_locate *place)
 			place->node, place->since ? " since " : "", place->since ? at : "",
 			(long long)place->pid);
 		break;
-	case QL_PLACE_UNKNOWN:
 	case QL_PLACE_FINISHED:
+		find(diagnosis, QL_FINDING_FINISHED, "its result says %s%s%s%s", place->state,
+			place->since ? " since " : "", place->since ? at : "",
+			strcmp(place->state, "REVOKED")
+				? ""
+				: ": it was told to stop, which is no proof that it did");
+		break;
+	case QL_PLACE_UNKNOWN:
 		break;
 	}
+	if (place->place == QL_PLACE_ACTIVE && !strcmp(place->state, "REVOKED"))
+		find(diagnosis, QL_FINDING_REVOKED,
+			"its result says REVOKED, and that worker runs it yet");
 	if (place->silent)
 		find(diagnosis, QL_FINDING_NO_HEARTBEAT, "%s", place->worker);
 }
@@ -225,6 +234,13 @@ find_processes(struct ql_diagnosis *diagnosis, const struct ql_state *state,
 		if (stopping && vitals->all[i].state != 'Z' && !vitals->all[i].init)
 			find_signals(diagnosis, &vitals->all[i]);
 	}
+}
+
+void
+ql_diagnose_task(const struct ql_locate *place, struct ql_diagnosis *ret_diagnosis)
+{
+	ret_diagnosis->count = 0;
+	find_place(ret_diagnosis, place);
 }
 
 void

@@ -37,6 +37,9 @@ struct ql_symptoms {
 
 void ql_diagnose(const struct ql_symptoms *symptoms, struct ql_diagnosis *ret_diagnosis);
 
+/* Of a task that has no record: where it is. */
+void ql_diagnose_task(const struct ql_locate *place, struct ql_diagnosis *ret_diagnosis);
+
 const char *ql_finding_word(enum ql_finding_kind kind);
 const char *ql_finding_advice(enum ql_finding_kind kind); /* or NULL */
 

@@ -104,16 +104,42 @@ reply_never_seen(struct doctor *doctor)
 			  "forgotten, or another server's");
 }
 
+/* Of a task that somebody else sent: where it is, and what its result says. */
+static void
+reply_elsewhere(struct doctor *doctor)
+{
+	char text[200] = "";
+	size_t len = 0;
+	ql_diagnose_task(&doctor->locate, &doctor->diagnosis);
+	for (size_t i = 0; i < doctor->diagnosis.count && len < sizeof(text); i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", i ? "; " : "",
+			doctor->diagnosis.all[i].what);
+	char detail[QL_ERR_TEXT];
+	snprintf(detail, sizeof(detail),
+		"but the broker knows a task of that id: %s; a cancel of it takes it up", text);
+	reply_unknown(doctor, "elsewhere", detail);
+}
+
+/* A task that is over and one that never was look the same once its result has expired. */
 static void
 on_elsewhere(struct ql_locate *op, int status)
 {
 	struct doctor *doctor = (struct doctor *)((char *)op - offsetof(struct doctor, locate));
-	if (!status && op->place != QL_PLACE_UNKNOWN)
-		reply_unknown(doctor, "elsewhere",
-			"but the broker knows a task of that id, sent by somebody else: see "
-			"GET /api/task/ID; a cancel of it takes it up");
-	else
-		reply_never_seen(doctor);
+	char detail[QL_ERR_TEXT];
+	if (!status && op->place != QL_PLACE_UNKNOWN) {
+		reply_elsewhere(doctor);
+		return;
+	}
+	if (!status && op->complete) {
+		reply_unknown(doctor, "never_seen",
+			"nor does any queue, worker or result know such a task: its result may "
+			"have "
+			"expired, or it is mistyped, or another server's");
+		return;
+	}
+	snprintf(detail, sizeof(detail), "and whether there is such a task is not known: %.200s",
+		status ? op->err.text : op->note);
+	reply_unknown(doctor, "not_known", detail);
 }
 
 /* What was forgotten keeps its tombstone, which says nothing about whose it was. */

@@ -165,6 +165,13 @@ test_places(void **state)
 	place = (struct ql_locate){.place = QL_PLACE_ACTIVE, .node = "w@h", .pid = 77};
 	found = diagnose(&record, NULL, &place);
 	assert_found(&found, QL_FINDING_AT_A_WORKER, "w@h runs it, in its process 77");
+	assert_int_equal(found.count, 1);
+	strcpy(place.state, "REVOKED");
+	found = diagnose(&record, NULL, &place);
+	assert_found(&found, QL_FINDING_REVOKED, "that worker runs it yet");
+	place = (struct ql_locate){.place = QL_PLACE_FINISHED, .state = "SUCCESS", .since = 4000};
+	found = diagnose(&record, NULL, &place);
+	assert_found(&found, QL_FINDING_FINISHED, "says SUCCESS since 1970-01-01T00:00:04.000Z");
 }
 
 static void

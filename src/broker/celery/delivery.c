@@ -118,18 +118,24 @@ ql_delivery_add(struct ql_celery *celery, uint64_t incarnation, const char *eval
 }
 
 void
-ql_delivery_place(struct delivery *delivery, const struct copy *copy)
+ql_delivery_reach(struct delivery *delivery)
 {
 	const struct ql_workers *workers = ql_control_workers(delivery->celery->control);
-	const struct ql_worker *worker = ql_workers_find(workers, copy->node);
+	const struct ql_worker *worker = ql_workers_find(workers, delivery->node);
+	bool here = worker && !strcmp(ql_worker_host(worker), delivery->celery->host);
+	bool prefork = worker && worker->pool == QL_POOL_PREFORK;
+	if (!delivery->held && here && prefork && !delivery->hand.holds)
+		ql_hand_take(&delivery->hand, worker->pid, delivery->pid);
+}
+
+void
+ql_delivery_place(struct delivery *delivery, const struct copy *copy)
+{
 	ql_str_copy(delivery->node, sizeof(delivery->node), copy->node);
 	delivery->pid = copy->pid;
 	delivery->since = copy->since;
 	delivery->held = copy->place != QL_PLACE_ACTIVE;
-	bool here = worker && !strcmp(ql_worker_host(worker), delivery->celery->host);
-	bool prefork = worker && worker->pool == QL_POOL_PREFORK;
-	if (!delivery->held && here && prefork && !delivery->hand.holds)
-		ql_hand_take(&delivery->hand, worker->pid, copy->pid);
+	ql_delivery_reach(delivery);
 	if (delivery->asked)
 		ql_spend_asked(delivery);
 }

@@ -107,10 +107,23 @@ fill_worker(struct ql_locate *op, const struct ql_celery *celery)
 		op->no_kill = op->no_terminate;
 }
 
+/* One that its worker lists no more since it was told to terminate it, and whose process is there yet. */
+static const struct delivery *
+left_of(const struct ql_quest *look)
+{
+	const struct delivery *delivery;
+	DL_FOREACH (ql_deliveries_of(look->celery, look->task_id), delivery) {
+		if (delivery->terminated && !delivery->told_gone)
+			break;
+	}
+	return delivery;
+}
+
 static void
 fill_place(struct ql_locate *op, const struct ql_quest *look)
 {
 	const struct copy *copy = best_copy(look);
+	const struct delivery *left = copy ? NULL : left_of(look);
 	if (look->has_result)
 		ql_str_copy(op->state, sizeof(op->state), look->result.state);
 	if (copy) {
@@ -119,6 +132,11 @@ fill_place(struct ql_locate *op, const struct ql_quest *look)
 		op->since = copy->since;
 		op->eta = copy->eta;
 		ql_str_copy(op->node, sizeof(op->node), copy->node);
+	} else if (left) {
+		op->place = QL_PLACE_ACTIVE;
+		op->pid = left->pid;
+		op->since = left->since;
+		ql_str_copy(op->node, sizeof(op->node), left->node);
 	} else if (look->find.listed) {
 		op->place = QL_PLACE_QUEUED;
 		op->position = look->find.position;
@@ -132,6 +150,7 @@ fill_place(struct ql_locate *op, const struct ql_quest *look)
 	} else if (ql_quest_is_finished(look) ||
 		   (look->has_result && !strcmp(look->result.state, "REVOKED"))) {
 		op->place = QL_PLACE_FINISHED;
+		op->since = look->result.done_at;
 	}
 	op->complete = ql_quest_is_complete(look) && !look->silent;
 	if (!op->complete)

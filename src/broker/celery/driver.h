@@ -243,6 +243,7 @@ struct delivery {
 	bool noticing; /* it is being written */
 	struct ql_redis_command notice;
 	bool said_retry; /* a RETRY was published while it was known */
+	bool terminated; /* by somebody else: its worker lists it no more, whether or not it died of that */
 	bool wide; /* it ended without a word: its message is looked for too */
 	enum ql_rung sent;
 	enum stage stage;
@@ -283,6 +284,8 @@ struct delivery *ql_deliveries_of(struct ql_celery *celery, const char *task_id)
 struct delivery *ql_delivery_add(struct ql_celery *celery, uint64_t incarnation,
 	const char *eval_id, const char *task_id, int32_t attempt);
 void ql_delivery_place(struct delivery *delivery, const struct copy *copy);
+/* Takes hold of its process, where that is on this host and was not held before: its worker may be known by now. */
+void ql_delivery_reach(struct delivery *delivery);
 /* That it is gone was told, or is told now. */
 void ql_delivery_over(struct delivery *delivery);
 void ql_delivery_drop(struct delivery *delivery);

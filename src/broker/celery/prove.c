@@ -18,11 +18,33 @@ has_finished(const struct delivery *delivery)
 	return ql_quest_is_finished(look) && !ours;
 }
 
-/* After a signal its process must be gone: a pool's process that swallowed it is still there. */
+/* SIGTERM, by us or by somebody else's revoke. */
 static bool
-process_is_left(const struct delivery *delivery)
+was_signalled(const struct delivery *delivery)
 {
-	if (delivery->sent < QL_RUNG_TERMINATE || has_finished(delivery))
+	return delivery->sent >= QL_RUNG_TERMINATE || delivery->terminated;
+}
+
+/*
+ * A worker that was told to terminate a task says REVOKED at once and lists it no more, whatever its
+ * process does. A task that stops by itself says REVOKED too, but in other words.
+ */
+static void
+note_signal(struct delivery *delivery)
+{
+	const struct ql_result *result = &delivery->look.result;
+	delivery->terminated |= is_state(&delivery->look, "REVOKED") && !delivery->held &&
+				!ql_result_is_ours(result) && result->reason &&
+				!strcmp(result->reason, "terminated");
+	if (delivery->terminated)
+		ql_delivery_reach(delivery);
+}
+
+/* After a signal its process must be gone: a pool's process that swallowed it is still there. */
+bool
+ql_stop_is_left(const struct delivery *delivery)
+{
+	if (!was_signalled(delivery) || has_finished(delivery))
 		return false;
 	if (delivery->look.works_on_another)
 		return false;
@@ -105,9 +127,9 @@ conclude_absent(struct delivery *delivery)
 			   ql_alarm_ms() >= delivery->signalled_at + QL_CELERY_SWALLOWED_MS;
 	if (comes_again(delivery))
 		tell_over(delivery, QL_EVENT_RETRIED);
-	else if (process_is_left(delivery) && kill_is_due)
+	else if (ql_stop_is_left(delivery) && kill_is_due)
 		ql_stop_by_hand(delivery);
-	else if (process_is_left(delivery))
+	else if (ql_stop_is_left(delivery))
 		ql_stop_ring_again(delivery);
 	else if (has_finished(delivery) || ql_quest_is_over(look) ||
 		 delivery->sent >= QL_RUNG_TERMINATE || delivery->told_exited)
@@ -152,6 +174,7 @@ part_over(struct delivery *delivery)
 {
 	if (delivery->looking || delivery->asking)
 		return;
+	note_signal(delivery);
 	if (delivery->held)
 		ql_tell_look(delivery->celery, delivery->eval_id, delivery->task_id,
 			delivery->attempt, &delivery->look, 0);
@@ -192,9 +215,9 @@ ql_stop_prove(struct delivery *delivery)
 	delivery->look.task_id = delivery->task_id;
 	delivery->look.workers_only = !delivery->wide;
 	delivery->look.node = delivery->node;
-	delivery->look.pid = delivery->sent >= QL_RUNG_TERMINATE ? delivery->pid : 0;
+	delivery->look.pid = was_signalled(delivery) ? delivery->pid : 0;
 	delivery->look.done = on_proof_looked;
-	if (delivery->sent >= QL_RUNG_TERMINATE && !delivery->hand.holds && delivery->node[0])
+	if (was_signalled(delivery) && !delivery->hand.holds && delivery->node[0])
 		ql_stop_ask(delivery, "stats", NULL, on_stats);
 	ql_quest(delivery->celery, &delivery->look);
 }

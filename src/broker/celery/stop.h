@@ -26,6 +26,11 @@ bool ql_stop_puts_off(struct delivery *delivery, struct job *job);
 /* The run that it names; NULL: there is no room, and that was answered. */
 struct delivery *ql_stop_delivery_of(struct job *job);
 
+/* ---- prove.c ---- */
+
+/* It was sent a signal, its worker lists it no more, and its process is there yet: as was looked last. */
+bool ql_stop_is_left(const struct delivery *delivery);
+
 /* ---- stop_term.c ---- */
 
 void ql_stop_terminate_now(struct delivery *delivery);

@@ -121,6 +121,12 @@ on_looked_before(struct ql_quest *look)
 		ql_delivery_rest(delivery);
 		return;
 	}
+	if (look->workers_answered && delivery->kill && ql_stop_is_left(delivery)) {
+		ql_stop_by_hand(
+			delivery); /* its worker sent its only signal before, to no effect */
+		ql_delivery_rest(delivery);
+		return;
+	}
 	if (look->workers_answered)
 		ql_fail(&err, QL_E_CONFLICT, "no worker runs %s any more", delivery->task_id);
 	ql_stop_answer(delivery, -1, &err);
@@ -138,6 +144,8 @@ ql_stop_look_before(struct delivery *delivery)
 	delivery->looking = true;
 	delivery->look.task_id = delivery->task_id;
 	delivery->look.workers_only = true;
+	delivery->look.node = delivery->node;
+	delivery->look.pid = delivery->pid;
 	delivery->look.done = on_looked_before;
 	ql_quest(delivery->celery, &delivery->look);
 }
