@@ -1,10 +1,11 @@
 /** What is built: the types hold, the page is light, and the package is what will be published. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { Quell } from "quell-client";
 import { TOP } from "./server.js";
 
 const HEAVIEST = 120 * 1024;
@@ -22,6 +23,49 @@ test("the types made from the contract hold in the client, the page and the test
     const ran = spawnSync("node_modules/.bin/tsc", ["--project", folder], { cwd: TOP, encoding: "utf8" });
     assert.equal(ran.status, 0, ran.stdout);
   }
+});
+
+/** Calls that have no method of that name, and the method that makes them. */
+const NAMES: Record<string, string> = {
+  createBatch: "startBatch",
+  heartbeatSession: "heartbeat",
+  getEvaluation: "get",
+  deleteEvaluation: "delete",
+  listEvaluations: "list",
+  countEvaluations: "count",
+  getOutput: "output",
+  getTimeline: "timeline",
+  getCheckpoint: "checkpoint",
+  getSubmission: "submission",
+  getDoctor: "doctor",
+  getTask: "task",
+  getObservation: "observation",
+  listCancellations: "cancellations",
+  getCancellation: "cancellation",
+  getReceipt: "receipt",
+  getSigner: "signer",
+  listBatches: "batches",
+  getBatch: "batch",
+  listBatchItems: "batchItems",
+  listPolicies: "policies",
+  getPolicy: "policy",
+  simulatePolicy: "simulate",
+  simulateNewPolicy: "simulate",
+  getSession: "session",
+  listKeys: "keys",
+  listAudit: "audit",
+  listOrphans: "orphans",
+  getAbuse: "abuse",
+  listen: "events",
+  getReport: "report",
+};
+
+test("the client makes each call of the contract", () => {
+  const contract = readFileSync(join(TOP, "docs/openapi.yaml"), "utf8");
+  const calls = Array.from(contract.matchAll(/operationId: (\w+)/g), ([, name]) => name!);
+  assert.ok(calls.length > 50);
+  const others = ["page", "contract"]; // documents, for others to read
+  assert.deepEqual(calls.filter((name) => !others.includes(name) && !((NAMES[name] ?? name) in Quell.prototype)), []);
 });
 
 test("the package has what it needs, and nothing of the repository's", () => {

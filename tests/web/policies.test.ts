@@ -40,6 +40,7 @@ test("it is switched off and on, and half of what lives is said twice", async ()
   const page = await browser.open(server, "#/policies");
   const rule = page.getByRole("listitem").filter({ hasText: "no-waiting" });
   const stops = rule.getByRole("switch", { name: "no-waiting stops by itself" });
+  await page.getByRole("button", { name: "Make it" }).waitFor(); // it is known to be an admin's
   await stops.press("Space");
   await rule.getByText("Off").waitFor();
   assert.equal((await quell.policy("no-waiting")).enabled, false);

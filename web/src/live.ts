@@ -117,7 +117,10 @@ async function watch(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     if (state === "away") link.value = awayFor(retryMs);
     else link.value = { state: "live" };
-    if (state === "open") access.value = "granted";
+    if (state === "open" && access.peek() !== "granted") {
+      access.value = "granted";
+      void findRights();
+    }
     if (state === "open" && !begun) {
       begun = true;
       void load(signal);
@@ -159,7 +162,6 @@ async function load(signal: AbortSignal): Promise<void> {
     const first = await quell.listPage({ limit: FIRST, signal });
     takePage(first.rows, began, seen);
     loaded.value = true;
-    void findRights();
     let cursor = first.cursor;
     for await (const row of quell.list({ status: LIVE, limit: MOST, signal })) takePage([row], began, seen);
     while (cursor && seen.size < MOST) {

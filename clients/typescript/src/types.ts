@@ -1,21 +1,43 @@
 /** The API's words, by short names. All grow from docs/openapi.yaml (generated/schema.ts is made from it). */
-import type { components } from "./generated/schema.js";
+import type { Cancellation, components, Evaluation, Mode, Status } from "./generated/schema.js";
+
+export type {
+  Abuse,
+  AuditRow,
+  Batch,
+  BatchItem,
+  Cancellation,
+  Diagnosis,
+  Evaluation,
+  Key,
+  KeyRequest,
+  Mode,
+  NewKey,
+  NewWebhook,
+  Observation,
+  Orphans,
+  Policy,
+  Preview,
+  Readiness,
+  Report,
+  Reported,
+  Role,
+  Rung,
+  Session,
+  Simulation,
+  State,
+  Status,
+  Task,
+  Trigger,
+  Webhook,
+  WebhookRequest,
+} from "./generated/schema.js";
 
 type Schemas = components["schemas"];
 
 export type Submission = Partial<Schemas["Submission"]>;
-export type Evaluation = Schemas["Evaluation"];
-export type Cancellation = Schemas["Cancellation"];
-export type Status = Schemas["Status"];
-export type State = Schemas["State"];
-export type Mode = Schemas["Mode"];
-export type Rung = Schemas["Rung"];
-export type Task = Schemas["Task"];
-export type Readiness = Schemas["Readiness"];
 /** With both numbers where a policy would stop more than half of what lives. */
 export type Problem = Schemas["Problem"] & Pick<Schemas["Unconfirmed"], "would_stop" | "live">;
-export type Report = Schemas["Report"];
-export type Reported = Schemas["Reported"];
 /** `env_withheld`: it has an env, which is its owner's alone. */
 export interface Submitted {
   eval_id: string;
@@ -81,24 +103,8 @@ export interface Receipt {
   signatures: { keyid: string; sig: string }[];
 }
 
-export type Batch = Schemas["Batch"];
-export type BatchItem = Schemas["BatchItem"];
 export type BatchRequest = Partial<Schemas["BatchRequest"]>;
-export type Preview = Schemas["Preview"];
 
-export type Key = Schemas["Key"];
-/** With the key itself, which is told this once. */
-export type NewKey = Schemas["NewKey"];
-export type KeyRequest = Schemas["KeyRequest"];
-export type Role = Schemas["Role"];
-export type AuditRow = Schemas["AuditRow"];
-
-export type Abuse = Schemas["Abuse"];
-
-export type Webhook = Schemas["Webhook"];
-/** With its secret, which is told this once. */
-export type NewWebhook = Schemas["NewWebhook"];
-export type WebhookRequest = Schemas["WebhookRequest"];
 export interface WebhookTest {
   delivered: boolean;
   message_id: string;
@@ -107,16 +113,7 @@ export interface WebhookTest {
   error: string | null;
 }
 
-export type Policy = Schemas["Policy"];
 export type PolicyRequest = Omit<Schemas["PolicyRequest"], "enabled"> & { enabled?: boolean };
-export type Trigger = Schemas["Trigger"];
-export type Simulation = Schemas["Simulation"];
-export type Session = Schemas["Session"];
-
-/** Why it is still alive, of one that is there. */
-export type Diagnosis = Schemas["Diagnosis"];
-export type Observation = Schemas["Observation"];
-export type Orphans = Schemas["Orphans"];
 
 export interface ConfirmOptions extends Asking {
   /** Though it stops more than half of what lives. */

@@ -2,6 +2,7 @@
 import type { Key } from "quell-client";
 import { useEffect, useState } from "preact/hooks";
 import { ago, dateTime, now } from "../format.js";
+import { Table } from "../parts/table.js";
 import { TroubleBox } from "../parts/trouble.js";
 import { quell } from "../session.js";
 import { tell, tellTrouble } from "../toast.js";
@@ -48,38 +49,21 @@ function KeyTable({ keys, onChange }: { keys: readonly Key[]; onChange: () => vo
       </p>
     );
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Keys in force">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">Owner</th>
-            <th scope="col">Role</th>
-            <th scope="col">May</th>
-            <th scope="col">Made</th>
-            <th scope="col">Until</th>
-            <th scope="col">
-              <span class="visually-hidden">Action</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {keys.map((key) => (
-            <tr key={key.key_id}>
-              <th scope="row">{key.name ?? <code>{key.key_id}</code>}</th>
-              <td>{key.owner}</td>
-              <td>{key.role}</td>
-              <td>{key.scopes.join(", ")}</td>
-              <td title={dateTime(key.created_at)}>{ago(key.created_at, now.value)}</td>
-              <td>{key.expires_at ? dateTime(key.expires_at) : "no end"}</td>
-              <td>
-                <Revoke id={key.key_id} name={key.name ?? key.key_id} onDone={onChange} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label="Keys in force" head={["Name", "Owner", "Role", "May", "Made", "Until", null]}>
+      {keys.map((key) => (
+        <tr key={key.key_id}>
+          <th scope="row">{key.name ?? <code>{key.key_id}</code>}</th>
+          <td>{key.owner}</td>
+          <td>{key.role}</td>
+          <td>{key.scopes.join(", ")}</td>
+          <td title={dateTime(key.created_at)}>{ago(key.created_at, now.value)}</td>
+          <td>{key.expires_at ? dateTime(key.expires_at) : "no end"}</td>
+          <td>
+            <Revoke id={key.key_id} name={key.name ?? key.key_id} onDone={onChange} />
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 

@@ -2,13 +2,15 @@
 import type { AuditRow } from "quell-client";
 import { useEffect, useState } from "preact/hooks";
 import { dateTime } from "../format.js";
+import { Pick } from "../parts/pick.js";
+import { Table } from "../parts/table.js";
 import { TroubleBox } from "../parts/trouble.js";
 import { batchHref, evaluationHref } from "../router.js";
 import { quell } from "../session.js";
 import { Whole } from "./whole.js";
 
 const PAGE = 100;
-const VERBS = [
+const NAMES = [
   "submit",
   "cancel",
   "terminate",
@@ -32,6 +34,7 @@ const VERBS = [
   "orphan-reap",
   "report",
 ];
+const VERBS: readonly [string, string][] = [["", "anything"], ...NAMES.map((name): [string, string] => [name, name])];
 const SPANS: readonly [number, string][] = [
   [0, "ever"],
   [1, "the last hour"],
@@ -71,25 +74,8 @@ export function Audit({ turn }: { turn: number }) {
         <label>
           Who <input value={actor} placeholder="anybody" onInput={(event) => setActor(event.currentTarget.value.trim())} />
         </label>
-        <label>
-          What{" "}
-          <select value={verb} onChange={(event) => setVerb(event.currentTarget.value)}>
-            <option value="">anything</option>
-            {VERBS.map((name) => (
-              <option key={name}>{name}</option>
-            ))}
-          </select>
-        </label>
-        <label>
-          Since{" "}
-          <select value={hours} onChange={(event) => setHours(Number(event.currentTarget.value))}>
-            {SPANS.map(([value, name]) => (
-              <option key={value} value={value}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Pick label="What" value={verb} options={VERBS} onPick={setVerb} />
+        <Pick label="Since" value={hours} options={SPANS} onPick={setHours} />
       </div>
       <Whole />
       {error !== null && <TroubleBox error={error} />}
@@ -105,35 +91,21 @@ export function Audit({ turn }: { turn: number }) {
 
 function Rows({ rows }: { rows: readonly AuditRow[] }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="What was tried">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">When</th>
-            <th scope="col">Who</th>
-            <th scope="col">What</th>
-            <th scope="col">Of</th>
-            <th scope="col">Came to</th>
-            <th scope="col">Reason</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(({ seq, at, row }) => (
-            <tr key={seq}>
-              <td>{dateTime(at)}</td>
-              <td title={row.remote ?? undefined}>{row.actor ?? "nobody known"}</td>
-              <td>{row.verb}</td>
-              <td>{row.target && <Target verb={row.verb} target={row.target} />}</td>
-              <td class={row.status < 400 ? "" : "refused"}>
-                {row.outcome} {row.status >= 400 && row.status}
-                {row.count !== undefined && row.count > 1 && ` ×${row.count}`}
-              </td>
-              <td>{row.reason}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label="What was tried" head={["When", "Who", "What", "Of", "Came to", "Reason"]}>
+      {rows.map(({ seq, at, row }) => (
+        <tr key={seq}>
+          <td>{dateTime(at)}</td>
+          <td title={row.remote ?? undefined}>{row.actor ?? "nobody known"}</td>
+          <td>{row.verb}</td>
+          <td>{row.target && <Target verb={row.verb} target={row.target} />}</td>
+          <td class={row.status < 400 ? "" : "refused"}>
+            {row.outcome} {row.status >= 400 && row.status}
+            {row.count !== undefined && row.count > 1 && ` ×${row.count}`}
+          </td>
+          <td>{row.reason}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 

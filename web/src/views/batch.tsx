@@ -3,6 +3,7 @@ import type { Batch, BatchItem, Status } from "quell-client";
 import { useEffect, useState } from "preact/hooks";
 import { count, now, plural, ticking } from "../format.js";
 import { StatusBadge } from "../parts/status.js";
+import { Table } from "../parts/table.js";
 import { TroubleBox } from "../parts/trouble.js";
 import { batchHref, evaluationHref, go, href } from "../router.js";
 import { quell } from "../session.js";
@@ -195,30 +196,18 @@ function Items({ items, total }: { items: readonly BatchItem[]; total: number })
   return (
     <section class="panel">
       <h2>{items.length < total ? `The first ${count(items.length)} of ${count(total)}` : plural(total, "evaluation")}</h2>
-      <div class="scroll" tabIndex={0} role="region" aria-label="What became of each">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Evaluation</th>
-              <th scope="col">Now</th>
-              <th scope="col">Said</th>
-              <th scope="col">Outcome</th>
-            </tr>
-          </thead>
-          <tbody>
-            {items.map((item) => (
-              <tr key={item.eval_id}>
-                <th scope="row">
-                  <a href={evaluationHref(item.eval_id)}>{item.eval_id}</a>
-                </th>
-                <td>{item.status && <StatusBadge status={item.status as Status} />}</td>
-                <td>{item.said.replaceAll("_", " ")}</td>
-                <td>{item.outcome?.replaceAll("_", " ")}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table label="What became of each" head={["Evaluation", "Now", "Said", "Outcome"]}>
+        {items.map((item) => (
+          <tr key={item.eval_id}>
+            <th scope="row">
+              <a href={evaluationHref(item.eval_id)}>{item.eval_id}</a>
+            </th>
+            <td>{item.status && <StatusBadge status={item.status as Status} />}</td>
+            <td>{item.said.replaceAll("_", " ")}</td>
+            <td>{item.outcome?.replaceAll("_", " ")}</td>
+          </tr>
+        ))}
+      </Table>
     </section>
   );
 }

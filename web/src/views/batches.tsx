@@ -2,6 +2,7 @@
 import type { Batch, Mode } from "quell-client";
 import { useEffect, useState } from "preact/hooks";
 import { ago, count, dateTime, now } from "../format.js";
+import { Table } from "../parts/table.js";
 import { TroubleBox } from "../parts/trouble.js";
 import { batchHref, go, place } from "../router.js";
 import { quell } from "../session.js";
@@ -90,33 +91,19 @@ function Before() {
 
 function BatchTable({ batches }: { batches: readonly Batch[] }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Batches so far">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">When</th>
-            <th scope="col">Which</th>
-            <th scope="col">How</th>
-            <th scope="col">Evaluations</th>
-            <th scope="col">State</th>
-            <th scope="col">Who</th>
-          </tr>
-        </thead>
-        <tbody>
-          {batches.map((batch) => (
-            <tr key={batch.batch_id}>
-              <td title={dateTime(batch.created_at)}>{ago(batch.created_at, now.value)}</td>
-              <th scope="row">
-                <a href={batchHref(batch.batch_id)}>{batch.selector ?? (batch.undoes ? "an undo" : "named ones")}</a>
-              </th>
-              <td>{batch.mode === "restore" ? "Undo" : MODE_NAME[batch.mode]}</td>
-              <td>{count(batch.total)}</td>
-              <td>{batch.phase}</td>
-              <td>{batch.actor.replace(/^user:/, "")}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label="Batches so far" head={["When", "Which", "How", "Evaluations", "State", "Who"]}>
+      {batches.map((batch) => (
+        <tr key={batch.batch_id}>
+          <td title={dateTime(batch.created_at)}>{ago(batch.created_at, now.value)}</td>
+          <th scope="row">
+            <a href={batchHref(batch.batch_id)}>{batch.selector ?? (batch.undoes ? "an undo" : "named ones")}</a>
+          </th>
+          <td>{batch.mode === "restore" ? "Undo" : MODE_NAME[batch.mode]}</td>
+          <td>{count(batch.total)}</td>
+          <td>{batch.phase}</td>
+          <td>{batch.actor.replace(/^user:/, "")}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }

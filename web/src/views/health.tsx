@@ -6,6 +6,7 @@ import { filterOf } from "../filter.js";
 import { ago, count, now, span } from "../format.js";
 import { rows } from "../live.js";
 import { Chart } from "../parts/chart.js";
+import { Pick } from "../parts/pick.js";
 import { TroubleBox } from "../parts/trouble.js";
 import { Bars, Tile } from "./figures.js";
 import { sum } from "./metrics.js";
@@ -31,16 +32,7 @@ export function HealthView() {
       <div class="health-head">
         <h1>Health</h1>
         {seen?.ready && <Ready ready={seen.ready} />}
-        <label>
-          The last{" "}
-          <select value={hours} onChange={(event) => setHours(Number(event.currentTarget.value))}>
-            {SPANS.map(([value, name]) => (
-              <option key={value} value={value}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Pick label="The last" value={hours} options={SPANS} onPick={setHours} />
       </div>
       {seen?.error && <TroubleBox error={seen.error} />}
       {seen ? <Figures seen={seen} /> : <p class="reading">Reading the records of stops…</p>}

@@ -3,6 +3,7 @@ import type { Simulation } from "quell-client";
 import { useState } from "preact/hooks";
 import { count, dateTime, plural } from "../format.js";
 import { evaluationHref } from "../router.js";
+import { Table } from "../parts/table.js";
 import { SINCE, type Since } from "../triggers.js";
 
 interface SimulateProps {
@@ -46,28 +47,17 @@ export function Simulated({ found }: { found: Simulation }) {
         {!whole && " There were more than it looks at: the newest were looked at."} {note}
       </p>
       {sample.length > 0 && (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Whom it would have stopped">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Evaluation</th>
-                <th scope="col">When</th>
-                <th scope="col">Why</th>
-              </tr>
-            </thead>
-            <tbody>
-              {sample.map(({ eval_id: id, at, why }) => (
-                <tr key={`${id} ${at}`}>
-                  <th scope="row">
-                    <a href={evaluationHref(id)}>{id}</a>
-                  </th>
-                  <td>{dateTime(at)}</td>
-                  <td class="why">{why}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table label="Whom it would have stopped" head={["Evaluation", "When", "Why"]}>
+          {sample.map(({ eval_id: id, at, why }) => (
+            <tr key={`${id} ${at}`}>
+              <th scope="row">
+                <a href={evaluationHref(id)}>{id}</a>
+              </th>
+              <td>{dateTime(at)}</td>
+              <td class="why">{why}</td>
+            </tr>
+          ))}
+        </Table>
       )}
       {stops > sample.length && <p class="hint">The newest {sample.length} are listed.</p>}
     </div>
