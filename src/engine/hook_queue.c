@@ -405,6 +405,8 @@ ql_hook_pump(struct hook *hook)
 {
 	struct ql_engine *engine = engine_of(hook);
 	int64_t now = ql_engine_now(engine), at = 0;
+	if (!hook->hooking->loaded)
+		return; /* what waits for it is being counted */
 	if (engine->closing) {
 		save(hook, now); /* what is under way is delivered by the next start */
 		return;

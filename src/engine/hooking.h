@@ -71,7 +71,9 @@ struct hooking {
 	struct wake load_again;
 	size_t stage; /* of loading */
 	char load_after[QL_HOOK_KEY_TEXT];
-	bool loaded;
+	void (*on_known)(struct ql_engine *engine);
+	bool known; /* the hooks were read */
+	bool loaded; /* and their messages */
 };
 
 /* hooks.c */

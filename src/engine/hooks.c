@@ -120,7 +120,7 @@ ql_hooks_may_want(const struct ql_engine *engine, enum ql_status status, const c
 {
 	const struct hook *hook = engine->hooking->hooks;
 	int event = ql_hook_event_of(status);
-	if (event < 0 || !engine->hooking->loaded)
+	if (event < 0 || !engine->hooking->known)
 		return event >= 0;
 	for (; hook; hook = hook->hh.next) {
 		if (hook->kept &&
@@ -219,11 +219,8 @@ check(const struct ql_engine *engine, const struct ql_hook_write *op, struct ql_
 	const struct hook *hook = ql_hook_find(engine->hooking, op->hook.id);
 	if (ql_engine_check_open(engine, e))
 		return -1;
-	if (!engine->hooking->loaded)
-		return ql_fail(e, QL_E_UNAVAILABLE,
-			engine->config.poster
-				? "webhooks are not read from the store yet: try again in a moment"
-				: "this server tells no webhooks");
+	if (!engine->config.poster)
+		return ql_fail(e, QL_E_UNAVAILABLE, "this server tells no webhooks");
 	if (hook && hook->changing)
 		return ql_fail(
 			e, QL_E_CONFLICT, "webhook %s is being changed: try again", op->hook.id);
@@ -393,6 +390,7 @@ static const struct {
 };
 
 #define STAGES (sizeof(stages) / sizeof(*stages))
+#define KNOWN 2 /* stages: the hooks themselves */
 
 static void
 begin_telling(struct hooking *hooking)
@@ -434,6 +432,10 @@ on_loaded(struct ql_store_read *read, int status)
 		take_page(hooking, read);
 	}
 	ql_store_read_done(read);
+	if (hooking->stage >= KNOWN && !hooking->known) {
+		hooking->known = true;
+		hooking->on_known(engine);
+	}
 	if (hooking->stage == STAGES)
 		begin_telling(hooking);
 	else if (!status)
@@ -481,10 +483,14 @@ ql_hooks_open(struct ql_engine *engine, struct ql_err *e)
 }
 
 void
-ql_hooks_start(struct ql_engine *engine)
+ql_hooks_start(struct ql_engine *engine, void (*known)(struct ql_engine *engine))
 {
-	if (engine->config.poster)
-		load_page(engine->hooking);
+	if (!engine->config.poster) {
+		known(engine);
+		return;
+	}
+	engine->hooking->on_known = known;
+	load_page(engine->hooking);
 }
 
 void

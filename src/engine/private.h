@@ -403,9 +403,11 @@ void ql_outbox_free(struct ql_engine *engine);
 
 /* hooks.c (hooking.h) */
 int ql_hooks_open(struct ql_engine *engine, struct ql_err *e);
-void ql_hooks_start(struct ql_engine *engine);
+/* Reads them; known is called when that is done, at once where there can be none. */
+void ql_hooks_start(struct ql_engine *engine, void (*known)(struct ql_engine *engine));
 void ql_hooks_stop(struct ql_engine *engine);
 void ql_hooks_free(struct ql_engine *engine);
+/* And what waits for them was counted: they are told from now on. */
 bool ql_hooks_loaded(const struct ql_engine *engine);
 /* May some hook want to be told that an evaluation of that owner's is that now? */
 bool ql_hooks_may_want(const struct ql_engine *engine, enum ql_status status, const char *owner);

@@ -13,6 +13,24 @@ struct recovery {
 	struct ql_runtime_list list;
 };
 
+/* All that was durable is known. */
+static void
+begin(struct ql_engine *engine)
+{
+	if (engine->stopping)
+		return;
+	engine->accepting = true;
+	ql_outbox_start(engine);
+	ql_sweep_start(engine);
+	ql_trim_start(engine);
+	ql_policing_start(engine);
+	ql_orphans_start(engine);
+	ql_missed_start(engine);
+	ql_bulks_start(engine);
+	ql_claim(engine);
+	engine->ready(engine->ready_arg);
+}
+
 static void
 finish(struct recovery *recovery)
 {
@@ -21,19 +39,7 @@ finish(struct recovery *recovery)
 	free(recovery->list.incarnations);
 	free(recovery);
 	engine->recovery = NULL;
-	if (!engine->stopping) {
-		engine->accepting = true;
-		ql_outbox_start(engine);
-		ql_hooks_start(engine);
-		ql_sweep_start(engine);
-		ql_trim_start(engine);
-		ql_policing_start(engine);
-		ql_orphans_start(engine);
-		ql_missed_start(engine);
-		ql_bulks_start(engine);
-		ql_claim(engine);
-		engine->ready(engine->ready_arg);
-	}
+	ql_hooks_start(engine, begin);
 	ql_engine_op_end(engine);
 }
 
