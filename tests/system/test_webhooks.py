@@ -100,8 +100,12 @@ def test_nothing_is_lost_while_it_is_down(make_server, receiver):
     told = [cancelled(server) for _ in range(20)]
     seen = until(server, hook, state="failing", backlog=20)
     assert seen["next_try_at"] and "connect" in seen["last_error"].lower()
-    ready = server.get("/readyz").expect(200).json["dependencies"]["webhooks"]
-    assert ready["backlog"] == 20 and "1 of 1" in ready["detail"]
+
+    def ready():
+        return server.get("/readyz").expect(200).json["dependencies"]["webhooks"]
+
+    eventually(lambda: ready()["backlog"] == 20, what="a backlog of its messages alone")
+    assert ready()["state"] == "ok" and "1 of 1" in ready()["detail"]
     server.crash()
     receiver.start()
     server.again()
