@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 from programs import SLEEPS
+from quell import eventually
 
 
 def scrape(server, accept=None):
@@ -87,6 +88,62 @@ def test_what_is_saved_is_told_by_its_likes(make_server):
     with_one.kill(running).expect(200)
 
 
+IGNORES = """import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def summed(samples, name, **labels):
+    """Of all samples of that name with those labels."""
+    return sum(value for sample, value in samples.items() if sample.split("{")[0] == name
+               and all(f'{label}="{word}"' in sample for label, word in labels.items()))
+
+
+def test_each_has_a_value_once_its_work_was_done(make_server):
+    """By mode, outcome, actor and policy; by rung and place; why not; what waits, lives and is away."""
+    server = make_server("--workers", "1", "--storage-url", "http://127.0.0.1:1/", "--limits",
+                         "kill=1/1,read=off")
+    server.kill(server.start(SLEEPS)).expect(200)
+    server.cancel(server.start(SLEEPS), {"terminate": True, "wait": 20}).expect(200)
+    server.cancel(server.start(IGNORES), {"terminate": True, "grace": 0, "wait": 20}).expect(200)
+    ruled = server.start(SLEEPS, queue="ruled")
+    waits = server.submit(SLEEPS)["eval_id"]
+    server.cancel(waits).expect(200)
+    server.submit(SLEEPS)
+    server.cancel("never-seen").expect(404)
+    while server.kill("never-seen").status != 429:
+        pass
+    told = server.metrics()
+    assert summed(told, "quell_live_evaluations", status="running") == 1
+    assert summed(told, "quell_slots", state="used") == 1
+    assert summed(told, "quell_queue_depth") == 1
+    server.post("/api/policies", {"name": "ruled", "selector": "queue=ruled", "mode": "kill", "confirm": True,
+                                  "trigger": {"kind": "run_deadline", "after_s": 1}}).expect(201)
+    server.wait(ruled)
+    told = server.metrics()
+    for labels in ({"mode": "kill", "outcome": "killed", "actor": "user", "policy": "none"},
+                   {"mode": "terminate", "outcome": "terminated"}, {"mode": "terminate", "outcome": "killed"},
+                   {"mode": "cancel", "outcome": "removed"},
+                   {"mode": "kill", "actor": "policy", "policy": "ruled"}):
+        assert summed(told, "quell_cancellations_total", **labels) >= 1, labels
+    for rung, place in (("remove", "none"), ("terminate", "sandbox"), ("kill", "sandbox")):
+        assert summed(told, "quell_stop_seconds_count", rung=rung, runtime=place) >= 1, rung
+    assert summed(told, "quell_stop_refusals_total", reason="not-found") >= 1
+    assert summed(told, "quell_limited_requests_total", verb="kill") >= 1
+    assert summed(told, "quell_attempts_total", status="cancelled") >= 5
+    assert summed(told, "quell_stops_metered_total", burnt="known") >= 4
+    assert summed(told, "quell_commit_seconds_count") > 5 and summed(told, "quell_commit_seconds_sum") > 0
+    assert summed(told, "quell_loop_lag_seconds_count") >= 1
+    eventually(lambda: summed(server.metrics(), "quell_dependency_state", dependency="storage", state="away"),
+               what="the storage service to be away")
+    assert summed(server.metrics(), "quell_outbox_backlog", dependency="storage") >= 5
+    for kind in ("process", "cgroup", "mount", "folder", "run", "container", "task"):
+        for name in ("found", "reaped", "stuck"):
+            assert f'quell_orphans_{name}_total{{kind="{kind}"}}' in told, "an alert looks for the first of them"
+
+
 @pytest.mark.parametrize("accept", ["text/plain;version=0.0.4"])
 def test_promtool_takes_a_scrape(server, accept):
     server.kill(server.start(SLEEPS)).expect(200)
@@ -123,5 +180,4 @@ def test_openmetrics_is_whole(server):
 
 def test_the_loop_is_measured(server):
     """Twice a second, whatever else happens."""
-    from quell import eventually
     eventually(lambda: server.metrics()["quell_loop_lag_seconds_count"] >= 2)
