@@ -232,6 +232,19 @@ ql_fetch_transfer_sweep(struct ql_fetch *fetch)
 	}
 }
 
+/* What TLS says of itself leaves open whose certificate is meant. */
+static const char *
+advice(CURLcode code, const char *why)
+{
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		return ": its certificate must be in date, for that very name, and of a CA that is "
+		       "trusted here";
+	if (strstr(why, "SSL") && strstr(why, " alert "))
+		return ": it does not take the certificate of this side, which must be in date and "
+		       "of a CA that it trusts";
+	return "";
+}
+
 int
 ql_fetch_transfer_judge(struct ql_transfer *transfer, CURLcode code)
 {
@@ -262,6 +275,6 @@ ql_fetch_transfer_judge(struct ql_transfer *transfer, CURLcode code)
 			return -1;
 		return ql_fail(&request->err, QL_E_UNREACHABLE, "%s", why);
 	default:
-		return ql_fail(&request->err, QL_E_UNAVAILABLE, "%s", why);
+		return ql_fail(&request->err, QL_E_UNAVAILABLE, "%s%s", why, advice(code, why));
 	}
 }

@@ -63,6 +63,7 @@ struct ql_docker {
 	char base[300]; /* "http://docker", "https://host:port" */
 	char version[16]; /* "" = to be asked for */
 	bool podman;
+	bool here; /* files of its containers were seen on this host */
 	struct ql_breaker breaker;
 	struct ql_docker_call negotiation;
 	struct ql_docker_call *waiting; /* for the version */

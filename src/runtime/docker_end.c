@@ -140,12 +140,14 @@ prove(struct ql_docker_end *end)
 static void
 doubt(struct ql_docker_end *end)
 {
+	/* one that was never started has no files by which that could be told */
+	bool local = end->local || (!end->state.host_file[0] && end->docker->here);
 	if (end->process) {
 		prove(end);
 		return;
 	}
-	if (!end->local || end->hidden) {
-		conclude(end, KERNEL | (end->local ? 0 : 1 << QL_CHECK_HOST));
+	if (!local || end->hidden) {
+		conclude(end, KERNEL | (local ? 0 : 1 << QL_CHECK_HOST));
 		return;
 	}
 	if (find_process(end, 0) == 0) {
@@ -292,6 +294,7 @@ looked(struct ql_docker_call *call, int status)
 	if (!status && ql_docker_state_read(call->json, &state) == 0) {
 		end->state = state;
 		end->local = state.host_file[0] && access(state.host_file, F_OK) == 0;
+		end->docker->here |= end->local;
 		if (state.created)
 			remove_it(end);
 		else if (state.running || state.restarting)

@@ -34,8 +34,9 @@ connect_tcp(uv_loop_t *loop, const struct ql_docker_address *address, const char
 		snprintf(ca, sizeof(ca), "%s/ca.pem", address->cert_path);
 		snprintf(cert, sizeof(cert), "%s/cert.pem", address->cert_path);
 		snprintf(key, sizeof(key), "%s/key.pem", address->cert_path);
-		config =
-			(struct ql_fetch_config){.ca_file = ca, .cert_file = cert, .key_file = key};
+		config.ca_file = ca;
+		config.cert_file = cert;
+		config.key_file = key;
 	}
 	return ql_fetch_open(loop, &config, ret_fetch, e);
 }

@@ -36,6 +36,11 @@ class Redis:
     def url(self):
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def quell_url(self):
+        """The same, as Quell spells it."""
+        return self.url
+
     def start(self):
         self.process = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
@@ -154,19 +159,21 @@ class Worker:
 class Deployment:
     """What is deployed, and what tests ask of it. Use it as a context manager."""
 
+    make_redis = Redis
+
     def __init__(self, *flags, env=None):
         self.stack = contextlib.ExitStack()
         self.folder = tempfile.mkdtemp(prefix="quell-stock-")
         self.stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self.env = env or {}
-        self.redis = Redis()
+        self.redis = self.make_redis()
         self.stack.callback(self.redis.close)
         self.numbers = itertools.count(1)
         self.workers = []
         self.app = self.load_app()
         self.client = self.app.backend.client
         self.quell = self.stack.enter_context(system.serving(
-            "--broker", self.redis.url, "--auth", "none", *flags))
+            "--broker", self.redis.quell_url, "--auth", "none", *flags))
 
     def load_app(self):
         os.environ.update(CELERY_BROKER_URL=self.redis.url, CELERY_RESULT_BACKEND=self.redis.url,

@@ -24,7 +24,9 @@ app = Celery("stock", broker=os.environ["CELERY_BROKER_URL"],
 app.conf.update(task_track_started=True, worker_prefetch_multiplier=1, broker_pool_limit=4,
                 result_expires=int(os.environ.get("STOCK_RESULT_EXPIRES", "3600")),
                 broker_transport_options={
-                    "visibility_timeout": int(os.environ.get("STOCK_VISIBILITY", "3600"))})
+                    "master_name": os.environ.get("STOCK_MASTER"),  # behind Sentinel alone
+                    "visibility_timeout": int(os.environ.get("STOCK_VISIBILITY", "3600"))},
+                result_backend_transport_options={"master_name": os.environ.get("STOCK_MASTER")})
 
 # Celery 5.2 has these two limits in its code; from 5.3 on they are CELERY_WORKER_REVOKES_MAX and
 # CELERY_WORKER_REVOKE_EXPIRES. They are shortened here, from 50,000 ids and three hours.

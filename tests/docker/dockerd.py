@@ -53,7 +53,8 @@ def image():
 
 
 class Dockerd:
-    def __init__(self):
+    def __init__(self, *more):
+        self.more = more
         self.folder = tempfile.mkdtemp(prefix="quell-docker-")
         self.socket = f"{self.folder}/socket"
         self.host = f"unix://{self.socket}"
@@ -63,7 +64,7 @@ class Dockerd:
         flags = [f"--data-root={self.folder}/data", f"--exec-root={self.folder}/exec",
                  f"--pidfile={self.folder}/pid", f"--host={self.host}", "--storage-driver=vfs",
                  "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false",
-                 "--exec-opt=native.cgroupdriver=cgroupfs"]
+                 "--exec-opt=native.cgroupdriver=cgroupfs", *self.more]
         with open(f"{self.folder}/log", "ab") as log:
             self.process = subprocess.Popen(["dockerd", *flags], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, preexec_fn=die_with_parent)
@@ -108,8 +109,8 @@ class Dockerd:
 
 
 @contextlib.contextmanager
-def running():
-    daemon = Dockerd()
+def running(*more):
+    daemon = Dockerd(*more)
     daemon.start()
     try:
         daemon.load()
