@@ -62,8 +62,8 @@ name_actor(struct ql_record *record, const struct feeding *feeding, const struct
 	record->actor = ql_str_dup(actor);
 }
 
-#define RULE_REASON \
-	240 /* bytes of a policy's reason in the timeline: whole it is the cancellation's */
+/* Bytes of a policy's reason in the timeline; whole it is the cancellation's. */
+#define RULE_REASON 240
 
 /* «a policy asked for it» with which one, and why it chose this evaluation. */
 static void
