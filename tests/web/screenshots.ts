@@ -62,11 +62,27 @@ async function showHealth(page: Page): Promise<void> {
   await page.locator(".chart canvas").waitFor();
 }
 
+/** Rules of some kinds, and what one of them would have stopped. */
+async function rule(): Promise<void> {
+  const slow = { kind: "run_deadline", after_s: 0.2 } as const;
+  await quell.createPolicy({ name: "no-stragglers", selector: "label.course=cs101", trigger: slow, mode: "terminate", grace_s: 5 });
+  await quell.createPolicy({ name: "closed-notebooks", selector: "priority>=0", trigger: { kind: "session_ended" }, mode: "kill" });
+  const full = { kind: "overload", measure: "queue_depth", high: 1000, low: 800 } as const;
+  await quell.createPolicy({ name: "queue-full", selector: "priority<5", trigger: full, enabled: false });
+}
+
+async function showPolicies(page: Page): Promise<void> {
+  await page.getByRole("button", { name: "Simulate no-stragglers" }).click();
+  await page.getByRole("region", { name: "Whom it would have stopped" }).waitFor();
+  await page.getByRole("button", { name: "Make it" }).waitFor();
+}
+
 async function shoot(): Promise<void> {
   const ids = await furnish();
   const selector = "status in (queued,running),label.sweep=lr";
   const { batch_id: batch } = await quell.previewBatch({ selector, mode: "terminate" });
   for (const owner of ["alice", "grader", "nightly"]) await quell.createKey({ owner, name: `${owner}'s laptop` });
+  await rule();
   const VIEWS: [string, string, (page: Page) => Promise<unknown>][] = [
     ["list", "#/", (page) => page.getByRole("link", { name: ids.stopping }).waitFor()],
     ["submit", "#/submit", (page) => page.locator("#code").waitFor()],
@@ -74,6 +90,7 @@ async function shoot(): Promise<void> {
     ["ladder", `#/eval/${ids.stopping}`, (page) => page.locator(".countdown").waitFor()],
     ["proof", `#/eval/${ids.proven}`, (page) => page.getByText("Stopped, and proven").waitFor()],
     ["batch", `#/batch/${batch}`, (page) => page.getByText("Nothing was done yet.").waitFor()],
+    ["policies", "#/policies", showPolicies],
     ["health", "#/health", showHealth],
     ["access", "#/access", (page) => page.getByRole("region", { name: "What was tried" }).waitFor()],
   ];
