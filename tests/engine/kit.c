@@ -286,6 +286,7 @@ kit_start_engine(struct kit *kit)
 		.store = kit->store,
 		.runtime = kit->runtime,
 		.broker = kit->broker,
+		.finder = kit->finder,
 		.outlets = {[QL_OUTLET_STORAGE] = open_outlet(kit)},
 		.poster = open_poster(kit),
 		.hook_patience = {.first_ms = 20, .longest_ms = 200, .give_up_ms = kit->give_up_ms},

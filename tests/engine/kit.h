@@ -67,6 +67,8 @@ struct kit {
 	struct ql_receivers receivers; /* whom webhooks lead to; the test's */
 	struct ql_poster *poster; /* fake, or NULL */
 	int64_t give_up_ms; /* on a message to a webhook; a day at first */
+	struct ql_finder
+		*finder; /* the test's, set before a start and freed after a stop; or NULL */
 	struct ql_engine *engine;
 	bool ready;
 	bool closed;
