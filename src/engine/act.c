@@ -75,7 +75,7 @@ ql_acting_submit(struct acting *act)
 	struct ql_runtime *runtime = act->engine->config.runtime;
 	bool waits = false;
 	act->op.done = on_acted;
-	act->op.timeout_ms = QL_ENGINE_ACT_MS;
+	act->op.timeout_ms = act->op.kind == QL_ACT_REMOVE ? QL_ENGINE_TAKE_MS : QL_ENGINE_ACT_MS;
 	if (!act->lane && ql_lane_enter(act, &waits, &act->op.err))
 		on_acted(&act->op, -1);
 	else if (waits)

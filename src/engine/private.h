@@ -35,8 +35,9 @@
 /* Bounds of the engine. */
 #define QL_ENGINE_GATHER_MAX 200000 /* changes that wait for the next commit */
 #define QL_ENGINE_KEPT_MAX 100000 /* sightings kept over a failed commit */
-#define QL_ENGINE_LOAD_MAX 16 /* evaluations that one read brings into memory */
-#define QL_ENGINE_ACT_MS 5000 /* an act's deadline */
+#define QL_ENGINE_LOAD_MAX 64 /* evaluations that one read brings into memory */
+#define QL_ENGINE_ACT_MS 5000 /* an act's deadline, */
+#define QL_ENGINE_TAKE_MS 60000 /* and of one that looks through queues with very many others */
 #define QL_ENGINE_LANE_OPEN 64 /* kills, and so many asks, under way to one worker or runtime */
 #define QL_ENGINE_LANE_WAITING 100000 /* that wait for it */
 #define QL_ENGINE_REST_MS 3000 /* a resume or delete waits for the end of the last run */
