@@ -80,6 +80,11 @@ struct ql_tombstone {
 	int64_t eta; /* unix ms when a worker that holds it begins it; 0 = not known */
 	const char *eval_id; /* whose it is */
 	int32_t attempt;
+	/*
+	 * Nothing of it was found yet, and perhaps nobody knows of it: only who can take it back is told, until
+	 * it is laid again without this.
+	 */
+	bool tentative;
 };
 
 struct ql_broker;

@@ -139,7 +139,7 @@ struct ql_live {
 	bool stale; /* nothing is decided before the store's copy was read again */
 	bool gone; /* it was forgotten */
 	bool stopping; /* counts among the engine's stops */
-	bool buried; /* the broker was given its tombstone */
+	enum { QL_TOMB_NONE, QL_TOMB_TENTATIVE, QL_TOMB_LIES } tomb; /* that the broker was given */
 	struct acting *taking; /* its REMOVE that is not answered, or NULL */
 	int uncommitted; /* decisions that are not durable yet */
 	int pins; /* operations and acts that point here */

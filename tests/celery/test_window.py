@@ -21,7 +21,6 @@ def nowhere(deployed):
     return Sent(deployed, "nobody", str(uuid.uuid4()))
 
 
-@forgetful
 def test_unknown_id(deployed, worker):
     plain, unknown = nowhere(deployed), nowhere(deployed)
     said = deployed.app.control.revoke(plain.id, reply=True, timeout=2)

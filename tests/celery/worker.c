@@ -165,6 +165,27 @@ tombstones_in_their_order(void **state)
 }
 
 static void
+tentative_ones_are_laid_anew(void **state)
+{
+	(void)state;
+	struct ql_tombstones tombstones = {0};
+	static const bool tentative[] = {true, false, true, false};
+	static const char *const ids[] = {"a", "b", "a", "a"};
+	for (size_t i = 0; i < 4; i++) {
+		const struct ql_tombstone tombstone = {
+			.task_id = ids[i], .eta = i ? 0 : 10, .tentative = tentative[i]};
+		assert_int_equal(ql_tombstones_lay(&tombstones, &tombstone, NULL), 0);
+		ql_tombstones_find(&tombstones, ids[i])->told_at += i < 3;
+	}
+	assert_int_equal(ql_tombstones_count(&tombstones), 2);
+	assert_string_equal(ql_tombstones_since(&tombstones, 3, 10)->task_id, "a");
+	assert_false(ql_tombstones_find(&tombstones, "a")->tentative);
+	assert_int_equal(ql_tombstones_find(&tombstones, "a")->told_at, 0);
+	assert_int_equal(ql_heap_top(&tombstones.etas)->at, 10);
+	ql_tombstones_done(&tombstones);
+}
+
+static void
 tombstones_that_are_refused(void **state)
 {
 	(void)state;
@@ -190,6 +211,7 @@ main(void)
 		cmocka_unit_test(who_was_replaced),
 		cmocka_unit_test(workers_have_a_bound),
 		cmocka_unit_test(tombstones_in_their_order),
+		cmocka_unit_test(tentative_ones_are_laid_anew),
 		cmocka_unit_test(tombstones_that_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

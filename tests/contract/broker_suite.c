@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -506,6 +507,22 @@ until_back(struct stage *stage, int backs)
 		stage_turn(stage, since, "the broker is said to be back");
 }
 
+/* Its id does not say whose it is: whoever looks for it says so. */
+static void
+anothers_is_followed_from_a_look_on(void **state)
+{
+	struct stage *stage = fresh(state);
+	struct name name = stage_name(stage);
+	snprintf(name.task_id, sizeof(name.task_id), "another-%d", stage->tasks);
+	stage->place->set_away(stage->place, true);
+	stage->place->send(stage->place, name.task_id, PROGRAM_SUCCEEDS);
+	stage_act(stage, QL_ACT_INSPECT, &name, 0);
+	stage->place->set_away(stage->place, false);
+	const struct ql_sighting *exited = stage_await(stage, &name, QL_EVENT_EXITED, 0);
+	assert_int_equal(exited->event.exit_code, 0);
+	stage_await(stage, &name, QL_EVENT_GONE, exited->event.incarnation);
+}
+
 /* Nobody tells it by himself: whoever waits for it has to be told to ask. */
 static void
 what_ran_unheard_is_found_when_it_is_back(void **state)
@@ -622,6 +639,7 @@ broker_suite_run(struct broker_place *place)
 		cmocka_unit_test(a_task_is_located),
 		cmocka_unit_test(operations_have_deadlines),
 		cmocka_unit_test(an_absent_broker_is_no_answer),
+		cmocka_unit_test(anothers_is_followed_from_a_look_on),
 		cmocka_unit_test(what_ran_unheard_is_found_when_it_is_back),
 		cmocka_unit_test(close_answers_what_is_open),
 		cmocka_unit_test(many_at_once),

@@ -42,8 +42,10 @@ static char *
 list_ids(struct ql_buried **buried)
 {
 	json_t *ids = json_array();
-	for (size_t i = 0; *buried && i < QL_CONTROL_CAST_IDS; i++, *buried = (*buried)->next)
-		json_array_append_new(ids, json_string((*buried)->task_id));
+	for (size_t i = 0; *buried && i < QL_CONTROL_CAST_IDS; i++, *buried = (*buried)->next) {
+		if (!(*buried)->tentative) /* of which version who asks is, is not known */
+			json_array_append_new(ids, json_string((*buried)->task_id));
+	}
 	char *text = json_dumps(ids, JSON_COMPACT);
 	json_decref(ids);
 	return text;

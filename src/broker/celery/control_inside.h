@@ -111,6 +111,8 @@ void ql_control_start_census(struct ql_control *control);
 /* control_lift.c */
 void ql_control_start_lifting(struct ql_control *control);
 void ql_control_keep_lifted(struct ql_control *control, const char *task_id);
+/* The names of the workers that take a mark back; the caller's. */
+json_t *ql_control_who_gives_back(const struct ql_control *control);
 /* What was lifted since the last call, to all that take it for what it is. */
 void ql_control_give_back(struct ql_control *control);
 /* All that it was not told of yet, now that its version is known. */

@@ -50,6 +50,18 @@ give_back(struct ql_control *control, uint64_t from, json_t *nodes)
 	}
 }
 
+json_t *
+ql_control_who_gives_back(const struct ql_control *control)
+{
+	const struct ql_worker *worker;
+	json_t *nodes = json_array();
+	for (worker = control->workers.by_node; worker; worker = worker->hh.next) {
+		if (gives_back(worker))
+			json_array_append_new(nodes, json_string(worker->node));
+	}
+	return nodes;
+}
+
 void
 ql_control_give_back(struct ql_control *control)
 {
@@ -58,12 +70,10 @@ ql_control_give_back(struct ql_control *control)
 	if (!ql_tombstones_since(&control->lifted, from, 1))
 		return;
 	control->given_back = control->lifted.turns;
-	json_t *nodes = json_array();
+	json_t *nodes = ql_control_who_gives_back(control);
 	HASH_ITER (hh, control->workers.by_node, worker, next) {
-		if (!gives_back(worker))
-			continue;
-		worker->given_back = control->lifted.turns;
-		json_array_append_new(nodes, json_string(worker->node));
+		if (gives_back(worker))
+			worker->given_back = control->lifted.turns;
 	}
 	if (json_array_size(nodes))
 		give_back(control, from, nodes);

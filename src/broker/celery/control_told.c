@@ -88,13 +88,16 @@ ql_control_cast_hello(struct ql_control *control, json_t *revoked, json_t *nodes
 		told(control, about, -1);
 }
 
-/* The next ids from there on. */
+/* The next ids from there on. Tentative ones go apart, where there is anybody to be told of them (or NULL). */
 static json_t *
-take_ids(struct ql_buried **buried, int64_t now)
+take_ids(struct ql_buried **buried, int64_t now, json_t *tentative)
 {
 	json_t *ids = json_array();
 	for (size_t i = 0; *buried && i < QL_CONTROL_CAST_IDS; i++, *buried = (*buried)->next) {
-		json_array_append_new(ids, json_string((*buried)->task_id));
+		json_t *list = (*buried)->tentative ? tentative : ids;
+		if (!list)
+			continue;
+		json_array_append_new(list, json_string((*buried)->task_id));
 		(*buried)->told_at = now;
 	}
 	return ids;
@@ -105,9 +108,19 @@ ql_control_tell(struct ql_control *control, uint64_t from)
 {
 	struct ql_buried *buried =
 		ql_tombstones_since(&control->tombstones, from, control->config.revokes_max);
+	json_t *nodes = buried ? ql_control_who_gives_back(control) : NULL;
 	int64_t now = ql_control_wall_ms();
-	while (buried)
-		ql_control_cast_hello(control, take_ids(&buried, now), NULL, heard, from);
+	while (buried) {
+		json_t *tentative = json_array_size(nodes) ? json_array() : NULL;
+		json_t *ids = take_ids(&buried, now, tentative);
+		if (json_array_size(ids))
+			ql_control_cast_hello(control, json_incref(ids), NULL, heard, from);
+		if (json_array_size(tentative))
+			ql_control_cast_hello(control, json_incref(tentative), nodes, heard, from);
+		json_decref(ids);
+		json_decref(tentative);
+	}
+	json_decref(nodes);
 }
 
 static int64_t

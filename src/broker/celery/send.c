@@ -154,6 +154,8 @@ tell_removed(struct job *job, bool removed, const char *bytes)
 static void
 removed(struct job *job)
 {
+	if (job->look.removed) /* nothing of it is left to be told */
+		ql_results_unfollow(job->celery, job->task_id);
 	tell_removed(job, job->look.removed, job->bytes);
 	ql_job_end(job, 0, NULL);
 }

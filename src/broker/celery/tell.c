@@ -366,6 +366,8 @@ ql_celery_inspect(struct job *job)
 		ql_job_end(job, -1, &err);
 		return;
 	}
+	/* another producer's: what becomes of it is published under an id that does not say whose it is */
+	ql_results_follow(job->celery, job->task_id, job->eval_id, job->attempt);
 	inspection->job = job;
 	inspection->look.task_id = job->task_id;
 	inspection->look.workers_only = job->incarnation;

@@ -35,12 +35,27 @@ set_eta(struct ql_tombstones *tombstones, struct ql_buried *buried, int64_t eta)
 	return 0;
 }
 
+/* Whoever was told so far is told again, with all others. */
+static void
+renew(struct ql_tombstones *tombstones, struct ql_buried *buried)
+{
+	buried->tentative = false;
+	buried->told_at = 0;
+	buried->turn = ++tombstones->turns;
+	DL_DELETE(tombstones->order, buried);
+	DL_APPEND(tombstones->order, buried);
+}
+
 int
 ql_tombstones_lay(
 	struct ql_tombstones *tombstones, const struct ql_tombstone *tombstone, struct ql_err *e)
 {
 	struct ql_buried *buried = ql_tombstones_find(tombstones, tombstone->task_id);
 	size_t len = strlen(tombstone->task_id);
+	if (buried && buried->tentative && !tombstone->tentative)
+		renew(tombstones, buried);
+	if (buried && !tombstone->eta)
+		return 0;
 	if (buried)
 		return set_eta(tombstones, buried, tombstone->eta)
 			       ? ql_fail(e, QL_E_SYSTEM, "out of memory for a tombstone")
@@ -60,6 +75,7 @@ ql_tombstones_lay(
 		return ql_fail(e, QL_E_SYSTEM, "out of memory for a tombstone");
 	}
 	memcpy(buried->task_id, tombstone->task_id, len);
+	buried->tentative = tombstone->tentative;
 	buried->turn = ++tombstones->turns;
 	HASH_ADD_STR(tombstones->by_id, task_id, buried);
 	DL_APPEND(tombstones->order, buried);

@@ -20,6 +20,7 @@ struct ql_buried {
 	struct ql_heap_node eta; /* in the heap while its eta is known and to come; unix ms */
 	uint64_t turn; /* the number of its laying, from 1 */
 	int64_t told_at; /* unix ms of the last broadcast with it; 0 = none yet */
+	bool tentative;
 	char task_id[];
 };
 
@@ -30,7 +31,7 @@ struct ql_tombstones {
 	uint64_t turns; /* the last that was given */
 };
 
-/* One that is there already gets the new eta. -1: no memory, over the bound, or an id that is none. */
+/* One that is there already gets the new eta, if any; a tentative one that is so no more is laid anew. -1: no memory, over the bound, or an id that is none. */
 int ql_tombstones_lay(
 	struct ql_tombstones *tombstones, const struct ql_tombstone *tombstone, struct ql_err *e);
 
