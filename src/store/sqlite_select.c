@@ -29,6 +29,7 @@ struct query {
 	uint32_t statuses;
 	int owner; /* the parameter that has the one owner; 0 = there may be others */
 	int label; /* the parameter that has a label's name, followed by its value; 0 = none */
+	size_t label_term; /* 1 + the term that says so */
 	size_t id; /* 1 + the term that names whole ids, or what they begin with; 0 = none */
 };
 
@@ -65,12 +66,14 @@ look_at(struct query *query, size_t i)
 {
 	const struct ql_term *term = &query->selector->terms[i];
 	int param = ql_term_param(query->selector, i);
-	if (names_ids(term))
+	if (names_ids(term)) {
 		query->id = i + 1;
-	else if (term->field == QL_FIELD_OWNER && is_one(term) && !query->owner)
+	} else if (term->field == QL_FIELD_OWNER && is_one(term) && !query->owner) {
 		query->owner = param;
-	else if (term->field == QL_FIELD_LABEL && is_one(term) && !query->label)
+	} else if (term->field == QL_FIELD_LABEL && is_one(term) && !query->label) {
 		query->label = param;
+		query->label_term = i + 1;
+	}
 }
 
 static void
@@ -151,8 +154,10 @@ query_sql(const struct query *query, enum drive drive, struct ql_buf *sql)
 		ql_buf_adds(sql, " AND e.owner = ?3");
 	if (drive != BY_WAITING && query->statuses != ALL_STATUSES)
 		ql_buf_adds(sql, " AND ?6 >> e.status & 1");
-	for (size_t i = 0; query->selector && i < query->selector->count; i++)
-		ql_term_sql(sql, query->selector, i);
+	for (size_t i = 0; query->selector && i < query->selector->count; i++) {
+		if (drive != BY_LABEL || i + 1 != query->label_term) /* found by it: it holds */
+			ql_term_sql(sql, query->selector, i);
+	}
 	if (query->finds)
 		order_sql(query, drive, sql);
 	return sql->failed ? no_memory(&query->op->err) : 0;
