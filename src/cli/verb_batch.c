@@ -7,7 +7,10 @@
 #include "cli/many.h"
 #include "cli/print.h"
 
+#define PAGE 1000 /* the most that the API answers at once */
+
 static const struct ql_option options[] = {
+	{"cursor", 0, "N", "items: go on where the page before ended"},
 	{NULL},
 };
 
@@ -50,6 +53,57 @@ add_row(struct ql_grid *grid, const json_t *batch)
 }
 
 static const struct ql_listing batches = {"batches", columns, add_row};
+
+/* ---- items ---- */
+
+static const struct ql_grid_column item_columns[] = {
+	{"ID", .whole = true},
+	{"SAID", .whole = true},
+	{"STATUS", .whole = true, .status = true},
+	{"OUTCOME"},
+	{NULL},
+};
+
+static void
+add_item(struct ql_grid *grid, const json_t *item)
+{
+	ql_grid_add(grid, ql_member_text(item, "eval_id", "?"));
+	ql_grid_add(grid, ql_member_text(item, "said", "?"));
+	ql_grid_add(grid, ql_member_text(item, "status", "-"));
+	ql_grid_add(grid, ql_member_text(item, "outcome", "-"));
+}
+
+static const struct ql_listing items = {"items", item_columns, add_item};
+
+static void
+say_more(const struct ql_cmd *cmd, const json_t *page)
+{
+	const char *next = ql_member_text(page, "next_cursor", "");
+	if (next[0])
+		ql_cli_say("more: quell batch items %s --cursor %s", cmd->operands[1], next);
+}
+
+static int
+list_items(struct ql_cmd *cmd, struct ql_err *e)
+{
+	QL_CLEAN_BUF struct ql_buf path = {0};
+	struct ql_answer answer;
+	char number[16];
+	const char *cursor = ql_cmd_text(cmd, "cursor");
+	snprintf(number, sizeof(number), "%d", PAGE);
+	ql_many_path(&path, cmd->operands[1], "/items");
+	ql_path_query(&path, "limit", number);
+	if (cursor)
+		ql_path_query(&path, "cursor", cursor);
+	struct ql_call call = {.method = "GET", .path = path.data};
+	int rc = ql_cmd_call(cmd, &call, &answer, e);
+	if (rc == 0 && !ql_cmd_has(cmd, "json")) {
+		ql_listing_print(&items, answer.json);
+		say_more(cmd, answer.json);
+	}
+	ql_answer_done(&answer);
+	return rc;
+}
 
 /* ---- of one ---- */
 
@@ -115,29 +169,35 @@ run(struct ql_cmd *cmd, struct ql_err *e)
 		return ql_listing_get(&batches, cmd, "/api/batches", e);
 	if (!strcmp(what, "show") && cmd->operand_count == 2)
 		return show(cmd, "GET", "", e);
+	if (!strcmp(what, "items") && cmd->operand_count == 2)
+		return list_items(cmd, e);
 	if (!strcmp(what, "cancel") && cmd->operand_count == 2)
 		return show(cmd, "POST", "/cancel", e);
 	if (!strcmp(what, "undo") && cmd->operand_count == 2)
 		return undo(cmd, e);
-	return ql_fail(e, QL_E_USAGE, "batch: wants ls, show ID, cancel ID, or undo ID");
+	return ql_fail(e, QL_E_USAGE, "batch: wants ls, show ID, items ID, cancel ID, or undo ID");
 }
 
 const struct ql_verb ql_verb_batch = {
 	.name = "batch",
-	.operands = "ls | show ID | cancel ID | undo ID",
+	.operands = "ls | show ID | items ID | cancel ID | undo ID",
 	.brief = "follow, cancel and undo batches of stops",
-	.about = "A batch is what `quell cancel --selector` and `quell kill --selector` make: a "
-		 "set\n"
-		 "that was frozen when they asked, and what became of each evaluation in it. It\n"
-		 "goes on without whoever asked, and over a restart of the server.\n"
-		 "\n"
-		 "cancel asks for no more of it: what it stopped stays stopped. undo queues\n"
-		 "again, within a day, what it took out of the queue.\n",
+	.about =
+		"A batch is what `quell cancel --selector` and `quell kill --selector` make: a "
+		"set\n"
+		"that was frozen when they asked, and what became of each evaluation in it. It\n"
+		"goes on without whoever asked, and over a restart of the server.\n"
+		"\n"
+		"items lists each evaluation of it, with what was said of its stop and its status\n"
+		"now, a thousand at a time.\n"
+		"\n"
+		"cancel asks for no more of it: what it stopped stays stopped. undo queues\n"
+		"again, within a day, what it took out of the queue.\n",
 	.options = options,
 	.min_operands = 1,
 	.max_operands = 2,
 	.operand = QL_OPERAND_WORD,
-	.operand_words = "ls show cancel undo",
+	.operand_words = "ls show items cancel undo",
 	.also = "batches bulk undo",
 	.run = run,
 };

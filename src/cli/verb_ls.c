@@ -17,6 +17,7 @@ static const struct ql_option options[] = {
 	{"limit", 'n', "N", "the newest N; 50 if not given"},
 	{"all", 'a', NULL, "all of them"},
 	{"ids", 'q', NULL, "print their IDs alone"},
+	{"count", 'c', NULL, "only how many there are, of each status; takes --selector alone"},
 	{NULL},
 };
 
@@ -123,12 +124,53 @@ next_cursor(const json_t *page)
 	return ql_buf_take(&text);
 }
 
+static void
+print_count(const json_t *answer)
+{
+	QL_CLEAN_BUF struct ql_buf line = {0};
+	const char *status;
+	json_t *number;
+	const char *between = ": ";
+	ql_buf_addf(&line, "%lld", (long long)json_integer_value(json_object_get(answer, "count")));
+	json_object_foreach (json_object_get(answer, "statuses"), status, number) {
+		if (!json_integer_value(number))
+			continue;
+		ql_buf_addf(
+			&line, "%s%lld %s", between, (long long)json_integer_value(number), status);
+		between = ", ";
+	}
+	ql_print_line(line.data ? line.data : "?");
+}
+
+static int
+count(struct ql_cmd *cmd, struct ql_err *e)
+{
+	QL_CLEAN_BUF struct ql_buf path = {0};
+	struct ql_answer answer;
+	const char *selector = ql_cmd_text(cmd, "selector");
+	if (ql_cmd_has(cmd, "status") || ql_cmd_has(cmd, "owner") || ql_cmd_has(cmd, "label"))
+		return ql_fail(e, QL_E_USAGE,
+			"ls: --count takes --selector alone, as --selector "
+			"'status=queued,owner=bob'");
+	ql_buf_adds(&path, "/api/evaluations/count");
+	if (selector)
+		ql_path_query(&path, "selector", selector);
+	struct ql_call call = {.method = "GET", .path = path.data};
+	int rc = ql_cmd_call(cmd, &call, &answer, e);
+	if (rc == 0 && !ql_cmd_has(cmd, "json"))
+		print_count(answer.json);
+	ql_answer_done(&answer);
+	return rc;
+}
+
 static int
 run(struct ql_cmd *cmd, struct ql_err *e)
 {
 	int64_t left = DEFAULT_LIMIT;
 	char *cursor = NULL;
 	bool first = true;
+	if (ql_cmd_has(cmd, "count"))
+		return count(cmd, e);
 	if (ql_cmd_whole(cmd, "limit", 1, INT64_MAX, &left, e))
 		return -1;
 	if (ql_cmd_has(cmd, "all"))

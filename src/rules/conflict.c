@@ -2,6 +2,8 @@
  * Can the terms on one field hold together? If any number or text at all can be taken by all of them,
  * then one of a few can: the ends of what the field can have, and each value that a term names, with
  * its neighbours. A text that ends in * stands for the longest thing that all of them know of it.
+ *
+ * Of different fields, those that speak of the status are held against each other.
  */
 #include <string.h>
 
@@ -113,9 +115,48 @@ is_last(const struct ql_selector *selector, size_t i)
 	return true;
 }
 
-const struct ql_term *
-ql_selector_conflict(const struct ql_selector *selector)
+/* ---- of different fields ---- */
+
+/* The statuses for which such a term can hold: ended is only what is settled. */
+static uint32_t
+statuses_of(const struct ql_term *term)
 {
+	uint32_t statuses = 0;
+	for (int status = 0; status < QL_STATUS_COUNT; status++) {
+		bool takes = true;
+		if (term->field == QL_FIELD_STATUS) /* state too, as it is read */
+			takes = ql_term_takes_number(term, status);
+		else if (term->field == QL_FIELD_ENDED)
+			takes = ql_status_settled((enum ql_status)status);
+		statuses |= (uint32_t)takes << status;
+	}
+	return statuses;
+}
+
+/* Each field can hold by itself: the first pair that can't, or what a third one leaves nothing of. */
+static const struct ql_term *
+statuses_conflict(const struct ql_selector *selector, const struct ql_term **ret_other)
+{
+	const struct ql_term *other = NULL;
+	uint32_t left = (1u << QL_STATUS_COUNT) - 1;
+	for (size_t i = 0; i < selector->count; i++) {
+		const struct ql_term *term = &selector->terms[i];
+		uint32_t statuses = statuses_of(term);
+		if (!(left & statuses)) {
+			*ret_other = other;
+			return term;
+		}
+		if ((left & statuses) != left)
+			other = term;
+		left &= statuses;
+	}
+	return NULL;
+}
+
+const struct ql_term *
+ql_selector_conflict(const struct ql_selector *selector, const struct ql_term **ret_other)
+{
+	*ret_other = NULL;
 	for (size_t i = selector->count; i-- > 0;) {
 		const struct ql_term *term = &selector->terms[i];
 		if (!is_last(selector, i))
@@ -124,5 +165,5 @@ ql_selector_conflict(const struct ql_selector *selector)
 		if (!(text ? texts_hold(selector, term) : numbers_hold(selector, term)))
 			return term;
 	}
-	return NULL;
+	return statuses_conflict(selector, ret_other);
 }

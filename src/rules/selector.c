@@ -325,10 +325,16 @@ read_terms(struct reader *reader, struct ql_selector *selector)
 static int
 refuse_conflict(const struct ql_selector *selector, size_t *ret_at, struct ql_err *e)
 {
-	const struct ql_term *term = ql_selector_conflict(selector);
+	const struct ql_term *other;
+	const struct ql_term *term = ql_selector_conflict(selector, &other);
 	if (!term)
 		return 0;
 	*ret_at = term->at;
+	if (other)
+		return ql_fail(e, QL_E_SELECTOR,
+			"what is asked of %s can't hold beside what is asked of %s: it would match "
+			"nothing",
+			ql_field_word(term->field), ql_field_word(other->field));
 	return ql_fail(e, QL_E_SELECTOR,
 		"what is asked of %s can't all hold: it would match nothing",
 		ql_field_word(term->field));

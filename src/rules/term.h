@@ -31,7 +31,11 @@ void ql_term_done(struct ql_term *term);
 /* May it stand in a name or a value without quotes? */
 bool ql_char_is_plain(char c);
 
-/* The last term on a field whose terms together leave nothing to match; NULL = there is none. */
-const struct ql_term *ql_selector_conflict(const struct ql_selector *selector);
+/*
+ * The last term on a field whose terms together leave nothing to match, or one that can't hold beside
+ * *ret_other, of another field; NULL = there is none.
+ */
+const struct ql_term *
+ql_selector_conflict(const struct ql_selector *selector, const struct ql_term **ret_other);
 
 #endif

@@ -107,6 +107,14 @@ def test_ls_selects(quell, server):
     assert quell("ls", "-q", "-l", "owner=bob,age>10m") == (0, "e1\n", "")
 
 
+def test_ls_counts(quell, server):
+    server.on("GET /api/evaluations/count?selector=age%3E10m",
+              Answer(200, {"count": 5, "statuses": {"queued": 2, "running": 0, "failed": 3}}))
+    assert quell("ls", "--count", "-l", "age>10m") == (0, "5: 2 queued, 3 failed\n", "")
+    status, _, why = quell("ls", "--count", "--owner", "bob")
+    assert status == 2 and "takes --selector alone" in why
+
+
 def test_ls_filters_and_follows_pages(quell, server):
     base = "GET /api/evaluations?status=queued%2Crunning&owner=bob&label=k%3Dv%20w&limit="
     server.on(base + "1000", page(*[evaluation(f"e{i}") for i in range(1000)], cursor="c/1"))
@@ -639,3 +647,16 @@ def test_batches_are_listed_shown_cancelled_and_undone(quell, server):
     assert quell("batch", "cancel", "b1") == (1, "", "quell: batch b1 is over: it is done\n")
     assert "restored  2" in quell("batch", "undo", "b1")[1]
     assert quell("batch", "show")[0] == 2
+
+
+def test_the_items_of_a_batch_come_in_pages(quell, server):
+    item = {"eval_id": "e1", "said": "removed", "status": "cancelled", "outcome": "removed"}
+    server.on("GET /api/batches/b1/items?limit=1000", Answer(200, {"items": [item],
+                                                                   "next_cursor": "1000"}))
+    server.on("GET /api/batches/b1/items?limit=1000&cursor=1000",
+              Answer(200, {"items": [{**item, "status": None}], "next_cursor": None}))
+    status, said, more = quell("batch", "items", "b1")
+    assert status == 0 and said.splitlines()[1].split() == ["e1", "removed", "cancelled", "removed"]
+    assert "quell batch items b1 --cursor 1000" in more
+    status, said, more = quell("batch", "items", "b1", "--cursor", "1000")
+    assert said.splitlines()[1].split() == ["e1", "removed", "-", "removed"] and not more

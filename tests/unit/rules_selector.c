@@ -140,6 +140,9 @@ refuses_what_nothing_can_match(void **state)
 			continue;
 		refuses(texts[i], at, "it would match nothing");
 	}
+	refuses("status=queued,state=SUCCESS", 14, "it would match nothing");
+	refuses("ended<1h,priority=1,status not in (succeeded,failed,cancelled)", 20,
+		"what is asked of status can't hold beside what is asked of ended");
 	refuses(texts[2], 27, "it would match nothing");
 	refuses(texts[3], 0, "it would match nothing");
 	refuses(texts[7], 10, "it would match nothing");
