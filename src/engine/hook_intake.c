@@ -38,10 +38,10 @@ finish(struct intake *intake, int status, const struct ql_err *err)
 		free(item->text);
 		free(item);
 	}
-	free(intake);
 	op->retry = true;
 	if (status)
-		op->err = *err;
+		op->err = *err; /* which may be the intake's */
+	free(intake);
 	op->done(op, status);
 	ql_engine_op_end(engine);
 }
