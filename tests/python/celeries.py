@@ -1,5 +1,6 @@
 """A redis-server and Celery workers for the tests, each on its own, ended by its pid."""
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -18,11 +19,17 @@ from conftest import HERE, PACKAGE, system
 PYTHON = os.environ.get("QUELL_CELERY_PYTHON", "/usr/bin/python3")  # the workers'
 
 
-def knows_unrevoke():
-    """Whether a worker that was told of a revoke can be told to forget it: until Celery 5.6."""
+@functools.cache
+def version():
+    """The workers', (5, 2)."""
     said = subprocess.run([PYTHON, "-c", "import celery; print(celery.__version__)"], check=True,
                           text=True, stdout=subprocess.PIPE).stdout
-    return tuple(map(int, said.split(".")[:2])) < (5, 7)
+    return tuple(map(int, said.split(".")[:2]))
+
+
+def knows_unrevoke():
+    """Whether a worker that was told of a revoke can be told to forget it: until Celery 5.6."""
+    return version() < (5, 7)
 
 
 def free_port():
