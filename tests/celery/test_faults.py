@@ -1,4 +1,5 @@
 """Cancels while what they need is away."""
+import contextlib
 import json
 import time
 import urllib.error
@@ -6,7 +7,7 @@ import urllib.request
 
 import pytest
 from conftest import system
-from deployment import Sent, alive
+from deployment import Proxy, Sent, alive, passed
 
 
 def test_storage_is_down(deployed, worker, storage):
@@ -75,3 +76,31 @@ def test_it_ran_while_quell_was_cut_off(deployed, proxy):
         assert quell.get("/api/eval/cut-off").expect(200).json["status"] == "queued"
         proxy.mend()
         assert quell.wait("cut-off", 30)["status"] == "succeeded"
+
+
+def test_quell_begins_anew_while_redis_is_away(deployed, proxy):
+    """A worker that lost Redis comes back after Quell, which never heard of it: a stop waits for it."""
+    of_worker = Proxy(deployed.redis.port)
+    running = Sent(deployed, "away", "celery-away", "work", {"queue": "away"})
+    with system.serving("--broker", proxy.url, "--auth", "none") as quell, \
+            contextlib.closing(of_worker), \
+            deployed.worker("-c", "1", "-Q", "away", node="away", broker=of_worker.url):
+        running.send_now()
+        running.until("began")
+        proxy.cut()
+        of_worker.cut()
+        path = "/api/task/celery-away/cancel?terminate=true&wait=0"
+        assert quell.post(path).status == 202
+        quell.crash()
+        quell.again()
+        system.eventually(lambda: "broker" in quell.get("/readyz").text, what="its dependencies")
+        proxy.mend()
+        system.eventually(
+            lambda: quell.get("/readyz").json["dependencies"]["broker"]["state"] == "ok",
+            what="the broker")
+        met = time.monotonic()
+        system.eventually(lambda: passed(5, met), what="5 s")  # two looks, 2 s apart
+        assert quell.get("/api/eval/away").expect(200).json["status"] == "cancelling"
+        of_worker.mend()
+        quell.until_status("away", "cancelled", seconds=60)
+        assert not any(alive(pid) for pid in running.pids)

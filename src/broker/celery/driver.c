@@ -336,11 +336,22 @@ on_changed(void *arg, const struct ql_worker *worker)
 	ql_watch_soon(celery);
 }
 
+/* Who began while the broker was away never heard of the workers that lost it, and can't miss them. */
+static void
+on_met(void *arg, struct ql_redis *redis)
+{
+	struct ql_celery *celery = arg;
+	if (!celery->met && ql_redis_was_away(redis))
+		celery->return_until = ql_alarm_ms() + QL_CELERY_RETURN_MS;
+	celery->met = true;
+}
+
 static int
 open_connections(struct ql_celery *celery, struct ql_err *e)
 {
 	const struct ql_celery_config *config = &celery->config;
-	struct ql_redis_config commands = {.url = &celery->url, .name = "quell"};
+	struct ql_redis_config commands = {
+		.url = &celery->url, .name = "quell", .up = on_met, .arg = celery};
 	struct ql_redis_config backend = {.url = &celery->results_url, .name = "quell-results"};
 	const char *results = config->results ? config->results : config->broker;
 	if (ql_redis_url_parse(config->broker, &celery->url, e) ||

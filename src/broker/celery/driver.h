@@ -24,6 +24,7 @@
 #define QL_CELERY_LOOK_MS 2500 /* for all places to answer */
 #define QL_CELERY_ROUNDS_MAX 8 /* questions to all workers, three each, that wait for answers */
 #define QL_CELERY_ROUND_MS 10 /* from one to the next at least */
+#define QL_CELERY_RETURN_MS 30000 /* workers have, to come back to a broker that was away */
 #define QL_CELERY_WATCH_MS 3000 /* between two questions to all workers what they do */
 #define QL_CELERY_POLL_MS 40 /* from a signal to the first look at what came of it; doubles */
 #define QL_CELERY_POLL_MAX_MS 1000
@@ -64,6 +65,8 @@ struct ql_celery {
 	uv_timer_t watch;
 	struct ql_ask watch_ask;
 	bool watching;
+	bool met; /* the broker was reached, at least once */
+	int64_t return_until; /* of ql_alarm_ms: workers may not be back yet that nobody knows of */
 	bool was_deaf; /* results may have been published that were not heard; told by `back` */
 	char host[QL_TASK_NODE]; /* this host's name */
 	char node[QL_TASK_NODE]; /* Quell's among Celery's */
@@ -199,7 +202,7 @@ void ql_quest_hush(struct ql_quest *look, const struct ql_err *err);
 void ql_silence_meet(struct ql_celery *celery, const struct ql_worker *worker);
 /* Gone, frozen, cut off, or a solo one at work: what it has is not known. One whose process is dead has nothing. */
 bool ql_silence_is_of(const struct ql_worker *worker);
-/* How many are, and who, as the reason why a look is not of all places. */
+/* How many are, and who, as the reason why a look is not of all places. Some are, shortly after the broker was away. */
 size_t ql_silence_count(const struct ql_celery *celery, struct ql_err *ret_err);
 
 /* ---- deliveries: runs that are known (delivery.c) ---- */

@@ -290,6 +290,12 @@ ql_redis_is_up(const struct ql_redis *redis)
 	return redis->state == QL_REDIS_UP;
 }
 
+bool
+ql_redis_was_away(const struct ql_redis *redis)
+{
+	return redis->failures;
+}
+
 const struct ql_breaker *
 ql_redis_breaker(const struct ql_redis *redis)
 {

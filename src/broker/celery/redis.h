@@ -102,6 +102,10 @@ void ql_redis_refuse(struct ql_redis *redis, struct ql_redis_command *command);
 void ql_redis_subscribe(struct ql_redis *redis, const char *channel, bool pattern, bool on);
 
 bool ql_redis_is_up(const struct ql_redis *redis);
+
+/* Did an attempt fail, or was a connection lost, shortly before the one that is up? */
+bool ql_redis_was_away(const struct ql_redis *redis);
+
 const struct ql_breaker *ql_redis_breaker(const struct ql_redis *redis);
 /* Whatever is open is done with -1 before `closed`. From within those `done` more may be sent: it is refused. */
 void ql_redis_close(struct ql_redis *redis, void (*closed)(void *arg), void *arg);

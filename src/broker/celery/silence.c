@@ -34,6 +34,12 @@ ql_silence_count(const struct ql_celery *celery, struct ql_err *ret_err)
 	const struct ql_worker *worker;
 	char names[NAMES_SHOWN * (QL_TASK_NODE + 2)] = "";
 	size_t count = 0, len = 0;
+	if (ql_alarm_ms() < celery->return_until) {
+		ql_fail(ret_err, QL_E_TIMEOUT,
+			"the broker was away until a moment ago, and a worker that has it may not "
+			"be back yet");
+		return 1;
+	}
 	for (worker = workers->by_node; worker; worker = worker->hh.next) {
 		if (!ql_silence_is_of(worker) || ++count > NAMES_SHOWN)
 			continue;
