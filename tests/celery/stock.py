@@ -72,7 +72,6 @@ def work(key):
     return "done"
 
 
-
 @app.task(acks_late=True)
 def late(key):
     work(key)
@@ -133,10 +132,10 @@ def parent(key):
 
 @app.task(base=AbortableTask, bind=True, name="tasks.evaluate_code")
 def evaluate_code(self, eval_id, code, _language):
-    """As Quell sends it: the code is one word, `polite`, `boxed`, or any other for one that never looks."""
+    """As Quell sends it: the code is `brief`, `polite`, `boxed`, or any other word for one that never looks."""
     if code == "boxed":
         return boxed(eval_id, eval_id)
-    until = time.monotonic() + LIMIT
+    until = time.monotonic() + (0 if code == "brief" else LIMIT)
     while time.monotonic() < until:
         if code == "polite" and self.is_aborted():
             self.backend.mark_as_revoked(self.request.id, "stopped", self.request)

@@ -70,8 +70,8 @@ def test_all_that_a_server_does(deployed, quell):
         polite.cancel(wait=10)
         polite.until("stopped")
         assert running.cancel(terminate="true", wait=20).expect(200).json["cancelled"]
-        sent = quell.post("/api/eval", {"code": "0", "language": "python"}).expect(201).json
-        quell.wait(sent["eval_id"])
+        sent = quell.post("/api/eval", {"code": "brief", "language": "python"}).expect(201).json
+        quell.wait(sent["eval_id"], status="succeeded")
     queued = quell.post("/api/eval", {"code": "0", "language": "python"}).expect(201).json
     quell.post(f"/api/eval/{queued['eval_id']}/cancel?wait=10").expect(200)
     quell.post(f"/api/eval/{queued['eval_id']}/restore").expect(200)
