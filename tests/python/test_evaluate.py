@@ -95,6 +95,23 @@ def test_a_program_says_that_it_stopped(deployment, word):
     assert deployment.report(eval_id)["output"] == "up\nsaved\n" and not deployment.left()
 
 
+def test_a_program_is_quicker_than_docker(deployment):
+    """It takes the notice away while Docker is still setting whose that is."""
+    quick = PYTHON + UP + """
+while True:
+    try:
+        os.remove(os.environ['QUELL_CANCEL'])
+        break
+    except OSError:
+        pass
+print('saved')
+"""
+    result = deployment.runs("quick", quick)
+    deployment.notice(result.id)
+    deployment.revoked(result)
+    assert deployment.report("quick")["output"] == "up\nsaved\n"
+
+
 def test_without_its_word_it_finished(deployment):
     result = deployment.runs("finished", UNTIL_ASKED)
     deployment.notice(result.id)

@@ -27,7 +27,7 @@ from typing import Any, Dict, NamedTuple, Sequence
 from celery import shared_task
 
 from .container import FOLDER, Container, Exit, tar_of
-from .errors import Cancelled, CodeFailed, QuellError
+from .errors import Cancelled, CodeFailed, DockerError, QuellError
 from .reports import Reports, storage_client
 from .task import CancellableTask
 
@@ -119,12 +119,19 @@ class Run:
     def tick(self) -> None:
         """The program is asked, and is waited for: a harder stop is Quell's to send."""
         if not self.asked and self.task.is_cancelled():
-            notice = json.dumps({"reason": None, "deadline": None}) + "\n"
-            self.box.put(tar_of({"cancel": notice.encode()}), NOTICE)
+            self.ask_it()
             self.asked = True
         if time.monotonic() - self.looked >= self.every:
             self.save()
             self.looked = time.monotonic()
+
+    def ask_it(self) -> None:
+        notice = json.dumps({"reason": None, "deadline": None}) + "\n"
+        try:
+            self.box.put(tar_of({"cancel": notice.encode()}), NOTICE)
+        except DockerError as error:  # a program that is quick removes it while Docker sets its owner
+            if f"chown {NOTICE}/cancel: no such file" not in str(error):
+                raise
 
     def judged(self, end: Exit) -> Exit:
         """Asked to stop, it stopped for that unless it ended well without a word."""
