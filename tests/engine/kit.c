@@ -341,7 +341,7 @@ drain(struct kit *kit, const bool *flag, const char *what)
 static struct grave {
 	struct grave *next;
 	struct ql_engine *engine;
-} *graves;
+} * graves;
 
 static void
 bury(struct ql_engine *engine)
