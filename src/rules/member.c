@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "core/record.h"
 #include "rules/submission.h"
+#include "rules/task.h"
 
 #define DAY 86400.0
 
@@ -119,15 +120,22 @@ check_text(const struct ql_member *member, json_t *value, struct ql_err *e)
 static json_t *
 check_id(const struct ql_member *member, json_t *value, struct ql_err *e)
 {
-	if (json_is_string(value) &&
-		strlen(json_string_value(value)) == json_string_length(value) &&
-		ql_str_is_eval_id(json_string_value(value)))
-		return json_incref(value);
-	ql_fail(e, QL_E_INVALID,
-		"%s must be a string of %g to %g of the characters A-Z a-z 0-9 . _ : - that "
-		"begins with a letter or a digit",
-		member->name, member->min, member->max);
-	return NULL;
+	const char *id = json_string_value(value);
+	if (!id || strlen(id) != json_string_length(value) || !ql_str_is_eval_id(id)) {
+		ql_fail(e, QL_E_INVALID,
+			"%s must be a string of %g to %g of the characters A-Z a-z 0-9 . _ : - "
+			"that begins with a letter or a digit",
+			member->name, member->min, member->max);
+		return NULL;
+	}
+	if (!strncmp(id, QL_TASK_FOREIGN, strlen(QL_TASK_FOREIGN))) {
+		ql_fail(e, QL_E_INVALID,
+			"%s must not begin with '" QL_TASK_FOREIGN
+			"': such an id names a task that another program sent",
+			member->name);
+		return NULL;
+	}
+	return json_incref(value);
 }
 
 static json_t *
@@ -136,9 +144,14 @@ check_command(const struct ql_member *member, json_t *value, struct ql_err *e)
 	size_t index, bytes = 0;
 	json_t *arg;
 	size_t count = json_array_size(value);
-	if (!json_is_array(value) || (double)count < member->min || (double)count > member->max) {
-		ql_fail(e, QL_E_INVALID, "%s must be an array of %g to %g strings, not %s of %zu",
-			member->name, member->min, member->max, ql_member_type(value), count);
+	if (!json_is_array(value)) {
+		ql_fail(e, QL_E_INVALID, "%s must be an array of %g to %g strings, not %s",
+			member->name, member->min, member->max, ql_member_type(value));
+		return NULL;
+	}
+	if ((double)count < member->min || (double)count > member->max) {
+		ql_fail(e, QL_E_INVALID, "%s must be an array of %g to %g strings, this has %zu",
+			member->name, member->min, member->max, count);
 		return NULL;
 	}
 	json_array_foreach (value, index, arg) {

@@ -14,7 +14,7 @@ refuse_unknown(json_t *object, const char **ret_field, struct ql_err *e)
 		char shown[QL_MEMBER_SHOWN + 4];
 		if (ql_member_find(name))
 			continue;
-		*ret_field = NULL;
+		*ret_field = name;
 		return ql_fail(e, QL_E_INVALID,
 			"a submission has no member '%s': see POST /api/eval in docs/api.md",
 			ql_member_show(name, shown));

@@ -36,8 +36,8 @@ struct ql_submission_place {
  * given». Writes a record without an owner: eval_id (made from now when not given), the fields to
  * filter by, the payload, and in ret_event the SUBMIT event with its limits. `place` says
  * what may be asked of whoever runs it. On failure e names the member and its
- * bound, `ret_field` the member (static text; NULL when it is about none in particular), and the
- * record is empty.
+ * bound, `ret_field` the member (static text, or the object's own; NULL when it is about none in
+ * particular), and the record is empty.
  */
 int ql_submission_parse(json_t *object, const struct ql_submission_place *place, int64_t now,
 	struct ql_record *ret_record, struct ql_event *ret_event, const char **ret_field,

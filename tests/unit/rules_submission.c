@@ -53,6 +53,7 @@ assert_refused_json(json_t *object, const char *field, const char *says)
 	struct ql_event event;
 	const char *got = "untouched";
 	struct ql_err e = {0};
+	json_incref(object); /* an unknown member is named by its own text */
 	if (parse_json(object, false, &record, &event, &got, &e) == 0)
 		fail_msg("accepted, though %s was expected", says);
 	assert_int_equal(e.code, QL_E_INVALID);
@@ -62,6 +63,7 @@ assert_refused_json(json_t *object, const char *field, const char *says)
 		assert_string_equal(got, field);
 	else
 		assert_null(got);
+	json_decref(object);
 	assert_null(record.payload);
 	/* a refusal goes into a JSON answer */
 	json_t *sentence = json_string(e.text);
@@ -208,7 +210,7 @@ test_what_is_to_run(void **state)
 		"must be one of python, bash, node, c, not 'cobol'");
 	assert_refused("{\"code\":\"\",\"language\":\"bash\"}", "code", "1 to 4194304 bytes");
 	assert_refused("{\"code\":7,\"language\":\"bash\"}", "code", "not a number");
-	assert_refused("{\"code\":\"1\",\"language\":\"bash\",\"colour\":1}", NULL, "'colour'");
+	assert_refused("{\"code\":\"1\",\"language\":\"bash\",\"colour\":1}", "colour", "'colour'");
 	assert_refused_json(with("code", letters(QL_CODE_MAX + 1)), "code", "this has 4194305");
 	free(accepted(with("code", letters(QL_CODE_MAX))));
 }
@@ -225,7 +227,7 @@ test_command_bounds(void **state)
 	assert_refused("{\"command\":[\"a\",1]}", "command", "command[1] must be a string");
 	assert_refused("{\"command\":[\"a\",\"b\\u0000c\"]}", "command", "\\u0000");
 	json_t *object = json_pack("{s:o}", "command", many(QL_ARGS_MAX + 1, add_arg));
-	assert_refused_json(object, "command", "1 to 1024 strings, not an array of 1025");
+	assert_refused_json(object, "command", "1 to 1024 strings, this has 1025");
 	free(accepted(json_pack("{s:o}", "command", many(QL_ARGS_MAX, add_arg))));
 	object = json_pack("{s:[s, o]}", "command", "true", letters(QL_ARG_MAX + 1));
 	assert_refused_json(object, "command", "0 to 131071 bytes, this has 131072");
@@ -320,6 +322,9 @@ test_eval_id(void **state)
 	(void)state;
 	free(accepted(with("eval_id", letters(128))));
 	assert_refused_json(with("eval_id", letters(129)), "eval_id", "1 to 128");
+	assert_refused_json(with("eval_id", json_string("task:9f1c")), "eval_id",
+		"must not begin with 'task:'");
+	free(accepted(with("eval_id", json_string("task-9f1c"))));
 	static const char *const bad[] = {"", "a/b", "../a", ".a", "a b", "a~2", "\xc3\xa4"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_refused_json(with("eval_id", json_string(bad[i])), "eval_id", "A-Z");
@@ -353,7 +358,7 @@ test_long_names_are_shown_cut(void **state)
 	ql_buf_adds(&name, "x");
 	for (int i = 0; i < 300; i++)
 		ql_buf_adds(&name, "\xe2\x82\xac");
-	assert_refused_json(with(name.data, json_true()), NULL, "\xe2\x82\xac...'");
+	assert_refused_json(with(name.data, json_true()), name.data, "\xe2\x82\xac...'");
 	assert_refused_json(with("language", json_string(name.data)), "language", "1 to 256");
 	assert_refused_json(with("env", json_pack("{s:s}", name.data, "")), "env", "...'");
 }
