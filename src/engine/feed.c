@@ -62,8 +62,8 @@ name_actor(struct ql_record *record, const struct feeding *feeding, const struct
 	record->actor = ql_str_dup(actor);
 }
 
-/* Bytes of a policy's reason in the timeline; whole it is the cancellation's. */
-#define RULE_REASON 240
+/* Bytes of a reason in the timeline; whole it stands in the cancellation, or in the audit. */
+#define REASON_SHOWN 240
 
 /* «a policy asked for it» with which one, and why it chose this evaluation. */
 static void
@@ -77,7 +77,40 @@ name_rule(const struct feeding *feeding, struct ql_decision *decision)
 		strncmp(decision->why, general, len) != 0)
 		return;
 	ql_buf_addf(&text, "%s asked for it, as ", feeding->actor);
-	ql_buf_add(&text, feeding->reason, ql_str_fit(feeding->reason, RULE_REASON));
+	ql_buf_add(&text, feeding->reason, ql_str_fit(feeding->reason, REASON_SHOWN));
+	ql_buf_adds(&text, decision->why + len);
+	if (!text.failed)
+		ql_str_copy(decision->why, sizeof(decision->why), text.data);
+}
+
+static bool
+is_raise(const struct ql_state *was, const struct feeding *feeding)
+{
+	return feeding->event.kind == QL_EVENT_CANCEL && was->cancel.requested_at != 0;
+}
+
+/*
+ * «user asks to kill» of a stop that is under way, with who and why: the cancellation names who asked
+ * first. A request that is not durable yet has no name here, so then both are named.
+ */
+static void
+name_raiser(const struct ql_live *live, const struct feeding *feeding, struct ql_decision *decision)
+{
+	static const char nobody[] = "user asks to ";
+	const struct ql_record *record = &live->record;
+	const char *name = record->actor, *reason = feeding->reason;
+	size_t len = sizeof(nobody) - 1;
+	QL_CLEAN_BUF struct ql_buf text = {0};
+	if (!is_raise(&record->state, feeding) || strncmp(decision->why, nobody, len) != 0)
+		return;
+	if (!reason && name && !strcmp(name, feeding->actor))
+		return;
+	len += strcspn(decision->why + len, ";");
+	ql_buf_addf(&text, "%s%.*s", feeding->actor, (int)(len - 4), decision->why + 4);
+	if (reason) {
+		ql_buf_adds(&text, ": ");
+		ql_buf_add(&text, reason, ql_str_fit(reason, REASON_SHOWN));
+	}
 	ql_buf_adds(&text, decision->why + len);
 	if (!text.failed)
 		ql_str_copy(decision->why, sizeof(decision->why), text.data);
@@ -106,6 +139,8 @@ fill_texts(struct ql_change *change, const struct ql_live *live, const struct fe
 	const struct ql_sighting *sighting = feeding->sighting;
 	if (next->cancel.requested_at && !state->cancel.requested_at)
 		name_actor(record, feeding, &next->cancel);
+	else if (is_raise(state, feeding) && live->record.actor && !live->record.reason)
+		record->reason = ql_str_dup(feeding->reason);
 	if (next->status != state->status && settled_badly(next))
 		record->error = settled_error(next, sighting ? sighting->text : NULL);
 	else if (sighting && sighting->event.kind == QL_EVENT_STUCK)
@@ -212,6 +247,7 @@ ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
 	feeding->event.now = ql_engine_now(engine);
 	ql_step(&live->record.state, &engine->config.policy, &feeding->event, ret);
 	name_rule(feeding, ret);
+	name_raiser(live, feeding, ret);
 	if (!ql_verdict_makes_row(ret->verdict))
 		return ret->verdict;
 	bool soon = feeding->done || live->rests || !feeding->sighting || feeding->sighting->text ||

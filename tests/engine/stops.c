@@ -186,6 +186,30 @@ joined_then_raised(void **state)
 }
 
 static void
+who_raises_it_is_named(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct ask_stop kill = {.mode = QL_MODE_KILL, .wait_ms = 10000, .reason = "it hangs"};
+	open_world(&kit);
+	ask_run(&kit, "a", "\"after=never\",\"term=ignore\"");
+	assert_int_equal(ask_stop(&kit, "a", &(struct ask_stop){0}, NULL, NULL), 0);
+	struct ask_stop harder = {.mode = QL_MODE_TERMINATE, .grace_ms = 60000};
+	assert_int_equal(ask_stop(&kit, "a", &harder, NULL, NULL), 0);
+	assert_int_equal(ask_rows(&kit, "a", "user asks to terminate; it is cancelling"), 1);
+	ask_as(NULL);
+	assert_int_equal(ask_stop(&kit, "a", &kill, NULL, NULL), 0);
+	assert_int_equal(
+		ask_rows(&kit, "a", "user:root asks to kill: it hangs; it is cancelling"), 1);
+	struct ql_record record;
+	assert_true(ask_read(&kit, "a", &record));
+	assert_string_equal(record.actor, "user:someone");
+	assert_string_equal(record.reason, "it hangs");
+	ql_record_done(&record);
+	kit_close(&kit);
+}
+
+static void
 finished_is_refused_with_a_row(void **state)
 {
 	(void)state;
@@ -363,6 +387,7 @@ main(void)
 		cmocka_unit_test(no_act_overtakes_a_start),
 		cmocka_unit_test(each_mode_stops_what_runs),
 		cmocka_unit_test(joined_then_raised),
+		cmocka_unit_test(who_raises_it_is_named),
 		cmocka_unit_test(finished_is_refused_with_a_row),
 		cmocka_unit_test(finished_first_keeps_its_end),
 		cmocka_unit_test(fenced_by_the_attempt),
