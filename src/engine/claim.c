@@ -87,12 +87,26 @@ may_claim(const struct ql_engine *engine)
 	       engine->store_ok;
 }
 
+static bool
+is_runtime_away(const struct ql_engine *engine)
+{
+	struct ql_dependency runtime;
+	ql_engine_runtime(engine, &runtime);
+	return runtime.state != QL_BREAKER_CLOSED;
+}
+
+/* What waits goes on waiting while nothing can be started: claimed, it would only fail. */
 void
 ql_claim(struct ql_engine *engine)
 {
 	engine->claim_pause.fn = on_pause_over;
 	if (!may_claim(engine))
 		return;
+	if (is_runtime_away(engine)) {
+		ql_wake_set(
+			engine, &engine->claim_pause, ql_engine_now(engine) + QL_ENGINE_RETRY_MS);
+		return;
+	}
 	engine->may_wait = false;
 	engine->claimed = 0;
 	engine->claims.each = claim_one;

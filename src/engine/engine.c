@@ -269,6 +269,16 @@ ql_engine_locate(struct ql_engine *engine, struct ql_locate *op)
 }
 
 void
+ql_engine_runtime(const struct ql_engine *engine, struct ql_dependency *ret_health)
+{
+	const struct ql_runtime *runtime = engine->config.runtime;
+	*ret_health = (struct ql_dependency){.backlog = -1};
+	if (runtime && runtime->ops->health)
+		runtime->ops->health(runtime, ret_health);
+	ret_health->name = "runtime";
+}
+
+void
 ql_engine_health(const struct ql_engine *engine, struct ql_health *ret_health)
 {
 	struct ql_runtime *runtime = engine->config.runtime;
@@ -283,6 +293,7 @@ ql_engine_health(const struct ql_engine *engine, struct ql_health *ret_health)
 		.slots_used = engine->slots_used,
 		.slots = engine->config.workers,
 	};
+	ql_engine_runtime(engine, &ret_health->runtime);
 	ret_health->dependency_count = ql_outbox_health(engine, ret_health->dependencies);
 	struct ql_broker *broker = engine->config.broker;
 	if (broker)

@@ -270,6 +270,8 @@ struct ql_health {
 	const char *store_error; /* the last failed commit's sentence, while it lasts */
 	const char *runtime_name; /* "sandbox", or NULL */
 	const char *runtime_limits;
+	/* Where its runs are started: a runtime that is away stops nobody from submitting. */
+	struct ql_dependency runtime;
 	int64_t queued;
 	int32_t live;
 	int32_t slots_used;

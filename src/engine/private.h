@@ -500,6 +500,8 @@ void ql_engine_op_end(struct ql_engine *engine);
 void ql_engine_close_if_idle(struct ql_engine *engine);
 /* While runs are stopped for a shutdown: this one too. */
 void ql_engine_end_runs(struct ql_live *live);
+/* Whether what runs are started with is there; a runtime that needs nobody always is. */
+void ql_engine_runtime(const struct ql_engine *engine, struct ql_dependency *ret_health);
 /* Why new requests are refused, if they are. */
 int ql_engine_check_open(const struct ql_engine *engine, struct ql_err *e);
 

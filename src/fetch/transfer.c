@@ -232,16 +232,23 @@ ql_fetch_transfer_sweep(struct ql_fetch *fetch)
 	}
 }
 
-/* What TLS says of itself leaves open whose certificate is meant. */
+/*
+ * What TLS says of itself leaves open whose certificate is meant. With TLS 1.3 a refusal may come when the
+ * request is being sent already: then only a connection that breaks is seen, and not why.
+ */
 static const char *
-advice(CURLcode code, const char *why)
+advice(const struct ql_transfer *transfer, CURLcode code, const char *why)
 {
+	bool broke = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR;
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
 		return ": its certificate must be in date, for that very name, and of a CA that is "
 		       "trusted here";
 	if (strstr(why, "SSL") && strstr(why, " alert "))
 		return ": it does not take the certificate of this side, which must be in date and "
 		       "of a CA that it trusts";
+	if (broke && transfer->fetch->cert_file && !transfer->request->http)
+		return ": if it does not take the certificate of this side, which must be in date "
+		       "and of a CA that it trusts, it hangs up so";
 	return "";
 }
 
@@ -275,6 +282,7 @@ ql_fetch_transfer_judge(struct ql_transfer *transfer, CURLcode code)
 			return -1;
 		return ql_fail(&request->err, QL_E_UNREACHABLE, "%s", why);
 	default:
-		return ql_fail(&request->err, QL_E_UNAVAILABLE, "%s%s", why, advice(code, why));
+		return ql_fail(
+			&request->err, QL_E_UNAVAILABLE, "%s%s", why, advice(transfer, code, why));
 	}
 }

@@ -66,6 +66,8 @@ set_gauges(struct ql_meter *meter, const struct ql_engine *engine)
 	ql_meter_set(meter, QL_METRIC_SLOTS, QL_LABELS("free"), health.slots - health.slots_used);
 	ql_meter_set(meter, QL_METRIC_READY, QL_NO_LABELS, health.ready && health.store_ok);
 	ql_meter_set(meter, QL_METRIC_BUILD, QL_LABELS(QL_VERSION), 1);
+	if (health.runtime_name)
+		set_dependency(meter, &health.runtime);
 	for (size_t i = 0; i < health.dependency_count; i++)
 		set_dependency(meter, &health.dependencies[i]);
 }

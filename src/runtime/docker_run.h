@@ -17,6 +17,7 @@
 #include "runtime/desk.h"
 #include "runtime/docker_end.h"
 #include "runtime/docker_logs.h"
+#include "runtime/docker_pulse.h"
 #include "runtime/errand.h"
 
 #define QL_DOCKER_RUNS_MAX 4096 /* runs in memory */
@@ -62,6 +63,7 @@ struct ql_docker_runtime {
 	struct ql_runtime runtime; /* first */
 	struct ql_desk desk;
 	struct ql_docker *docker;
+	struct ql_docker_pulse pulse;
 	char *image; /* where a launch names none; or NULL */
 	char *dir; /* absolute: one folder a run */
 	int dir_fd;

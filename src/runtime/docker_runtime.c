@@ -202,6 +202,13 @@ describe(struct ql_runtime *runtime)
 }
 
 static void
+health(const struct ql_runtime *runtime, struct ql_dependency *ret_health)
+{
+	const struct ql_docker_runtime *driver = (const struct ql_docker_runtime *)runtime;
+	ql_breaker_show(&driver->docker->breaker, ret_health);
+}
+
+static void
 driver_free(struct ql_docker_runtime *driver)
 {
 	if (driver->dir_fd >= 0)
@@ -242,6 +249,7 @@ close_driver(struct ql_runtime *runtime, void (*closed)(void *arg), void *arg)
 	struct ql_docker_runtime *driver = driver_of(runtime);
 	driver->closed = closed;
 	driver->closed_arg = arg;
+	ql_docker_pulse_stop(&driver->pulse);
 	ql_desk_close(&driver->desk, desk_closed, driver);
 }
 
@@ -268,6 +276,7 @@ static const struct ql_runtime_ops ops = {
 	.purge = purge,
 	.names = docker_names,
 	.describe = describe,
+	.health = health,
 	.close = close_driver,
 };
 
@@ -304,6 +313,8 @@ ql_runtime_docker_open(uv_loop_t *loop, const struct ql_docker_runtime_config *c
 	driver->desk.dropped_list = dropped_list;
 	driver->desk.told = told;
 	driver->parts = 2;
+	driver->pulse.docker = driver->docker;
+	ql_docker_pulse_start(&driver->pulse);
 	*ret_runtime = &driver->runtime;
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "runtime/fake_world.h"
 
 struct fake {
@@ -282,6 +283,15 @@ fake_describe(struct ql_runtime *runtime)
 }
 
 static void
+fake_health(const struct ql_runtime *runtime, struct ql_dependency *ret_health)
+{
+	const struct fake *fake = (const struct fake *)runtime;
+	ret_health->state = fake->world->away ? QL_BREAKER_OPEN : QL_BREAKER_CLOSED;
+	ql_str_copy(ret_health->detail, sizeof(ret_health->detail),
+		fake->world->away ? "the test said so" : "");
+}
+
+static void
 desk_closed(void *arg)
 {
 	struct fake *fake = arg;
@@ -308,6 +318,7 @@ static const struct ql_runtime_ops ops = {
 	.list = fake_list,
 	.purge = fake_purge,
 	.describe = fake_describe,
+	.health = fake_health,
 	.close = fake_close,
 };
 

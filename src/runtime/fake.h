@@ -132,6 +132,9 @@ int ql_fake_world_alive(const struct ql_fake_world *world);
 /* How often a driver was asked for what can never be right: a start after ABSENT. */
 int ql_fake_world_violations(const struct ql_fake_world *world);
 
+/* Its driver's health says from now on that nothing can be started; what is asked for is done all the same. */
+void ql_fake_world_be_away(struct ql_fake_world *world, bool away);
+
 /* The program ends by itself now. No effect on one that doesn't run. */
 void ql_fake_world_end(
 	struct ql_fake_world *world, uint64_t incarnation, int exit_code, int exit_signal);

@@ -203,6 +203,12 @@ ql_fake_world_violations(const struct ql_fake_world *world)
 }
 
 void
+ql_fake_world_be_away(struct ql_fake_world *world, bool away)
+{
+	world->away = away;
+}
+
+void
 ql_fake_world_end(struct ql_fake_world *world, uint64_t incarnation, int exit_code, int exit_signal)
 {
 	struct ql_fake_run *run = ql_fake_find(world, incarnation);

@@ -9,6 +9,7 @@ struct ql_fake_world {
 	struct ql_alarm alarm; /* what comes next of each run */
 	struct ql_fake_run *runs;
 	int violations;
+	bool away; /* as its driver's health tells it */
 
 	/* The driver that is open on it, or NULL: what happens to a run is told here. */
 	void (*happened)(void *arg, struct ql_fake_run *run, enum ql_event_kind kind);

@@ -269,6 +269,14 @@ faulty_describe(struct ql_runtime *runtime)
 	return faulty->inner->ops->describe(faulty->inner);
 }
 
+static void
+faulty_health(const struct ql_runtime *runtime, struct ql_dependency *ret_health)
+{
+	const struct faulty *faulty = (const struct faulty *)runtime;
+	if (faulty->inner->ops->health)
+		faulty->inner->ops->health(faulty->inner, ret_health);
+}
+
 /* ---- sightings ---- */
 
 static void
@@ -351,6 +359,7 @@ static const struct ql_runtime_ops ops = {
 	.list = faulty_list,
 	.purge = faulty_purge,
 	.describe = faulty_describe,
+	.health = faulty_health,
 	.close = faulty_close,
 };
 

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/breaker.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/heap.h"
@@ -212,6 +213,9 @@ struct ql_runtime_ops {
 
 	/* Which limits this host enforces, as one line for the log and `doctor`; static text. */
 	const char *(*describe)(struct ql_runtime *runtime);
+
+	/* Whether what it starts runs with is there; the name is the caller's to give. NULL: it needs nobody. */
+	void (*health)(const struct ql_runtime *runtime, struct ql_dependency *ret_health);
 
 	/* Stops waiting for everything (each open op is done with -1), then calls closed. Runs go on. */
 	void (*close)(struct ql_runtime *runtime, void (*closed)(void *arg), void *arg);

@@ -96,6 +96,14 @@ class Dockerd:
     def containers(self):
         return self.ask("GET", "/containers/json?all=1")[1]
 
+    def kill(self):
+        """All at once, and its containerd with it, so that another can start in the same folder."""
+        with open(f"{self.folder}/exec/containerd/containerd.pid") as file:
+            containerd = int(file.read())
+        self.process.kill()
+        self.process.wait(60)
+        eventually(lambda: not os.path.exists(f"/proc/{containerd}"), 60, "containerd to end")
+
     def stop(self):
         for container in self.containers():
             self.ask("DELETE", f"/containers/{container['Id']}?force=1&v=1")

@@ -1,5 +1,8 @@
 """`quell serve --runtime docker`, from outside."""
+import subprocess
+
 import dockerd
+from quell import QUELL, eventually
 
 
 def sh(script):
@@ -77,3 +80,34 @@ def test_an_image_may_be_named(server):
     eval_id = server.submit(**sh("echo there"), image=dockerd.IMAGE)["eval_id"]
     server.wait(eval_id, status="succeeded")
     assert server.output(eval_id) == "there\n"
+
+
+def test_a_daemon_that_is_away_shows_and_so_does_its_return(server, daemon):
+    """Nobody asks it for anything meanwhile; what is submitted then starts once it is back."""
+    def runtime():
+        ready = server.get("/readyz").expect(200).json
+        assert ready["status"] == "ready"
+        return ready["dependencies"]["runtime"]
+
+    def metered(state):
+        return server.metrics()[f'quell_dependency_state{{dependency="runtime",state="{state}"}}']
+
+    def doctor():
+        return subprocess.run([QUELL, "doctor", "--url", f"http://127.0.0.1:{server.port}", "--key", server.key],
+                              stdout=subprocess.PIPE, text=True, timeout=60).stdout
+
+    assert runtime()["state"] == "ok" and runtime()["since"] is None and metered("ok") == 1
+    assert runtime()["detail"].startswith("docker: memory")
+    daemon.kill()
+    try:
+        away = eventually(lambda: runtime()["state"] != "ok" and runtime(), what="Docker to be missed")
+        assert away["detail"].startswith("docker: ") and "onnect" in away["detail"] and away["since"]
+        assert metered("ok") == 0
+        assert "runtime" in doctor() and away["detail"] in doctor()
+        eval_id = server.submit(**sh("echo late"))["eval_id"]
+    finally:
+        daemon.start()
+    eventually(lambda: runtime()["state"] == "ok", 60, "Docker to be seen again")
+    assert runtime()["detail"].startswith("docker: memory") and metered("ok") == 1
+    server.wait(eval_id, status="succeeded")
+    assert server.output(eval_id) == "late\n"

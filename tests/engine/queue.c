@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/private.h"
+
 static const char *store_kind;
 
 static void
@@ -121,6 +123,32 @@ without_workers_nothing_runs(void **state)
 	assert_int_equal(ask_stop(&kit, "a", &(struct ask_stop){0}, &shown, NULL), 0);
 	assert_int_equal(shown.status, QL_STATUS_CANCELLED);
 	assert_null(ql_fake_world_runs(kit.world));
+	kit_until_quiet(&kit);
+	kit_close(&kit);
+}
+
+/* What was claimed while Docker is away could only fail. */
+static void
+waits_for_a_runtime_that_is_away(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_world(&kit, 2);
+	ql_fake_world_be_away(kit.world, true);
+	ask_submit(&kit, "{\"eval_id\":\"a\",\"command\":[\"after=1\"]}");
+	kit_pass(&kit, 10 * QL_ENGINE_RETRY_MS);
+	ask_submit(&kit, "{\"eval_id\":\"b\",\"command\":[\"after=1\"]}");
+	struct ql_health health = kit_health(&kit);
+	assert_int_equal(health.queued, 2);
+	assert_int_equal(health.runtime.state, QL_BREAKER_OPEN);
+	assert_string_equal(health.runtime.detail, "the test said so");
+	assert_true(health.ready);
+	assert_null(ql_fake_world_runs(kit.world));
+	ql_fake_world_be_away(kit.world, false);
+	kit_pass(&kit, QL_ENGINE_RETRY_MS);
+	kit_until_status(&kit, "a", QL_STATUS_SUCCEEDED);
+	kit_until_status(&kit, "b", QL_STATUS_SUCCEEDED);
+	assert_int_equal(kit_health(&kit).runtime.state, QL_BREAKER_CLOSED);
 	kit_until_quiet(&kit);
 	kit_close(&kit);
 }
@@ -291,6 +319,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(order_is_priority_then_age),
 		cmocka_unit_test(never_more_than_the_slots),
 		cmocka_unit_test(without_workers_nothing_runs),
+		cmocka_unit_test(waits_for_a_runtime_that_is_away),
 		cmocka_unit_test(without_a_runtime_runs_are_not_forgotten),
 		cmocka_unit_test(waits_no_longer_than_its_ttl),
 		cmocka_unit_test(many_that_waited_for_too_long),

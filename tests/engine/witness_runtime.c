@@ -173,6 +173,13 @@ witness_describe(struct ql_runtime *runtime)
 }
 
 static void
+witness_health(const struct ql_runtime *runtime, struct ql_dependency *ret_health)
+{
+	const struct witness *witness = (const struct witness *)runtime;
+	witness->inner->ops->health(witness->inner, ret_health);
+}
+
+static void
 sighted(void *arg, const struct ql_sighting *sighting)
 {
 	struct witness *witness = arg;
@@ -203,6 +210,7 @@ static const struct ql_runtime_ops ops = {
 	.list = witness_list,
 	.purge = witness_purge,
 	.describe = witness_describe,
+	.health = witness_health,
 	.close = witness_close,
 };
 

@@ -54,7 +54,8 @@ fake_new(uv_loop_t *loop)
 	engine->health = (struct ql_health){.ready = true,
 		.store_ok = true,
 		.runtime_name = "sandbox",
-		.runtime_limits = "memory, pids, cpus"};
+		.runtime_limits = "memory, pids, cpus",
+		.runtime = {.name = "runtime", .backlog = -1}};
 	uv_idle_init(loop, &engine->idle);
 	engine->idle.data = engine;
 	return engine;
