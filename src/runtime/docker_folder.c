@@ -35,6 +35,7 @@ folder_path(const struct ql_docker_run *run, const char *file, char *ret_path, s
 	return n > 0 && (size_t)n < size ? 0 : -1;
 }
 
+/* The server's umask lets nobody else read: what a program is to read is opened to it. */
 static int
 write_file(int dir, const char *path, const void *data, size_t len, mode_t mode)
 {
@@ -42,10 +43,13 @@ write_file(int dir, const char *path, const void *data, size_t len, mode_t mode)
 	if (fd < 0)
 		return -1;
 	ssize_t n = write(fd, data, len);
+	if (n >= 0 && n != (ssize_t)len)
+		errno = ENOSPC;
+	int status = n != (ssize_t)len || fchmod(fd, mode) ? -1 : 0;
 	int saved = errno;
 	close(fd);
-	errno = n < 0 ? saved : ENOSPC;
-	return n == (ssize_t)len ? 0 : -1;
+	errno = saved;
+	return status;
 }
 
 /* One that the program may write into; as an ordinary user we can only open it for all. */
@@ -69,8 +73,7 @@ ql_docker_folder_make(struct ql_docker_run *run, const struct ql_launch *launch,
 		share_folder(run, CHECKPOINT))
 		return ql_fail_sys(e, "make the folder %s/%s", run->driver->dir, run->name);
 	folder_path(run, CODE, path, sizeof(path));
-	if (launch->code && (write_file(dir, path, launch->code, launch->code_len, 0444) ||
-				    fchmodat(dir, path, 0444, 0)))
+	if (launch->code && write_file(dir, path, launch->code, launch->code_len, 0444))
 		return ql_fail_sys(e, "write the program's text");
 	return ql_docker_folder_save(run, e);
 }
