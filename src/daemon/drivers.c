@@ -141,6 +141,19 @@ ql_drivers_poster(uv_loop_t *loop, const struct ql_config *config, struct ql_pos
 	return ql_poster_open(loop, config->webhook_private, ret_poster, e);
 }
 
+static void
+nothing_more(void *arg)
+{
+	(void)arg;
+}
+
+static void
+close_containers(struct ql_containers *containers)
+{
+	if (containers)
+		containers->ops->close(containers, nothing_more, NULL);
+}
+
 /* A host without Docker has no containers of tasks, where nobody says that there is one. */
 static int
 open_containers(uv_loop_t *loop, const struct ql_config *config,
@@ -176,7 +189,10 @@ ql_drivers_broker(uv_loop_t *loop, const struct ql_config *config, const struct 
 		return -1;
 	if (!celery.containers)
 		ql_log("no Docker here (--docker-host): containers of tasks are not looked for");
-	return ql_broker_celery_open(loop, &celery, ret_broker, e);
+	if (!ql_broker_celery_open(loop, &celery, ret_broker, e))
+		return 0;
+	close_containers(celery.containers);
+	return -1;
 }
 
 /* The name that its runs' cgroups bear; without local runs there are none. */
@@ -231,5 +247,22 @@ ql_drivers_observe(uv_loop_t *loop, const struct ql_config *config,
 	if (open_containers(loop, config, ret_containers, e))
 		return -1;
 	observe->containers = *ret_containers;
-	return ql_observe_open(loop, observe, ret_observe, e);
+	if (!ql_observe_open(loop, observe, ret_observe, e))
+		return 0;
+	close_containers(*ret_containers);
+	return -1;
+}
+
+void
+ql_drivers_close(struct ql_runtime *runtime, struct ql_broker *broker, struct ql_outlet *storage,
+	struct ql_poster *poster)
+{
+	if (runtime)
+		runtime->ops->close(runtime, nothing_more, NULL);
+	if (broker)
+		broker->ops->close(broker, nothing_more, NULL);
+	if (storage)
+		storage->close(storage, nothing_more, NULL);
+	if (poster)
+		poster->close(poster, nothing_more, NULL);
 }

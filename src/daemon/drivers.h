@@ -45,4 +45,8 @@ int ql_drivers_observe(uv_loop_t *loop, const struct ql_config *config,
 	struct ql_observe_config *observe, struct ql_containers **ret_containers,
 	struct ql_observe **ret_observe, struct ql_err *e);
 
+/* Those that no engine closes, as there is none; each may be NULL. They are gone when the loop is idle. */
+void ql_drivers_close(struct ql_runtime *runtime, struct ql_broker *broker,
+	struct ql_outlet *storage, struct ql_poster *poster);
+
 #endif

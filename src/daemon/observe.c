@@ -53,7 +53,7 @@ ql_observer_open(uv_loop_t *loop, const struct ql_config *config, const char *in
 	if (ql_drivers_observe(
 		    loop, config, &looks, &observer->containers, &observer->observe, e)) {
 		free(observer);
-		return -1; /* the process ends */
+		return -1;
 	}
 	*ret_observer = observer;
 	return 0;
@@ -152,10 +152,8 @@ look_once(const struct ql_config *config, json_t **ret_report, struct ql_err *e)
 		return -1;
 	uv_loop_init(&loop);
 	int status = ql_observer_open(&loop, config, instance, seen_once, &once, &once.observer, e);
-	if (!status) {
-		uv_run(&loop, UV_RUN_DEFAULT);
-		uv_loop_close(&loop);
-	}
+	uv_run(&loop, UV_RUN_DEFAULT);
+	uv_loop_close(&loop);
 	close(alone);
 	if (!status && !once.report) {
 		*e = once.err;

@@ -44,9 +44,11 @@ struct daemon {
 	struct ql_access access;
 	struct ql_server *server;
 	uv_signal_t signals[2];
+	bool started; /* the handles above and the loop's watches are at work */
 	bool stopping;
-	bool failed;
 };
+
+#define PATIENCE_MS 5000 /* until what a failed start opened has closed */
 
 /* Each connection and each run takes descriptors: as many as the host allows. */
 static void
@@ -172,6 +174,8 @@ static void
 on_engine_closed(void *arg)
 {
 	struct daemon *daemon = arg;
+	if (!daemon->started)
+		return;
 	ql_lag_stop(&daemon->lag);
 	ql_tokens_stop(&daemon->access.tokens);
 	for (int i = 0; i < 2; i++)
@@ -313,11 +317,39 @@ free_all(struct daemon *daemon)
 	ql_config_done(&daemon->config);
 }
 
+static void
+on_patience(uv_timer_t *timer)
+{
+	uv_stop(timer->loop);
+}
+
+/* After a start that failed: who is furthest closes what is before it, as at any end. */
+static void
+close_opened(struct daemon *daemon)
+{
+	uv_timer_t patience;
+	uv_timer_init(&daemon->loop, &patience);
+	uv_timer_start(&patience, on_patience, PATIENCE_MS, 0);
+	uv_unref((uv_handle_t *)&patience);
+	if (daemon->server)
+		ql_server_stop(daemon->server, on_server_stopped, daemon);
+	else if (daemon->engine)
+		on_server_stopped(daemon);
+	else
+		ql_drivers_close(daemon->runtime, daemon->broker, daemon->storage, daemon->poster);
+	uv_run(&daemon->loop, UV_RUN_DEFAULT);
+	uv_close((uv_handle_t *)&patience, NULL);
+	uv_run(&daemon->loop, UV_RUN_NOWAIT); /* the timer is this function's */
+}
+
 static int
 run(struct daemon *daemon, struct ql_err *e)
 {
-	if (open_all(daemon, e))
+	if (open_all(daemon, e)) {
+		close_opened(daemon);
 		return -1;
+	}
+	daemon->started = true;
 	watch_signals(daemon);
 	ql_lag_start(&daemon->lag, &daemon->loop, &daemon->meter);
 	ql_tokens_start(&daemon->access.tokens, &daemon->loop);
@@ -341,6 +373,8 @@ serve(struct ql_cmd *cmd, struct ql_err *e)
 	ql_meter_init(&daemon.meter);
 	int status = run(&daemon, e);
 	free_all(&daemon);
+	uv_run(&daemon.loop, UV_RUN_NOWAIT); /* what was closed last goes then */
+	(void)!uv_loop_close(&daemon.loop); /* refused where something did not close in time */
 	return status;
 }
 

@@ -347,16 +347,26 @@ on_met(void *arg, struct ql_redis *redis)
 }
 
 static int
+parse_urls(struct ql_celery *celery, struct ql_err *e)
+{
+	const struct ql_celery_config *config = &celery->config;
+	const char *results = config->results ? config->results : config->broker;
+	if (ql_redis_url_parse(config->broker, &celery->url, e))
+		return -1;
+	if (!ql_redis_url_parse(results, &celery->results_url, e))
+		return 0;
+	ql_redis_url_done(&celery->url);
+	return -1;
+}
+
+static int
 open_connections(struct ql_celery *celery, struct ql_err *e)
 {
 	const struct ql_celery_config *config = &celery->config;
 	struct ql_redis_config commands = {
 		.url = &celery->url, .name = "quell", .up = on_met, .arg = celery};
 	struct ql_redis_config backend = {.url = &celery->results_url, .name = "quell-results"};
-	const char *results = config->results ? config->results : config->broker;
-	if (ql_redis_url_parse(config->broker, &celery->url, e) ||
-		ql_redis_url_parse(results, &celery->results_url, e) ||
-		ql_redis_open(celery->base.loop, &commands, &celery->commands, e))
+	if (ql_redis_open(celery->base.loop, &commands, &celery->commands, e))
 		return -1;
 	celery->backend = celery->commands;
 	if (config->results && strcmp(config->results, config->broker) != 0)
@@ -426,8 +436,12 @@ ql_broker_celery_open(uv_loop_t *loop, const struct ql_celery_config *config,
 		celery->host[0] = 0;
 	snprintf(celery->node, sizeof(celery->node), "quell-%.64s@%.128s", config->instance,
 		celery->host);
+	if (parse_urls(celery, e)) {
+		free(celery);
+		return -1;
+	}
 	if (open_parts(celery, e))
-		return -1; /* the process ends */
+		return -1; /* out of memory: the process ends */
 	celery->desk.dropped = dropped;
 	celery->desk.dropped_ticket = dropped_ticket;
 	celery->desk.max = QL_BROKER_OPS_MAX;

@@ -155,7 +155,7 @@ open_parts(uv_loop_t *loop, struct ql_observe *observe, struct ql_err *e)
 		.exchange = config->exchange,
 		.fanout_prefix = config->fanout_prefix,
 		.key_prefix = config->prefix};
-	if (parse_urls(observe, e) || open_redis(loop, observe, e))
+	if (open_redis(loop, observe, e))
 		return -1;
 	queues.redis = control.commands = observe->commands;
 	if (ql_queues_open(loop, &queues, &observe->queues, e))
@@ -171,8 +171,12 @@ ql_observe_open(uv_loop_t *loop, const struct ql_observe_config *config,
 	if (!observe)
 		return ql_fail(e, QL_E_UNAVAILABLE, "Out of memory to observe workers");
 	observe->config = *config;
+	if (parse_urls(observe, e)) {
+		free(observe);
+		return -1;
+	}
 	if (open_parts(loop, observe, e))
-		return -1; /* the process ends */
+		return -1; /* out of memory: the process ends */
 	uv_timer_init(loop, &observe->timer);
 	observe->timer.data = observe;
 	uv_timer_start(&observe->timer, look_again, 0, 0);
