@@ -28,6 +28,14 @@ record_exit(struct ql_move *move, struct ql_run *run)
 		ql_say(move, ": %s", ql_race_judge(run).sentence);
 }
 
+/* Its worker said «revoked» as it sent a signal, which it swallowed: how it ended is known after all. */
+static bool
+outlived_its_revoke(const struct ql_run *run, const struct ql_event *event)
+{
+	return run->phase == QL_PHASE_EXITED && run->flags & QL_RUN_REVOKED &&
+	       !(run->flags & QL_RUN_UNSTARTED) && !(event->flags & QL_RUN_REVOKED);
+}
+
 enum ql_verdict
 ql_hear_exited(struct ql_move *move)
 {
@@ -43,6 +51,10 @@ ql_hear_exited(struct ql_move *move)
 		return ql_sight_note(move, "its exit was told after it was taken as lost");
 	if (run->flags & QL_RUN_LOST)
 		run->flags &= ~(QL_RUN_LOST | QL_RUN_REPORTED); /* known after all */
+	if (outlived_its_revoke(run, move->event)) {
+		run->flags &= ~(QL_RUN_REVOKED | QL_RUN_REPORTED);
+		run->exited_at = 0;
+	}
 	bool sought = move->was->again_at || ql_move_is_uncounted(move, move->was);
 	if (run->flags & QL_RUN_REPORTED && sought && move->event->epoch)
 		return ql_seek_nowhere(move); /* a look found this end, and nothing else */

@@ -13,6 +13,7 @@ import time
 from celery import Celery
 from celery.contrib.abortable import AbortableTask
 from celery.exceptions import Ignore
+from celery.signals import task_prerun
 from celery.worker import state
 
 FOLDER = os.environ["STOCK_FOLDER"]
@@ -48,6 +49,18 @@ def released(key):
 def until_released(key):
     until = time.monotonic() + LIMIT
     while not released(key) and time.monotonic() < until:
+        time.sleep(STEP)
+
+
+@task_prerun.connect
+def held(args, **_more):
+    """Before it is said to be STARTED."""
+    key = args[0] if args else None
+    if not os.path.exists(os.path.join(FOLDER, f"{key}.hold")):
+        return
+    say(key, "held")
+    until = time.monotonic() + LIMIT
+    while os.path.exists(os.path.join(FOLDER, f"{key}.hold")) and time.monotonic() < until:
         time.sleep(STEP)
 
 
@@ -96,9 +109,11 @@ def stubborn(key):
     """A bare except swallows what SIGTERM raises."""
     say(key, f"began {os.getpid()}")
     until = time.monotonic() + LIMIT
-    while not released(key) and time.monotonic() < until:
+    free = False
+    while not free and time.monotonic() < until:
         try:
             time.sleep(STEP)
+            free = released(key)
         except:  # noqa: E722
             say(key, "swallowed")
     say(key, "ended")

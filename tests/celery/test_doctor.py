@@ -88,6 +88,69 @@ def test_revoked_by_plain_celery_and_running_all_the_same(deployed, one):
     assert not alive(sent.pids[0])
 
 
+def revoke_unseen(deployed, one, sent):
+    """Its worker hears of the revoke before anybody's question what it runs."""
+    sent.until("held")
+    one.freeze()
+    deployed.revoke(sent, terminate=True)
+
+
+def prefetched(deployed, eval_id):
+    """Returns what keeps it from its worker's only process."""
+    busy = submitted(deployed, f"before-{eval_id}")
+    busy.until("began")
+    submitted(deployed, eval_id, "stubborn")
+    says(deployed, eval_id, "it is prefetched")
+    return busy
+
+
+@pytest.mark.parametrize("before", ["unseen", "prefetched"])
+def test_revoked_before_a_worker_said_that_it_runs_it(deployed, one, before):
+    """What Quell hears of it is STARTED and REVOKED; by then no worker lists it."""
+    sent = Sent(deployed, before, f"celery-{before}")
+    sent.hold()
+    if before == "prefetched":
+        prefetched(deployed, before).release()
+    else:
+        submitted(deployed, before, "stubborn")
+    revoke_unseen(deployed, one, sent)
+    sent.let_go()
+    sent.until("began")
+    one.thaw()
+    sent.until("swallowed")
+    sent.until_state("REVOKED")
+    says(deployed, before, f"{one.node} runs it", f"in its process {sent.pids[0]}",
+         "its result says REVOKED, and that worker runs it yet", "quell kill")
+    assert deployed.quell.show(before)["status"] == "running", "nothing proves that it stopped"
+    told = deployed.quell.kill(before, {"wait": 30}).expect(200).json
+    assert told["cancelled"] and told["evidence"] == "verified", told
+    assert not alive(sent.pids[0])
+
+
+def test_revoked_and_nobody_knows_which_process_it_had(deployed, one):
+    sent = Sent(deployed, "unknown-process", "celery-unknown-process")
+    sent.hold()
+    submitted(deployed, "unknown-process", "stubborn")
+    revoke_unseen(deployed, one, sent)
+    deployed.quell.crash()
+    sent.let_go()
+    sent.until("began")
+    one.thaw()
+    sent.until("swallowed")
+    sent.until_state("REVOKED")
+    deployed.quell.again()
+    told = deployed.quell.kill("unknown-process", {"wait": 30}).json
+    assert not told["cancelled"] and told["outcome"] == "unconfirmed", told
+    says(deployed, "unknown-process", "its result says REVOKED", "no proof that it did",
+         "whether that one swallowed SIGTERM is not known")
+    assert alive(sent.pids[0]), "nobody knew whom to kill"
+    sent.release()
+    sent.until("ended")
+    deployed.quell.until_status("unknown-process", "succeeded", seconds=45)
+    told = deployed.quell.show("unknown-process")["cancellation"]
+    assert told["outcome"] == "finished_first" and not told["cancelled"], told
+
+
 def test_a_task_that_somebody_else_sent_and_revoked(deployed, one):
     plain = deployed.began("work")
     # As every worker writes at once from Celery 5.6.2 on, whatever runs.

@@ -107,7 +107,10 @@ fill_worker(struct ql_locate *op, const struct ql_celery *celery)
 		op->no_kill = op->no_terminate;
 }
 
-/* One that its worker lists no more since it was told to terminate it, and whose process is there yet. */
+/*
+ * One that its worker lists no more since it was told to terminate it, and whose process is there yet, or is not
+ * known: then it has no node.
+ */
 static const struct delivery *
 left_of(const struct ql_quest *look)
 {
@@ -132,7 +135,7 @@ fill_place(struct ql_locate *op, const struct ql_quest *look)
 		op->since = copy->since;
 		op->eta = copy->eta;
 		ql_str_copy(op->node, sizeof(op->node), copy->node);
-	} else if (left) {
+	} else if (left && left->node[0]) {
 		op->place = QL_PLACE_ACTIVE;
 		op->pid = left->pid;
 		op->since = left->since;
@@ -151,6 +154,11 @@ fill_place(struct ql_locate *op, const struct ql_quest *look)
 		   (look->has_result && !strcmp(look->result.state, "REVOKED"))) {
 		op->place = QL_PLACE_FINISHED;
 		op->since = look->result.done_at;
+		if (left)
+			ql_str_copy(op->note, sizeof(op->note),
+				"it was terminated before it was seen which process ran it: "
+				"whether "
+				"that one swallowed SIGTERM is not known");
 	}
 	op->complete = ql_quest_is_complete(look) && !look->silent;
 	if (!op->complete)

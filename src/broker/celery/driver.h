@@ -20,6 +20,7 @@
 /* Bounds and paces. */
 #define QL_CELERY_DELIVERIES_MAX 100000 /* runs that are known */
 #define QL_CELERY_FOLLOWED_MAX 100000 /* tasks of other producers whose results are followed */
+#define QL_CELERY_STARTED_MAX 4096 /* tasks that said who began them, and were not looked at yet */
 #define QL_CELERY_SEEN_MAX 8 /* copies of one task in workers */
 #define QL_CELERY_LOOK_MS 2500 /* for all places to answer */
 #define QL_CELERY_ROUNDS_MAX 8 /* questions to all workers, three each, that wait for answers */
@@ -55,6 +56,7 @@ struct ql_celery {
 	struct telling *tellings; /* wait for the results that are being written (revoked.c) */
 	bool telling;
 	struct followed *followed; /* results of tasks that the template does not name */
+	struct started *started; /* what began, and was not looked at yet (started.c) */
 	struct delivery *deliveries; /* by incarnation */
 	struct task_runs *tasks; /* the same, by task */
 	struct look_round *gathering; /* looks that wait for the next questions to the workers */
@@ -180,6 +182,8 @@ bool ql_quest_is_finished(const struct ql_quest *look);
 /* Or REVOKED, by a worker. */
 bool ql_quest_is_over(const struct ql_quest *look);
 bool ql_result_is_ours(const struct ql_result *result);
+/* Its worker wrote so as it sent it SIGTERM, whatever came of that. */
+bool ql_result_is_of_signal(const struct ql_result *result);
 const struct copy *
 ql_quest_copy(const struct ql_quest *look, const char *task_id, uint64_t incarnation);
 
@@ -238,6 +242,7 @@ struct delivery {
 	bool held; /* a worker has it and has not begun it */
 	bool watched; /* its worker listed it when all were asked last */
 	bool told_running, told_exited, told_gone, told_absent, told_stuck;
+	bool told_revoked; /* that exit was its worker's word alone: an end of its own is told after it */
 	bool introduced; /* its worker was asked of which kind its pool is, if that was not known */
 	bool kill; /* a kill was asked for: its containers too must go */
 	bool had_containers; /* that were killed, or are */
@@ -296,6 +301,16 @@ void ql_deliveries_free(struct ql_celery *celery);
 /* Whose task it is, by the template: -1 where it is none of ours. */
 int ql_celery_whose(const struct ql_celery *celery, const char *task_id,
 	char ret_eval_id[static QL_EVAL_ID], int32_t *ret_attempt);
+
+/* ---- started.c ---- */
+
+/* A worker wrote STARTED. */
+void ql_started_hear(struct ql_celery *celery, const char *task_id, const struct ql_result *result);
+/* Who began it, where that is known and can only be one. */
+bool ql_started_place(const struct ql_celery *celery, const char *task_id, struct copy *ret_copy);
+void ql_started_drop(struct ql_celery *celery, const char *task_id);
+/* What came after them may have been missed. */
+void ql_started_drop_all(struct ql_celery *celery);
 
 /* ---- tell.c ---- */
 

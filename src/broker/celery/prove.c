@@ -33,9 +33,8 @@ static void
 note_signal(struct delivery *delivery)
 {
 	const struct ql_result *result = &delivery->look.result;
-	delivery->terminated |= is_state(&delivery->look, "REVOKED") && !delivery->held &&
-				!ql_result_is_ours(result) && result->reason &&
-				!strcmp(result->reason, "terminated");
+	delivery->terminated |=
+		delivery->look.has_result && !delivery->held && ql_result_is_of_signal(result);
 	if (delivery->terminated)
 		ql_delivery_reach(delivery);
 }

@@ -150,6 +150,13 @@ ql_result_is_ours(const struct ql_result *result)
 }
 
 bool
+ql_result_is_of_signal(const struct ql_result *result)
+{
+	return !strcmp(result->state, "REVOKED") && !ql_result_is_ours(result) && result->reason &&
+	       !strcmp(result->reason, "terminated");
+}
+
+bool
 ql_quest_is_over(const struct ql_quest *look)
 {
 	return look->has_result && !ql_result_is_ours(&look->result) &&

@@ -256,6 +256,8 @@ on_looked(struct ql_quest *look)
 {
 	struct news *news = OWNER(look, struct news, look);
 	ql_tell_look(news->celery, news->eval_id, news->task_id, news->attempt, look, 0);
+	if (ql_quest_is_complete(look) && (look->copy_count || ql_quest_is_over(look)))
+		ql_started_drop(news->celery, news->task_id); /* it is known as a run by now */
 	ql_quest_done(look);
 	free(news);
 }
@@ -293,6 +295,8 @@ hear(struct ql_celery *celery, const char *task_id, const char *state)
 {
 	struct delivery *delivery;
 	bool notice_is_lost = false;
+	if (*state && strcmp(state, "STARTED") != 0 && strcmp(state, "REVOKED") != 0)
+		ql_started_drop(celery, task_id);
 	DL_FOREACH (ql_deliveries_of(celery, task_id), delivery) {
 		if (!strcmp(state, "RETRY") && !delivery->held)
 			delivery->said_retry = true;
@@ -312,6 +316,13 @@ is_our_own(const char *data, size_t len)
 	       !memcmp(data + len - (sizeof(end) - 1), end, sizeof(end) - 1);
 }
 
+static bool
+says_who_began(const char *data, size_t len)
+{
+	static const char state[] = "\"STARTED\"";
+	return memmem(data, len, state, sizeof(state) - 1);
+}
+
 static void
 on_message(void *arg, const char *pattern, const char *channel, const char *data, size_t len)
 {
@@ -323,8 +334,11 @@ on_message(void *arg, const char *pattern, const char *channel, const char *data
 	if (celery->closing || !task_id || is_our_own(data, len))
 		return;
 	task_id += strlen(META);
-	if (len <= QL_CELERY_NEWS_MAX && ql_deliveries_of(celery, task_id))
+	if (len <= QL_CELERY_NEWS_MAX &&
+		(celery->started || ql_deliveries_of(celery, task_id) || says_who_began(data, len)))
 		(void)ql_result_parse(data, len, &result, &ignored);
+	if (!strcmp(result.state, "STARTED"))
+		ql_started_hear(celery, task_id, &result);
 	hear(celery, task_id, result.state);
 	look_at(celery, task_id);
 	ql_result_done(&result);
@@ -368,6 +382,7 @@ on_lost(void *arg, const struct ql_err *err)
 	struct ql_celery *celery = arg;
 	(void)err; /* it says so itself, by the breaker */
 	celery->was_deaf = true;
+	ql_started_drop_all(celery);
 }
 
 void
@@ -419,6 +434,7 @@ ql_results_close(struct ql_celery *celery)
 	struct followed *followed, *next;
 	HASH_ITER (hh, celery->followed, followed, next)
 		followed_free(celery, followed);
+	ql_started_drop_all(celery);
 }
 
 /* ---- the start ---- */

@@ -24,11 +24,18 @@ ql_stop_by_hand(struct delivery *delivery)
 		ql_stop_watch_closely(delivery);
 		return;
 	}
-	ql_fail(&err, QL_E_CONFLICT,
-		"process %lld of %s swallowed SIGTERM, and its host is out of reach: end it there, "
-		"or "
-		"restart that worker",
-		(long long)delivery->pid, delivery->node);
+	if (delivery->node[0])
+		ql_fail(&err, QL_E_CONFLICT,
+			"process %lld of %s swallowed SIGTERM, and its host is out of reach: end "
+			"it "
+			"there, or restart that worker",
+			(long long)delivery->pid, delivery->node);
+	else
+		ql_fail(&err, QL_E_CONFLICT,
+			"%s was terminated before it was seen which process ran it, and that one "
+			"may have swallowed SIGTERM: look for it on the workers' hosts, or restart "
+			"them",
+			delivery->task_id);
 	ql_tell_stuck(delivery, err.text);
 	ql_stop_answer(delivery, -1, &err);
 	ql_stop_ring_again(delivery);

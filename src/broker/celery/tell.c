@@ -114,11 +114,13 @@ ql_tell_exit(struct delivery *delivery, const struct ql_quest *look, int32_t epo
 		.worker = delivery->node[0] ? delivery->node : NULL,
 		.text = result ? result->error : NULL,
 	};
-	if (delivery->told_exited && !epoch)
+	bool better = delivery->told_revoked && ql_quest_is_finished(look);
+	if (delivery->told_exited && !epoch && !better)
 		return;
 	ql_spend_read(delivery);
 	delivery->told_exited = true;
 	fill_exit(delivery, result, &sighting.event);
+	delivery->told_revoked = sighting.event.flags & QL_RUN_REVOKED;
 	ql_sight(delivery->celery, &sighting);
 }
 
@@ -206,7 +208,8 @@ is_begun(const struct ql_quest *look, const char *node)
 static void
 held_is_over(struct delivery *delivery, const struct ql_quest *look)
 {
-	bool revoked = ql_quest_is_over(look) && !ql_quest_is_finished(look);
+	bool revoked = ql_quest_is_over(look) && !ql_quest_is_finished(look) &&
+		       !ql_result_is_of_signal(&look->result);
 	bool dropped = revoked && !is_begun(look, delivery->node);
 	if (!ql_quest_is_complete(look))
 		return;
@@ -231,15 +234,36 @@ tell_known(struct ql_celery *celery, const char *task_id, const struct ql_quest 
 	DL_FOREACH (ql_deliveries_of(celery, task_id), delivery) {
 		if (!counts(delivery))
 			continue;
-		known = true;
-		if (delivery->told_gone || ql_quest_copy(look, task_id, delivery->incarnation))
-			continue;
-		if (delivery->held)
-			held_is_over(delivery, look);
-		else
-			ql_stop_prove(delivery);
+		if (!delivery->told_gone && !ql_quest_copy(look, task_id, delivery->incarnation)) {
+			if (delivery->held)
+				held_is_over(delivery, look);
+			else
+				ql_stop_prove(delivery);
+		}
+		known |= counts(delivery);
 	}
 	return known;
+}
+
+/*
+ * It was sent SIGTERM before any look came to it, and which process that was is known: it runs, until that was looked
+ * at too.
+ */
+static bool
+tell_signalled(struct ql_celery *celery, const char *eval_id, const char *task_id, int32_t attempt,
+	const struct ql_result *result)
+{
+	struct copy copy;
+	if (!ql_result_is_of_signal(result) || !ql_started_place(celery, task_id, &copy))
+		return false;
+	struct delivery *delivery = ql_delivery_add(
+		celery, ql_delivery_name_of_result(result, task_id), eval_id, task_id, attempt);
+	if (!delivery)
+		return true;
+	ql_delivery_place(delivery, &copy);
+	ql_tell_copy(delivery, &copy);
+	ql_stop_prove(delivery);
+	return true;
 }
 
 /* Its end is all that was ever seen of it. A worker that dropped it on arrival never began it. */
@@ -250,9 +274,11 @@ tell_result(struct ql_celery *celery, const char *eval_id, const char *task_id, 
 	const struct ql_result *result = &look->result;
 	bool revoked = !strcmp(result->state, "REVOKED");
 	bool dropped = revoked && ql_control_told_at(celery->control, task_id) &&
-		       (!result->reason || strcmp(result->reason, "terminated") != 0);
+		       !ql_result_is_of_signal(result);
 	uint64_t incarnation = ql_delivery_name_of_result(result, task_id);
 	if (revoked && !ql_quest_is_nowhere(look))
+		return;
+	if (tell_signalled(celery, eval_id, task_id, attempt, result))
 		return;
 	if (dropped) {
 		struct ql_sighting sighting = {
