@@ -104,3 +104,21 @@ def test_quell_begins_anew_while_redis_is_away(deployed, proxy):
         of_worker.mend()
         quell.until_status("away", "cancelled", seconds=60)
         assert not any(alive(pid) for pid in running.pids)
+
+
+def test_quell_begins_anew_after_a_restore(deployed):
+    """Another producer's task, whose id says to nobody whose evaluation it is: its end is seen all the same."""
+    ran, runs = (deployed.send(name, queue="restored") for name in ("mark", "work"))
+    for sent in (ran, runs):
+        assert sent.cancel(wait=20).expect(200).json["outcome"] == "removed"
+        deployed.quell.post(f"/api/eval/task:{sent.id}/restore").expect(200)
+    system.eventually(lambda: deployed.client.llen("restored") == 2, what="their messages")
+    deployed.quell.end()
+    with deployed.worker("-c", "1", "-Q", "restored", node="restored"):
+        ran.until_state("SUCCESS")
+        runs.until("began")
+        deployed.quell.again()
+        deployed.quell.until_status(f"task:{ran.id}", "succeeded")
+        deployed.quell.until_status(f"task:{runs.id}", "running")
+        runs.release()
+        deployed.quell.until_status(f"task:{runs.id}", "succeeded")
