@@ -19,6 +19,7 @@ await server.client().submit({ code: "print(1)", language: "python", eval_id: "w
 const asked = { selector: "eval_id=waits", mode: "kill" as const };
 const { batch_id: preview } = await server.client().previewBatch(asked);
 const { batch_id: batch } = await server.client().startBatch({ ids: [proven] });
+await server.client().createKey({ owner: "grader", name: "the one beside the blackboard" });
 await server.client().createPolicy({ name: "nobody-yet", selector: "queue=none", trigger: { kind: "session_ended" } });
 
 /** Each view with the sign that it is there. */
@@ -35,7 +36,8 @@ function views(): [string, string, (page: Page) => Promise<unknown>][] {
     ["preview", `#/batch/${preview}`, (page) => page.getByText("Nothing was done yet.").waitFor()],
     ["batch", `#/batch/${batch}`, (page) => page.getByText("All 1 were asked for").waitFor()],
     ["policies", "#/policies", (page) => page.getByRole("button", { name: "Simulate nobody-yet" }).click()],
-    ["access", "#/access", (page) => page.getByRole("heading", { name: "Audit" }).waitFor()],
+    ["nothing", "#/?q=nothing-such", (page) => page.getByRole("heading", { name: "Nothing matches" }).waitFor()],
+    ["access", "#/access", (page) => page.getByRole("button", { name: /^Revoke/ }).waitFor()],
     ["nowhere", "#/nowhere", (page) => page.getByText("There is nothing here").waitFor()],
   ];
 }
@@ -50,7 +52,8 @@ async function violations(page: Page): Promise<string[]> {
   return found as string[];
 }
 
-for (const [width, colorScheme] of [[1440, "light"], [390, "dark"], [360, "light"]] as const) {
+/** The 720 px are a screen of 1,440 at a zoom of 200 %. */
+for (const [width, colorScheme] of [[1440, "light"], [720, "light"], [390, "dark"], [360, "light"]] as const) {
   test(`no violation, and nothing wider than ${width} px, ${colorScheme}`, async () => {
     const found: string[] = [];
     const page = await browser.open(server, "#/", { viewport: { width, height: 800 }, colorScheme });
@@ -60,6 +63,8 @@ for (const [width, colorScheme] of [[1440, "light"], [390, "dark"], [360, "light
       found.push(...(await violations(page)).map((text) => `${name}: ${text}`));
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       if (wide > width) found.push(`${name}: ${wide} px wide`);
+      const cut = await page.evaluate(() => document.querySelector("nav a:last-child")!.getBoundingClientRect().right > innerWidth);
+      if (cut) found.push(`${name}: the last of the views is cut off`);
     }
     assert.deepEqual(found, []);
     await page.context().close();
@@ -68,7 +73,8 @@ for (const [width, colorScheme] of [[1440, "light"], [390, "dark"], [360, "light
 
 test("the sign-in has no violation either", async () => {
   const page = await browser.open(server, "#/", {}, "wrong");
-  await page.getByRole("heading", { name: "Who is asking?" }).waitFor();
+  await page.getByRole("alert").getByText("This server does not take that key.").waitFor();
+  await page.waitForFunction(() => document.activeElement!.id === "key");
   assert.deepEqual(await violations(page), []);
   await page.context().close();
 });

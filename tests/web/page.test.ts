@@ -121,6 +121,7 @@ test("the list follows what happens, and a link to a filter shows the same", asy
   assert.equal(await other.getByRole("button", { name: /^running/ }).getAttribute("aria-pressed"), "true");
   await quell.kill(id, { wait: 30 });
   await row(page, id).waitFor({ state: "detached" });
+  await page.getByText(/^None of .* is what the filter names/).waitFor();
   await page.getByRole("button", { name: "Show all" }).click();
   await row(page, id).locator(".s-cancelled").waitFor();
   await page.context().close();
@@ -191,7 +192,7 @@ test("a selector is written, and what it took out of the queue is put back", asy
   await page.getByRole("button", { name: "Stop 3" }).click();
   await page.getByRole("button", { name: "Undo: queue 3 again" }).click();
   await page.getByRole("link", { name: "What it undoes" }).waitFor();
-  await page.getByText("queued again").waitFor();
+  await page.getByText("queued again").first().waitFor();
   for (const id of blocks) await quell.kill(id, { wait: 30 });
   for (const i of [0, 1, 2]) assert.equal((await quell.waitFor(`back-${i}`)).status, "succeeded");
   await page.context().close();

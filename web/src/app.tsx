@@ -72,7 +72,7 @@ export function App() {
         </a>
         {!signedOut && <Nav here={view.nav} />}
         <div class="bar-end">
-          <LinkState />
+          {!signedOut && <LinkState />}
           {!signedOut && sessionStorage.getItem("quell.key") && (
             <button class="plain small" onClick={signOut}>
               Sign out

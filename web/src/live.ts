@@ -6,7 +6,7 @@
  */
 import { signal } from "@preact/signals";
 import { type Cancellation, type Evaluation, type QuellEvent, Refused } from "quell-client";
-import { access, findRights, quell } from "./session.js";
+import { access, findRights, quell, refuse } from "./session.js";
 import { LIVE } from "./words.js";
 
 /** The most that is held; who has more finds the rest by filters on the command line. */
@@ -130,7 +130,7 @@ async function watch(signal: AbortSignal): Promise<void> {
     for await (const event of quell.events({ signal, onState })) take(event, signal);
   } catch (error) {
     if (signal.aborted) return;
-    if (error instanceof Refused && error.status === 401) access.value = "refused";
+    if (error instanceof Refused && error.status === 401) refuse();
     else link.value = awayFor(5000), setTimeout(() => signal.aborted || connect(), 5000);
   }
 }

@@ -13,6 +13,7 @@ import "./styles/health.css";
 import "./styles/access.css";
 import "./styles/batch.css";
 import "./styles/policies.css";
+import "./styles/forced.css";
 
 takeKeyFromAddress();
 // A link that is opened in a tab where the page is open already changes the address alone.

@@ -13,6 +13,8 @@ export const access = signal<Access>("unknown");
 export type Rights = "user" | "operator" | "admin";
 
 export const rights = signal<Rights>("user");
+/** Whether a key was shown that the server would not take. */
+export const wrong = signal(false);
 export let quell = client(sessionStorage.getItem(STORE));
 
 function client(key: string | null): Quell {
@@ -25,6 +27,13 @@ export function useKey(key: string | null): void {
   quell = client(key);
   access.value = "unknown";
   rights.value = "user";
+  wrong.value = false;
+}
+
+/** The server wants a key, or another one. */
+export function refuse(): void {
+  wrong.value = sessionStorage.getItem(STORE) !== null;
+  access.value = "refused";
 }
 
 /** Asked once for each key; who may not is refused, and that is the answer. */

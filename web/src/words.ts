@@ -42,12 +42,23 @@ export type Evidence = NonNullable<Cancellation["evidence"]>;
 
 export const EVIDENCE: readonly Evidence[] = ["recorded", "delivered", "exited", "verified"];
 
-export const EVIDENCE_MEANS: Record<Evidence, string> = {
+const EVIDENCE_MEANS: Record<Evidence, string> = {
   recorded: "the request is durable",
   delivered: "the place of execution took it",
   exited: "the program's exit was seen",
   verified: "nothing of the run is left",
 };
+
+/** Of what never began. */
+const EVIDENCE_UNBEGUN: Partial<Record<Evidence, string>> = {
+  delivered: "whoever has it took it back",
+  exited: "its program never began",
+};
+
+export function evidenceMeans(level: Evidence, outcome: Cancellation["outcome"]): string {
+  const unbegun = outcome === "removed" || outcome === "discarded";
+  return (unbegun && EVIDENCE_UNBEGUN[level]) || EVIDENCE_MEANS[level];
+}
 
 export const OUTCOME_MEANS: Record<NonNullable<Cancellation["outcome"]>, string> = {
   removed: "Taken out of the queue before it started",

@@ -2,7 +2,7 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { span } from "../format.js";
+import { clock, span } from "../format.js";
 
 interface Props {
   label: string;
@@ -10,7 +10,10 @@ interface Props {
   series: { name: string; colour: string; values: (number | null)[] }[];
 }
 
-const HEIGHT = 180;
+const HEIGHT = 240;
+const DAY_S = 86_400;
+/** What a log scale begins with: it has no place for 0. */
+const LEAST_MS = 1;
 
 function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -30,6 +33,33 @@ function axis(): uPlot.Axis {
   };
 }
 
+/** Days where the lines are days apart, else the time of the day, to the second where it needs that. */
+function times(_: uPlot, splits: number[], __: number, ___: number, step: number): string[] {
+  return splits.map((at) => {
+    const time = new Date(at * 1000);
+    if (step >= DAY_S) return time.toLocaleDateString(undefined, { month: "short", day: "numeric" });
+    return clock(time.toISOString()).slice(0, step < 60 ? undefined : -3);
+  });
+}
+
+/** A decade in a few characters. */
+function size(ms: number): string {
+  return ms < 1000 ? `${ms} ms` : `${ms / 1000} s`;
+}
+
+/** The value under the cursor; where there is no cursor, the newest that there is. */
+function value(plot: uPlot, under: number | null, line: number, index: number | null): string {
+  const newest = Array.from(plot.data[1]!, (ms) => ms !== null).lastIndexOf(true);
+  const shown = index === null ? plot.data[line]![newest] : under;
+  if (shown === null || shown === undefined) return "–";
+  if (!line) return clock(new Date(shown * 1000).toISOString());
+  return shown <= LEAST_MS ? `≤ ${span(LEAST_MS)}` : span(shown);
+}
+
+function dataOf({ at, series }: Props): uPlot.AlignedData {
+  return [at, ...series.map(({ values }) => values.map((ms) => (ms === null ? null : Math.max(LEAST_MS, ms))))];
+}
+
 function optionsOf({ series }: Props, width: number): uPlot.Options {
   return {
     width,
@@ -37,24 +67,24 @@ function optionsOf({ series }: Props, width: number): uPlot.Options {
     cursor: { y: false },
     scales: { y: { distr: 3 } },
     axes: [
-      axis(),
+      { ...axis(), values: times },
       {
         ...axis(),
         size: 56,
         grid: { ...axis().grid, filter: decades },
         ticks: { ...axis().ticks, filter: decades },
-        values: (_, ticks) => ticks.map((ms) => (ms && isDecade(ms) ? span(ms) : "")),
+        values: (_, ticks) => ticks.map((ms) => (ms && isDecade(ms) ? size(ms) : "")),
       },
     ],
     series: [
-      { value: (_, at) => (at === null ? "" : new Date(at * 1000).toLocaleTimeString(undefined, { hour12: false })) },
+      { value },
       ...series.map(({ name, colour: stroke }) => ({
         label: name,
         stroke: colour(stroke),
         width: 1.5,
         spanGaps: true,
         points: { show: true, size: 5 },
-        value: (_: uPlot, ms: number | null) => (ms === null ? "" : span(ms)),
+        value,
       })),
     ],
   };
@@ -68,7 +98,7 @@ export function Chart(props: Props) {
   const box = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     const element = box.current!;
-    const data: uPlot.AlignedData = [props.at, ...props.series.map(({ values }) => values)];
+    const data = dataOf(props);
     let plot: uPlot | undefined;
     const draw = () => {
       plot?.destroy();

@@ -72,7 +72,7 @@ export function BatchView({ id }: { id: string }) {
         <span class="muted">{batch.mode === "restore" ? "Undo" : MODE_NAME[batch.mode]}</span>
       </div>
       {batch.phase === "preview" ? <Confirm batch={batch} /> : <Progress batch={batch} />}
-      <Items items={items} total={batch.total} />
+      <Items items={items} batch={batch} />
     </div>
   );
 }
@@ -123,26 +123,35 @@ function Confirm({ batch }: { batch: Batch }) {
             <input inputMode="numeric" value={typed} onInput={(event) => setTyped(event.currentTarget.value)} />
           </label>
         )}
-        <button class={batch.mode === "kill" ? "danger" : "primary"} disabled={busy || !acts || !sure}>
-          Stop {count(acts)}
-        </button>
+        {acts > 0 ? (
+          <button class={batch.mode === "kill" ? "danger" : "primary"} disabled={busy || !sure}>
+            Stop {count(acts)}
+          </button>
+        ) : (
+          <a href={href("/batches", new URLSearchParams(batch.selector ? { selector: batch.selector } : {}))}>
+            {batch.selector ? "Change the selector" : "All batches"}
+          </a>
+        )}
       </form>
     </section>
   );
 }
 
-const SAID: readonly [Exclude<keyof Batch["progress"], "total" | "asked">, string][] = [
-  ["removed", "out of the queue"],
-  ["stopping", "being stopped"],
-  ["joined", "joined a stop"],
-  ["already_cancelled", "cancelled before"],
-  ["finished_first", "finished first"],
-  ["restored", "queued again"],
-  ["not_found", "not found"],
-  ["refused", "refused"],
-];
+type Answer = Exclude<BatchItem["said"], "unasked">;
+
+const ANSWERS: Record<Answer, string> = {
+  removed: "out of the queue",
+  stopping: "being stopped",
+  joined: "joined a stop",
+  already_cancelled: "cancelled before",
+  finished_first: "finished first",
+  restored: "queued again",
+  not_found: "not found",
+  refused: "refused",
+};
 
 function headline({ phase, progress }: Batch): string {
+  if (!progress.total) return "Nothing matched: nobody was asked";
   const of = `${count(progress.asked)} of ${count(progress.total)}`;
   if (phase === "running") return `${of} were asked for`;
   return phase === "stopped" ? `It was ended after ${of}` : `All ${count(progress.total)} were asked for`;
@@ -151,10 +160,8 @@ function headline({ phase, progress }: Batch): string {
 function Progress({ batch }: { batch: Batch }) {
   const [busy, setBusy] = useState(false);
   const { total, asked } = batch.progress;
-  const rows = SAID.filter(([said]) => batch.progress[said]).map(([said, name]): [string, number] => [
-    name,
-    batch.progress[said],
-  ]);
+  const said = (Object.keys(ANSWERS) as Answer[]).filter((answer) => batch.progress[answer]);
+  const rows = said.map((answer): [string, number] => [ANSWERS[answer], batch.progress[answer]]);
   const act = async (verb: "cancelBatch" | "undoBatch") => {
     setBusy(true);
     try {
@@ -171,8 +178,8 @@ function Progress({ batch }: { batch: Batch }) {
       <h2>
         <span role="status">{headline(batch)}</span>
       </h2>
-      <progress max={total} value={asked} aria-label="Evaluations that were asked for" />
-      <Bars rows={rows} none="Nothing was said yet." />
+      {total > 0 && <progress max={total} value={asked} aria-label="Evaluations that were asked for" />}
+      {total > 0 && <Bars rows={rows} none="Nothing was said yet." />}
       <div class="new-key">
         {batch.phase === "running" && (
           <button class="quiet" disabled={busy} onClick={() => void act("cancelBatch")}>
@@ -191,20 +198,21 @@ function Progress({ batch }: { batch: Batch }) {
   );
 }
 
-function Items({ items, total }: { items: readonly BatchItem[]; total: number }) {
-  if (!items.length) return <p class="hint">No evaluation matches.</p>;
+function Items({ items, batch: { total, phase } }: { items: readonly BatchItem[]; batch: Batch }) {
+  if (!items.length) return null;
+  const asked = phase !== "preview";
   return (
     <section class="panel">
       <h2>{items.length < total ? `The first ${count(items.length)} of ${count(total)}` : plural(total, "evaluation")}</h2>
-      <Table label="What became of each" head={["Evaluation", "Now", "Said", "Outcome"]}>
+      <Table label="What became of each" head={["Evaluation", "Now", ...(asked ? ["Answer", "Outcome"] : [])]}>
         {items.map((item) => (
           <tr key={item.eval_id}>
             <th scope="row">
               <a href={evaluationHref(item.eval_id)}>{item.eval_id}</a>
             </th>
             <td>{item.status && <StatusBadge status={item.status as Status} />}</td>
-            <td>{item.said.replaceAll("_", " ")}</td>
-            <td>{item.outcome?.replaceAll("_", " ")}</td>
+            {asked && <td>{item.said === "unasked" ? "not asked yet" : ANSWERS[item.said]}</td>}
+            {asked && <td>{item.outcome?.replaceAll("_", " ")}</td>}
           </tr>
         ))}
       </Table>

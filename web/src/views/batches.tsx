@@ -54,7 +54,7 @@ export function BatchesView() {
         </p>
         <div class="new-key">
           <ModeSelect mode={mode} onMode={setMode} />
-          <input aria-label="Reason" placeholder="Reason, kept with each" value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
+          <input class="reason" aria-label="Reason" placeholder="Reason, kept with each" value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
           <button class="primary" disabled={busy || !selector.trim()}>
             See what that would do
           </button>

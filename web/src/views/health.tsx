@@ -98,8 +98,8 @@ function Latency({ seen, sorted }: { seen: Health; sorted: readonly number[] }) 
   const over = useMemo(() => overTime(records, to, PIECES), [records]);
   const series = useMemo(
     () => [
-      { name: "half", colour: "--accent", values: over.half },
-      { name: "95 of 100", colour: "--warn", values: over.most },
+      { name: "half stop within", colour: "--accent", values: over.half },
+      { name: "95 of 100 within", colour: "--warn", values: over.most },
     ],
     [over],
   );

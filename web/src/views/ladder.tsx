@@ -29,6 +29,10 @@ function rungs(cancellation: Cancellation): { rung: Rung; place: Place; at: stri
   });
 }
 
+function reached(ms: number): string {
+  return ms > 0 ? `after ${span(ms)}` : "at once";
+}
+
 export function Ladder({ evaluation, cancellation }: Props) {
   useTick(cancellation.next !== null);
   const began = Date.parse(cancellation.requested_at ?? evaluation.created_at);
@@ -46,7 +50,7 @@ export function Ladder({ evaluation, cancellation }: Props) {
           <li key={rung} class={`rung-${place}`} aria-current={place === "here" ? "step" : undefined}>
             <i aria-hidden="true" />
             <span>{RUNG_NAME[rung]}</span>
-            <small>{place === "skipped" ? "passed over" : at ? `after ${span(Date.parse(at) - began)}` : ""}</small>
+            <small>{place === "skipped" ? "not waited for" : at && reached(Date.parse(at) - began)}</small>
           </li>
         ))}
       </ol>

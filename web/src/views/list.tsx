@@ -35,22 +35,26 @@ export function ListView() {
     <div class="list">
       <h1 class="visually-hidden">Evaluations</h1>
       <Filters filter={filter.value} counts={counts} />
-      <VirtualTable
-        label="Evaluations"
-        count={list.length}
-        rowHeight={rowHeight}
-        header={<RowHead list={list} selected={selected.value} onSelect={(ids) => (selected.value = ids)} />}
-        id={(index) => list[index]!.eval_id}
-        row={(index, key) => (
-          <Row
-            key={key}
-            index={index}
-            evaluation={list[index]!}
-            selected={selected.value.has(list[index]!.eval_id)}
-            onSelect={select}
-          />
-        )}
-      />
+      {loaded.value && !list.length ? (
+        <NoMatch />
+      ) : (
+        <VirtualTable
+          label="Evaluations"
+          count={list.length}
+          rowHeight={rowHeight}
+          header={<RowHead list={list} selected={selected.value} onSelect={(ids) => (selected.value = ids)} />}
+          id={(index) => list[index]!.eval_id}
+          row={(index, key) => (
+            <Row
+              key={key}
+              index={index}
+              evaluation={list[index]!}
+              selected={selected.value.has(list[index]!.eval_id)}
+              onSelect={select}
+            />
+          )}
+        />
+      )}
       <Footer shown={list.length} filter={filter.value} counts={counts} />
       <Selection ids={selected.value} onClear={() => (selected.value = new Set())} />
     </div>
@@ -125,12 +129,30 @@ function Footer({ shown, filter, counts }: { shown: number; filter: Filter; coun
           Stop all of these…
         </a>
       )}
-      {!isEmpty(filter) && (
+      {!isEmpty(filter) && shown > 0 && (
         <button class="plain small" onClick={() => refine(new URLSearchParams())}>
           Show all
         </button>
       )}
     </p>
+  );
+}
+
+function NoMatch() {
+  return (
+    <div class="empty">
+      <h2>Nothing matches</h2>
+      <p>
+        {complete.value
+          ? `None of ${plural(rows.value.length, "evaluation")} is what the filter names.`
+          : "Nothing of what was read so far is what the filter names."}
+      </p>
+      <p>
+        <button class="quiet" onClick={() => refine(new URLSearchParams())}>
+          Show all
+        </button>
+      </p>
+    </div>
   );
 }
 

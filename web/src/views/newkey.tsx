@@ -84,7 +84,9 @@ export function NewKeyForm({ onMade }: { onMade: () => void }) {
       {made && (
         <div class="made" role="status">
           <p>
-            The key of {made.owner}. It is shown this once: <code>{made.key}</code>
+            The key of {made.owner}. It is shown this once:
+            <br />
+            <code>{made.key}</code>
           </p>
           <Copy label="Copy the key" text={() => made.key} />
           <button type="button" class="plain" onClick={() => setMade(null)}>

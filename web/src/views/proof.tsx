@@ -4,7 +4,7 @@ import { span } from "../format.js";
 import { Copy } from "../parts/copy.js";
 import { quell } from "../session.js";
 import { tellTrouble } from "../toast.js";
-import { EVIDENCE, EVIDENCE_MEANS, MODE_NAME, OUTCOME_MEANS, RUNG_NAME, UNASKED_MEANS } from "../words.js";
+import { EVIDENCE, evidenceMeans, MODE_NAME, OUTCOME_MEANS, RUNG_NAME, UNASKED_MEANS } from "../words.js";
 import { Choice } from "./choice.js";
 import { Undo } from "./decision.js";
 import { save } from "./save.js";
@@ -29,7 +29,7 @@ export function Proof({ evaluation, cancellation }: Props) {
         <h2>{headline(cancellation)}</h2>
         {took !== null && (
           <span class="took" title="from the request to the effective stop">
-            in {span(took)}
+            {took ? `in ${span(took)}` : "at once"}
           </span>
         )}
         <Receipt cancellation={cancellation} />
@@ -79,7 +79,7 @@ function EvidenceLevel({ cancellation }: { cancellation: Cancellation }) {
       {EVIDENCE.map((level, index) => (
         <li key={level} class={index <= reached ? "reached" : ""}>
           <b>{level}</b>
-          <span>{EVIDENCE_MEANS[level]}</span>
+          <span>{evidenceMeans(level, cancellation.outcome)}</span>
         </li>
       ))}
     </ol>

@@ -1,10 +1,12 @@
 /** Asks for a key, where the address brought none. */
-import { useState } from "preact/hooks";
-import { useKey } from "../session.js";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { useKey, wrong } from "../session.js";
 import { connect } from "../live.js";
 
 export function SignIn() {
   const [key, setKey] = useState("");
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => input.current?.focus(), []);
   return (
     <main class="signin">
       <form
@@ -20,9 +22,18 @@ export function SignIn() {
           administrator's key also stands in its data folder:
         </p>
         <pre>cat ~/.local/state/quell/admin.key</pre>
+        {wrong.value && (
+          <p id="wrong-key" class="trouble" role="alert">
+            <strong>This server does not take that key.</strong> It may have been revoked, may have ended, or be another
+            server's.
+          </p>
+        )}
         <label for="key">Key</label>
         <input
           id="key"
+          ref={input}
+          aria-invalid={wrong.value}
+          aria-describedby={wrong.value ? "wrong-key" : undefined}
           type="password"
           autocomplete="current-password"
           value={key}
