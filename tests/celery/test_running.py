@@ -41,6 +41,17 @@ def test_subprocess_is_left(deployed, worker):
     system.os.kill(orphan, signal.SIGKILL)
 
 
+def test_a_worker_is_logged_once(deployed, worker):
+    """All are asked again when another one comes: what is known already is no news."""
+    def lines(node):
+        return [line for line in deployed.quell.log if f" {node}: Celery " in line]
+    with deployed.worker("-c", "1", "-Q", "elsewhere", node="second") as second:
+        system.eventually(lambda: any("prefork" in line for line in lines(second.node)),
+                          what="a line of the second worker")
+        assert sum("prefork" in line for line in lines(worker.node)) == 1
+        assert not [line for line in deployed.quell.log if "of unknown version" in line]
+
+
 def test_late_acknowledged_and_delivered_twice(deployed):
     """A visibility timeout, shortened to 1 s, passes; the sweep of a worker's start sends it again."""
     with deployed.worker("-c", "4", "-Q", "late", node="w1"):

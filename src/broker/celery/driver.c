@@ -332,13 +332,28 @@ static const struct ql_broker_ops ops = {
 
 /* ---- the start ---- */
 
+/* All are asked each minute: what they said before is no news, nor is one that has not said yet what it is. */
+static void
+log_worker(struct ql_celery *celery, const struct ql_worker *worker)
+{
+	char line[QL_ERR_TEXT];
+	struct ql_worker *known =
+		ql_workers_find(ql_control_workers(celery->control), worker->node);
+	bool asked = worker->deaf || (worker->pid && *worker->version);
+	if (!known || (worker->state == QL_WORKER_HERE && !asked))
+		return;
+	ql_worker_show(worker, ql_alarm_ms(), line, sizeof(line));
+	if (known->said == ql_str_hash(line))
+		return;
+	known->said = ql_str_hash(line);
+	ql_celery_log(celery, "%s", line);
+}
+
 static void
 on_changed(void *arg, const struct ql_worker *worker)
 {
 	struct ql_celery *celery = arg;
-	char line[QL_ERR_TEXT];
-	ql_worker_show(worker, ql_alarm_ms(), line, sizeof(line));
-	ql_celery_log(celery, "%s", line);
+	log_worker(celery, worker);
 	ql_silence_meet(celery, worker);
 	ql_watch_back(celery);
 	ql_watch_soon(celery);

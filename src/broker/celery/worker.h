@@ -50,6 +50,7 @@ struct ql_worker {
 	uint64_t given_back; /* the control's: up to this turn it was told what was lifted */
 	struct ql_hand_process
 		process; /* the driver's: its main process, where that is on this host */
+	uint64_t said; /* the driver's: the hash of what its log said last of it */
 };
 
 struct ql_workers {
