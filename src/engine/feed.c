@@ -36,7 +36,7 @@ settled_error(const struct ql_state *state, const char *text)
 		snprintf(line, sizeof(line), "Task cancelled: %s",
 			ql_cause_sentence((enum ql_cause)state->cause));
 	else if (text)
-		ql_str_copy(line, sizeof(line), text);
+		snprintf(line, sizeof(line), "%.*s", (int)ql_str_fit(text, sizeof(line) - 1), text);
 	else
 		exit_sentence(state, line, sizeof(line));
 	return ql_str_dup(line);
@@ -137,12 +137,13 @@ fill_texts(struct ql_change *change, const struct ql_live *live, const struct fe
 	const struct ql_state *state = &live->record.state;
 	struct ql_record *record = &change->record;
 	const struct ql_sighting *sighting = feeding->sighting;
+	const char *text = sighting && sighting->text ? sighting->text : live->exit_text;
 	if (next->cancel.requested_at && !state->cancel.requested_at)
 		name_actor(record, feeding, &next->cancel);
 	else if (is_raise(state, feeding) && live->record.actor && !live->record.reason)
 		record->reason = ql_str_dup(feeding->reason);
 	if (next->status != state->status && settled_badly(next))
-		record->error = settled_error(next, sighting ? sighting->text : NULL);
+		record->error = settled_error(next, text);
 	else if (sighting && sighting->event.kind == QL_EVENT_STUCK)
 		record->error = ql_str_dup(sighting->text);
 	if (feeding->event.kind == QL_EVENT_CLAIM) {
@@ -239,6 +240,18 @@ spend(struct ql_live *live, const struct ql_sighting *sighting, const struct ql_
 	return (struct ql_spell){0};
 }
 
+/* Of a failure its place says why when it is seen to have exited; it settles later, when nothing is left of it. */
+static void
+keep_exit_text(struct ql_live *live, const struct ql_sighting *sighting)
+{
+	bool over = ql_status_settled((enum ql_status)live->record.state.status);
+	bool told = sighting && sighting->event.kind == QL_EVENT_EXITED && sighting->text;
+	if (!over && !told)
+		return;
+	free(live->exit_text);
+	live->exit_text = over ? NULL : ql_str_dup(sighting->text);
+}
+
 enum ql_verdict
 ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
 {
@@ -274,6 +287,7 @@ ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
 	if (feeding->sighting)
 		decided->sighting = ql_sighting_copy(feeding->sighting);
 	live->record.state = ret->next;
+	keep_exit_text(live, feeding->sighting);
 	ql_live_refresh(live);
 	return ret->verdict;
 }

@@ -133,6 +133,7 @@ ql_live_free(struct ql_live *live)
 	ql_wake_clear(engine, &live->wake);
 	HASH_DEL(engine->lives, live);
 	ql_kept_free(live);
+	free(live->exit_text);
 	ql_record_done(&live->record);
 	live->magic = 0;
 	free(live);

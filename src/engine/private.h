@@ -133,6 +133,7 @@ struct ql_live {
 	struct want *wants; /* waiting for loading, first come first */
 	struct want *rests; /* settled: waiting until its last run is over too */
 	struct kept *kept; /* oldest first */
+	char *exit_text; /* what the place of execution said of its end; used up when that settles it */
 	struct ql_live *next_load; /* while it waits for the turn's read */
 	bool loaded; /* the record is there */
 	bool loading;

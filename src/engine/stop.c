@@ -103,8 +103,10 @@ refuse(struct stopping *stopping, struct ql_live *live)
 static void
 unknown(struct stopping *stopping)
 {
+	const char *task_id = stopping->op->task_id;
 	ql_record_done(&stopping->op->record);
-	ql_fail(&stopping->err, QL_E_NOT_FOUND, "there is no evaluation %s", stopping->eval_id);
+	ql_fail(&stopping->err, QL_E_NOT_FOUND, "there is no %s %s",
+		task_id ? "task" : "evaluation", task_id ? task_id : stopping->eval_id);
 	refuse(stopping, NULL);
 }
 

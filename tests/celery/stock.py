@@ -147,7 +147,9 @@ def parent(key):
 
 @app.task(base=AbortableTask, bind=True, name="tasks.evaluate_code")
 def evaluate_code(self, eval_id, code, _language):
-    """As Quell sends it: the code is `brief`, `polite`, `boxed`, or any other word for one that never looks."""
+    """As Quell sends it: the code is `brief`, `polite`, `boxed`, `fails`, or else it never looks."""
+    if code == "fails":
+        raise ValueError("as it was asked to")
     if code == "boxed":
         return boxed(eval_id, eval_id)
     until = time.monotonic() + (0 if code == "brief" else LIMIT)

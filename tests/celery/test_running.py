@@ -41,6 +41,11 @@ def test_subprocess_is_left(deployed, worker):
     system.os.kill(orphan, signal.SIGKILL)
 
 
+def test_a_failure_says_why(deployed, worker):
+    eval_id = deployed.quell.submit(code="fails", language="python")["eval_id"]
+    assert deployed.quell.wait(eval_id, status="failed")["error"] == "ValueError: as it was asked to"
+
+
 def test_a_worker_is_logged_once(deployed, worker):
     """All are asked again when another one comes: what is known already is no news."""
     def lines(node):
