@@ -1,4 +1,5 @@
 """A batch of a hundred thousand, and what it costs those who stop one by one meanwhile."""
+import itertools
 import os
 import statistics
 import time
@@ -26,6 +27,11 @@ def kill_ms(server, number):
     return (time.monotonic() - began) * 1000
 
 
+def kills(server, numbers, count):
+    """One after the other, as long as there are numbers."""
+    return [kill_ms(server, number) for number in itertools.islice(numbers, max(count, 0))]
+
+
 def p99(times):
     return statistics.quantiles(times, n=100)[98]
 
@@ -40,7 +46,7 @@ def until_over(server, place):
 
 
 def bench_batch(quick):
-    """A batch by a selector, beside single kills alone and during another one."""
+    """A batch by a selector; single kills during another one, and as many without it."""
     count = 10000 if quick else 100000
     with serving("--workers", "0") as server:
         fill(server, count, priority=1, command=["true"])
@@ -57,16 +63,21 @@ def bench_batch(quick):
              f"loop; {removed:,} removed", "3 s for 100,000 on two processors")
     with serving("--workers", "0") as server:
         fill(server, count, priority=1, command=["true"])
-        many = [{"eval_id": f"k{number}", "command": ["true"]} for number in range(4000)]
-        server.post("/api/eval-batch", {"evaluations": many}, timeout=120).expect(201)
-        alone = [kill_ms(server, number) for number in range(500)]
+        several = 200 + count // 10
+        fill(server, several, prefix="k")
+        left = iter(range(1, several + 1))
+        alone, during = kills(server, left, several // 10), []
+        began = time.monotonic()
         place = server.post("/api/batches", {"selector": "priority=1"}, timeout=120).expect(
             202).headers["Location"]
-        during, number = [], 500
-        while not is_over(server, place) and number < 4000:
-            during += [kill_ms(server, number + more) for more in range(10)]
-            number += 10
+        while not is_over(server, place) and len(during) < several // 2:
+            during += kills(server, left, 10)
+        removed = server.get(place).json["progress"]["removed"]
+        took = time.monotonic() - began
+        until_over(server, place)
+        alone += kills(server, left, len(during) - len(alone))
         tell("single kills during that batch, p99", f"{p99(during):.1f} ms",
              f"{p99(during) / p99(alone):.1f} times {p99(alone):.1f} ms without it; "
-             f"{len(during)} kills, p50 {statistics.median(during):.1f} and "
-             f"{statistics.median(alone):.1f} ms", "3 times at most")
+             f"{len(during)} and {len(alone)} kills, p50 {statistics.median(during):.1f} and "
+             f"{statistics.median(alone):.1f} ms; {removed:,} of the batch in {took:.1f} s meanwhile",
+             "3 times at most")

@@ -54,10 +54,10 @@ class Calls:
         self.refused = int(said[3])
 
 
-def fill(server, count, first=0, batch=10000, **what):
+def fill(server, count, first=0, batch=10000, prefix="b", **what):
     """Submits evaluations b1 … bN."""
     what = what or {"command": ["true"]}
     for start in range(first, first + count, batch):
-        many = [{"eval_id": f"b{start + number + 1}", **what}
+        many = [{"eval_id": f"{prefix}{start + number + 1}", **what}
                 for number in range(min(batch, first + count - start))]
         server.post("/api/eval-batch", {"evaluations": many}, timeout=300).expect(201)

@@ -370,20 +370,9 @@ commit_failed(struct ql_engine *engine, struct batch *batch, const struct ql_err
 	batch_end(engine, batch, err);
 	if (gathered)
 		batch_end(engine, gathered, err);
-	while (ql_bulk_items_go(engine))
-		continue;
+	ql_bulk_items_wait(engine);
 	ql_batch_retry(engine, QL_ENGINE_RETRY_MS);
 	ql_outbox_doubt(engine);
-}
-
-/* A batch's items that wait go into this commit, or into the one after those who want it too. */
-static void
-add_bulk(struct ql_engine *engine, const struct batch *ended)
-{
-	if (gathers(engine) && ended->bulk)
-		return;
-	if (ql_bulk_items_go(engine) && engine->gathering)
-		engine->gathering->bulk = true;
 }
 
 static void
@@ -393,9 +382,9 @@ commit_done(struct ql_engine *engine, struct batch *batch)
 	if (again)
 		ql_engine_log(engine, "store: commits again");
 	engine->store_ok = true;
-	add_bulk(engine, batch);
 	if (gathers(engine)) /* the store goes on while the answers go out */
 		ql_batch_flush(engine);
+	ql_bulk_items_wait(engine);
 	batch_end(engine, batch, NULL);
 	if (again || engine->overdue_more)
 		ql_overdue_at(engine, ql_engine_now(engine));
@@ -445,6 +434,8 @@ ql_batch_flush(struct ql_engine *engine)
 		return;
 	}
 	ql_wake_clear(engine, &engine->quiet);
+	if (batch->op.changes)
+		ql_bulk_items_go(engine);
 	engine->gathering = NULL;
 	if (!batch->op.changes && !batch->probe) {
 		batch_end(engine, batch, NULL);

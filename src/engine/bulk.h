@@ -15,11 +15,12 @@
 #define QL_BULK_WINDOW 128 /* items that all batches ask for at a time */
 /*
  * For a moment after somebody asked for one stop alone, no more than so many items go into a commit, and
- * only into every other one where others want one too. So who asks alone waits for one small commit, and
- * the one that has the decision on it has few others, or none.
+ * they go with what others want. Only where nobody wanted a commit for a pause they have one for
+ * themselves: who asks for one stop after the other finds the store free each time.
  */
 #define QL_BULK_BURST 24
 #define QL_BULK_BESIDE_MS 100
+#define QL_BULK_PAUSE_MS 2
 #define QL_BULK_RUNNING_MAX 8 /* batches that ask at a time; more are refused */
 #define QL_BULK_KEPT 1000 /* batches in the list; the oldest that are over go first */
 #define QL_BULK_PAGE 5000 /* matches that one read brings */

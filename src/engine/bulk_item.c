@@ -1,6 +1,7 @@
 /*
  * One item of a batch: asked for like a stop or restore that came alone, and what was said of it. Beside
- * those who ask alone it is brought into memory first, and waits there for a commit that has room for it.
+ * those who ask alone it is brought into memory first, and waits there for a commit that has room for it:
+ * one that others want, or one of its own when nobody wanted any for a moment.
  */
 #include "engine/bulk_private.h"
 
@@ -133,32 +134,61 @@ ask(struct bulk_item *item)
 
 /* ---- beside those who ask alone ---- */
 
+static bool
+is_beside(const struct ql_engine *engine)
+{
+	return ql_engine_now(engine) - engine->stopped_alone_at < QL_BULK_BESIDE_MS;
+}
+
 static void
 on_loaded(struct want *want, struct ql_live *live, const struct ql_err *err)
 {
 	struct bulk_item *item = OWNER(want, struct bulk_item, want);
 	struct ql_engine *engine = item->part->bulk->engine;
-	if (err || !engine->in_flight) {
+	if (err || !is_beside(engine)) {
 		ask(item); /* what is wrong with it, is said to that */
 		return;
 	}
 	item->live = live;
 	live->pins++;
+	ql_engine_op_begin(engine);
 	DL_APPEND(engine->bulk_held, item);
+	if (!engine->bulk_pause.node.slot)
+		ql_bulk_items_wait(engine);
 }
 
-bool
+static void
+on_pause(struct wake *wake)
+{
+	struct ql_engine *engine = OWNER(wake, struct ql_engine, bulk_pause);
+	if (engine->in_flight)
+		return; /* its end begins another */
+	ql_bulk_items_go(engine);
+	ql_bulk_items_wait(engine);
+}
+
+void
+ql_bulk_items_wait(struct ql_engine *engine)
+{
+	engine->bulk_pause.fn = on_pause;
+	if (engine->bulk_held)
+		ql_wake_set(engine, &engine->bulk_pause, ql_engine_now(engine) + QL_BULK_PAUSE_MS);
+}
+
+void
 ql_bulk_items_go(struct ql_engine *engine)
 {
 	struct bulk_item *item;
-	int gone = 0;
-	while ((item = engine->bulk_held) && gone++ < QL_BULK_BURST) {
+	int riders = engine->gathering ? engine->gathering->riders : 0;
+	for (; (item = engine->bulk_held) && riders < QL_BULK_BURST; riders++) {
 		struct ql_live *live = item->live;
 		DL_DELETE(engine->bulk_held, item);
 		ask(item);
 		ql_live_release(live);
+		ql_engine_op_end(engine);
 	}
-	return gone > 0;
+	if (engine->gathering)
+		engine->gathering->riders = riders;
 }
 
 void
@@ -177,7 +207,7 @@ ql_bulk_item_ask(struct bulk_part *part, size_t at)
 	part->under_way++;
 	bulk->under_way++;
 	item->want.ready = on_loaded;
-	if (ql_engine_now(engine) - engine->stopped_alone_at < QL_BULK_BESIDE_MS)
+	if (is_beside(engine))
 		ql_live_want(engine, part->chunk.ids[at], &item->want);
 	else
 		ask(item);

@@ -175,7 +175,7 @@ struct batch {
 	struct ql_change *last_change;
 	size_t count;
 	bool soon; /* somebody waits for it */
-	bool bulk; /* a batch's items went into it that had waited for one */
+	int riders; /* items of a batch that had waited for it */
 	uint64_t begun_ns; /* uv_hrtime when the store got it */
 	bool probe; /* submitted although it is empty, to see whether the store works again */
 };
@@ -236,8 +236,8 @@ struct ql_engine {
 	struct outbox *outboxes[QL_OUTLET_COUNT]; /* NULL where there is no such outlet */
 
 	struct bulk *bulks; /* those at work */
-	struct bulk_item
-		*bulk_held; /* in memory, waiting for a commit; only while one is in flight */
+	struct bulk_item *bulk_held; /* in memory, waiting for a commit */
+	struct wake bulk_pause; /* ends that wait where no other commit is begun */
 	struct bulk_sweep *bulk_sweep;
 
 	struct watch *watches; /* by eval_id */
@@ -473,8 +473,10 @@ void ql_bulks_stop(struct ql_engine *engine);
 void ql_bulks_room(struct ql_engine *engine); /* fewer stops are under way than before */
 void ql_bulks_free(struct ql_engine *engine);
 
-/* bulk_item.c: some of those that wait for a commit go into the next one; false: there are none */
-bool ql_bulk_items_go(struct ql_engine *engine);
+/* bulk_item.c: of those that wait for a commit as many as may go into the next one */
+void ql_bulk_items_go(struct ql_engine *engine);
+/* A commit ended, or the first of them came: for a moment the store is left to who asks alone. */
+void ql_bulk_items_wait(struct ql_engine *engine);
 
 /* stop.c: of what runs, so many more can be stopped by that mode. */
 size_t ql_stop_room(const struct ql_engine *engine, enum ql_mode mode);
