@@ -92,6 +92,14 @@ ql_hear_held(struct ql_move *move)
 
 /* ---- running ---- */
 
+/* Of another producer's task nothing was known when its stop was asked for: what is seen of it first was there. */
+static void
+name_found(struct ql_move *move)
+{
+	if (move->was->adopted && !move->was->seen && ql_state_stopping(move->next))
+		move->next->cancel.previous = QL_STATUS_RUNNING;
+}
+
 enum ql_verdict
 ql_hear_running(struct ql_move *move)
 {
@@ -107,6 +115,7 @@ ql_hear_running(struct ql_move *move)
 		return ql_sight_ignore(move, "running, as was known");
 	run->phase = QL_PHASE_RUNNING;
 	ql_move_released(move, run);
+	name_found(move);
 	if (known) {
 		ql_say(move, "%s was seen to run", ql_explain_run(move, name));
 		ql_what(move, "it runs");

@@ -22,6 +22,7 @@ def test_sigterm_is_swallowed(deployed, worker):
 
     told = stopped.cancel(terminate="true", grace=1, wait=20).expect(200).json
     assert told["cancelled"] and told["killed"] and told["outcome"] == "killed", told
+    assert told["previous_state"] == "STARTED"  # and not what was not known yet when it was asked
     assert gone(stopped) and "swallowed" in stopped.said
     plain.release()
     plain.until("ended")
