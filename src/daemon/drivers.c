@@ -138,7 +138,8 @@ int
 ql_drivers_poster(uv_loop_t *loop, const struct ql_config *config, struct ql_poster **ret_poster,
 	struct ql_err *e)
 {
-	return ql_poster_open(loop, config->webhook_private, ret_poster, e);
+	struct ql_poster_config poster = {.private = config->webhook_private};
+	return ql_poster_open(loop, &poster, ret_poster, e);
 }
 
 static void

@@ -2,146 +2,63 @@
 
 #include <stddef.h>
 #include <stdlib.h>
-#include <utlist.h>
 
-#include "base/rand.h"
+#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 struct faulty {
-	struct ql_outlet outlet; /* first */
-	uv_loop_t *loop;
+	struct ql_couriers couriers; /* first */
+	struct ql_outlet outlet;
 	struct ql_outlet *inner;
-	struct ql_outlet_faults *faults;
-	uint64_t random;
-	struct courier *couriers; /* those whose answer is on its way */
-	size_t open;
-	bool closing;
-	bool inner_closed;
-	void (*closed)(void *arg);
-	void *closed_arg;
 };
 
-/* One delivery: to the inner driver, then back with its answer. */
-struct courier {
-	struct courier *prev, *next;
-	struct faulty *faulty;
+/* One delivery. */
+struct delivering {
+	struct ql_courier courier; /* first */
 	struct ql_delivery op; /* as the inner driver sees it */
 	struct ql_delivery *outer;
-	uv_timer_t timer;
-	int status;
 };
 
-static bool
-strikes(struct faulty *faulty, int chance)
-{
-	bool hurt = ql_rand_strikes(&faulty->random, chance);
-	faulty->faults->hurt += hurt;
-	return hurt;
-}
-
 static void
-end_if_idle(struct faulty *faulty)
+on_home(struct ql_courier *courier)
 {
-	if (!faulty->inner_closed || faulty->open)
-		return;
-	void (*closed)(void *arg) = faulty->closed;
-	void *arg = faulty->closed_arg;
-	free(faulty);
-	closed(arg);
-}
-
-static void
-on_timer_closed(uv_handle_t *handle)
-{
-	struct courier *courier = handle->data;
-	struct faulty *faulty = courier->faulty;
-	free(courier);
-	faulty->open--;
-	end_if_idle(faulty);
-}
-
-static void
-on_home(uv_timer_t *timer)
-{
-	struct courier *courier = timer->data;
-	struct ql_delivery *outer = courier->outer;
-	int status = courier->status;
-	outer->err = courier->op.err;
-	outer->retry = courier->op.retry;
-	DL_DELETE(courier->faulty->couriers, courier);
-	uv_close((uv_handle_t *)&courier->timer, on_timer_closed);
-	outer->done(outer, status);
-}
-
-static void
-go_home(struct courier *courier, int64_t in_ms)
-{
-	DL_APPEND(courier->faulty->couriers, courier);
-	uv_timer_start(&courier->timer, on_home, (uint64_t)in_ms, 0);
-}
-
-static int
-fail_to(struct courier *courier, const char *what)
-{
-	courier->op.retry = true;
-	return ql_fail(&courier->op.err, QL_E_UNREACHABLE, "a fault was asked for: %s", what);
+	struct delivering *delivering = (struct delivering *)courier;
+	struct ql_delivery *outer = delivering->outer;
+	outer->err = delivering->op.err;
+	outer->retry = delivering->op.retry;
+	outer->done(outer, courier->status);
 }
 
 static void
 on_done(struct ql_delivery *op, int status)
 {
-	struct courier *courier = (struct courier *)((char *)op - offsetof(struct courier, op));
-	struct faulty *faulty = courier->faulty;
-	const struct ql_outlet_faults *faults = faulty->faults;
-	int64_t in_ms = 0;
-	courier->status = status;
-	if (!status && strikes(faulty, faults->lose_answer))
-		courier->status = fail_to(courier, "the answer is lost");
-	if (!faulty->closing && faults->delay_ms > 0 && strikes(faulty, faults->delay_answer))
-		in_ms = ql_rand_delay(&faulty->random, faults->delay_ms);
-	go_home(courier, in_ms);
+	struct delivering *delivering = OWNER(op, struct delivering, op);
+	op->retry |= ql_courier_answer(&delivering->courier, status, &op->err);
 }
 
 static void
 faulty_deliver(struct ql_outlet *outlet, struct ql_delivery *op)
 {
-	struct faulty *faulty = (struct faulty *)outlet;
-	struct courier *courier = calloc(1, sizeof(*courier));
-	if (!courier)
+	struct faulty *faulty = OWNER(outlet, struct faulty, outlet);
+	struct delivering *delivering = calloc(1, sizeof(*delivering));
+	if (!delivering)
 		abort();
-	courier->faulty = faulty;
-	courier->outer = op;
-	courier->op = *op;
-	courier->op.done = on_done;
-	courier->timer.data = courier;
-	uv_timer_init(faulty->loop, &courier->timer);
-	faulty->open++;
-	if (strikes(faulty, faulty->faults->refuse)) {
-		courier->status = fail_to(courier, "it never arrived");
-		go_home(courier, 0);
-		return;
-	}
-	faulty->inner->deliver(faulty->inner, &courier->op);
-}
-
-static void
-on_inner_closed(void *arg)
-{
-	struct faulty *faulty = arg;
-	faulty->inner_closed = true;
-	end_if_idle(faulty);
+	delivering->courier.home = on_home;
+	delivering->outer = op;
+	delivering->op = *op;
+	delivering->op.done = on_done;
+	ql_courier_go(&faulty->couriers, &delivering->courier);
+	if (ql_courier_is_lost(&delivering->courier, &delivering->op.err))
+		delivering->op.retry = true;
+	else
+		faulty->inner->deliver(faulty->inner, &delivering->op);
 }
 
 static void
 faulty_close(struct ql_outlet *outlet, void (*closed)(void *arg), void *arg)
 {
-	struct faulty *faulty = (struct faulty *)outlet;
-	struct courier *courier;
-	faulty->closing = true;
-	faulty->closed = closed;
-	faulty->closed_arg = arg;
-	DL_FOREACH (faulty->couriers, courier)
-		uv_timer_start(&courier->timer, on_home, 0, 0);
-	faulty->inner->close(faulty->inner, on_inner_closed, faulty);
+	struct faulty *faulty = OWNER(outlet, struct faulty, outlet);
+	ql_couriers_close(&faulty->couriers, closed, arg);
+	faulty->inner->close(faulty->inner, ql_couriers_inner_closed, faulty);
 }
 
 int
@@ -151,12 +68,10 @@ ql_outlet_faulty_open(uv_loop_t *loop, struct ql_outlet *inner, struct ql_outlet
 	struct faulty *faulty = calloc(1, sizeof(*faulty));
 	if (!faulty)
 		return ql_fail(e, QL_E_SYSTEM, "couldn't open the faulty outlet: out of memory");
+	ql_couriers_init(&faulty->couriers, loop, faults);
 	faulty->outlet = (struct ql_outlet){
 		.name = "faulty", .deliver = faulty_deliver, .close = faulty_close};
-	faulty->loop = loop;
 	faulty->inner = inner;
-	faulty->faults = faults;
-	faulty->random = faults->seed * 2 + 1; /* never 0 */
 	*ret_outlet = &faulty->outlet;
 	return 0;
 }

@@ -7,6 +7,7 @@
 struct poster {
 	struct ql_poster poster; /* first */
 	struct ql_fetch *fetch;
+	int64_t timeout_ms;
 	void (*closed)(void *arg);
 	void *closed_arg;
 };
@@ -41,8 +42,9 @@ on_done(struct ql_fetch_request *request, int status)
 }
 
 static void
-post(struct ql_poster *poster, struct ql_post *op)
+post(struct ql_poster *outer, struct ql_post *op)
 {
+	struct poster *poster = (struct poster *)outer;
 	struct sending *sending = calloc(1, sizeof(*sending));
 	if (!sending)
 		abort(); /* not even a failure can be queued */
@@ -53,11 +55,11 @@ post(struct ql_poster *poster, struct ql_post *op)
 		.headers = op->headers,
 		.body = op->body,
 		.body_len = op->body_len,
-		.timeout_ms = QL_POST_TIMEOUT_MS,
+		.timeout_ms = poster->timeout_ms,
 		.piece = on_piece,
 		.done = on_done,
 	};
-	ql_fetch(((struct poster *)poster)->fetch, &sending->request);
+	ql_fetch(poster->fetch, &sending->request);
 }
 
 static void
@@ -80,15 +82,17 @@ poster_close(struct ql_poster *outer, void (*closed)(void *arg), void *arg)
 }
 
 int
-ql_poster_open(uv_loop_t *loop, bool private, struct ql_poster **ret_poster, struct ql_err *e)
+ql_poster_open(uv_loop_t *loop, const struct ql_poster_config *config,
+	struct ql_poster **ret_poster, struct ql_err *e)
 {
-	struct ql_fetch_config config = {
-		.connections = QL_POST_CONNECTIONS, .fresh = true, .public_only = !private};
+	struct ql_fetch_config fetch = {
+		.connections = QL_POST_CONNECTIONS, .fresh = true, .public_only = !config->private};
 	struct poster *poster = calloc(1, sizeof(*poster));
 	if (!poster)
 		return ql_fail(e, QL_E_SYSTEM, "webhooks: out of memory");
 	poster->poster = (struct ql_poster){.name = "http", .post = post, .close = poster_close};
-	if (ql_fetch_open(loop, &config, &poster->fetch, e)) {
+	poster->timeout_ms = config->timeout_ms ? config->timeout_ms : QL_POST_TIMEOUT_MS;
+	if (ql_fetch_open(loop, &fetch, &poster->fetch, e)) {
 		free(poster);
 		return -1;
 	}

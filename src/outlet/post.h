@@ -9,6 +9,12 @@
 
 #include "outlet/poster.h"
 
-int ql_poster_open(uv_loop_t *loop, bool private, struct ql_poster **ret_poster, struct ql_err *e);
+struct ql_poster_config {
+	bool private; /* any address will do, and http:// */
+	int64_t timeout_ms; /* of one post; 0 = QL_POST_TIMEOUT_MS */
+};
+
+int ql_poster_open(uv_loop_t *loop, const struct ql_poster_config *config,
+	struct ql_poster **ret_poster, struct ql_err *e);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * A poster: sends webhooks what they are told. One seam, a real driver and a fake one. It only
+ * A poster: sends webhooks what they are told. One seam, a real driver, a fake and a faulty one. It only
  * carries: what is sent, and what an answer means, is its caller's business.
  *
  * `done` is called once, on the loop's thread, never from within the call, at the latest after
- * QL_POST_TIMEOUT_MS.
+ * QL_POST_TIMEOUT_MS, or what the driver was opened with.
  */
 #ifndef QL_OUTLET_POSTER_H
 #define QL_OUTLET_POSTER_H

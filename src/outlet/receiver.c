@@ -151,6 +151,17 @@ answer_of(const struct ql_receiver *receiver, const struct ql_post *op)
 	return poison ? 500 : receiver->http;
 }
 
+static int64_t
+answer_in(const struct fake *fake, const struct ql_receiver *receiver)
+{
+	int64_t timeout_ms = fake->receivers->timeout_ms;
+	if (!receiver)
+		return 0;
+	if (!receiver->silent)
+		return receiver->answer_ms;
+	return timeout_ms ? timeout_ms : QL_POST_TIMEOUT_MS;
+}
+
 static void
 fake_post(struct ql_poster *poster, struct ql_post *op)
 {
@@ -172,10 +183,7 @@ fake_post(struct ql_poster *poster, struct ql_post *op)
 	DL_APPEND(fake->receivers->sendings, sending);
 	fake->open++;
 	uv_timer_init(fake->loop, &sending->timer);
-	int64_t in_ms = receiver && receiver->silent ? QL_POST_TIMEOUT_MS
-			: receiver                   ? receiver->answer_ms
-						     : 0;
-	uv_timer_start(&sending->timer, on_answer, (uint64_t)in_ms, 0);
+	uv_timer_start(&sending->timer, on_answer, (uint64_t)answer_in(fake, receiver), 0);
 }
 
 void

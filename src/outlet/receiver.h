@@ -33,6 +33,7 @@ struct ql_receiver {
 
 struct ql_receivers {
 	struct ql_receiver *all;
+	int64_t timeout_ms; /* of one post; 0 = QL_POST_TIMEOUT_MS */
 	struct ql_sending *sendings; /* under way */
 };
 

@@ -1,4 +1,5 @@
 /* A webhook as somebody asks for it: the members, and above all the URL. */
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,24 +30,50 @@ text_of(const json_t *value)
 
 /* ---- the URL ---- */
 
+#define HOST_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
+
 /* Between the slashes: HOST or HOST:PORT, IPv6 in brackets. */
 struct place {
 	char host[QL_HOOK_URL + 1];
-	size_t len; /* of the whole, as it stands in the URL */
+	bool bracketed;
 };
+
+static bool
+is_port(const char *from, size_t len)
+{
+	size_t digits = strspn(from, "0123456789");
+	unsigned long port = digits && digits <= 5 ? strtoul(from, NULL, 10) : 0;
+	return digits == len && port > 0 && port < 65536;
+}
 
 static int
 read_place(const char *from, struct place *ret_place)
 {
-	size_t len = strcspn(from, "/?#\\");
-	const char *end = *from == '[' ? memchr(from, ']', len) : memchr(from, ':', len);
-	size_t begin = *from == '[' ? 1 : 0;
-	size_t host_len = end ? (size_t)(end - from) - begin : len;
-	ret_place->len = len;
-	if (memchr(from, '@', len) || (begin && !end) || !host_len)
+	size_t len = strcspn(from, "/?#"); /* a backslash ends it for some, and not for others */
+	bool bracketed = *from == '[';
+	const char *host = from + bracketed;
+	size_t host_len = bracketed ? strcspn(host, "]") : strspn(host, HOST_LETTERS);
+	const char *rest = host + host_len + bracketed, *end = from + len;
+	if (!host_len || rest > end)
 		return -1;
-	memcpy(ret_place->host, from + begin, host_len);
+	if (rest < end && (*rest != ':' || !is_port(rest + 1, (size_t)(end - rest - 1))))
+		return -1;
+	memcpy(ret_place->host, host, host_len);
 	ret_place->host[host_len] = 0;
+	ret_place->bracketed = bracketed;
+	return 0;
+}
+
+/* As everybody reads them who connects: 0x7f.1 is an address too. */
+static int
+read_address(const struct place *place, struct sockaddr_storage *ret_address)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)ret_address;
+	if (!ql_address_parse(place->host, ret_address))
+		return (ret_address->ss_family == AF_INET6) == place->bracketed ? 0 : -1;
+	if (place->bracketed || !inet_aton(place->host, &v4->sin_addr))
+		return -1;
+	ret_address->ss_family = AF_INET;
 	return 0;
 }
 
@@ -66,7 +93,9 @@ static int
 check_place(struct reader *reader, const struct place *place)
 {
 	struct sockaddr_storage address;
-	bool literal = !ql_address_parse(place->host, &address);
+	bool literal = !read_address(place, &address);
+	if (place->bracketed && !literal)
+		return WRONG(reader, "url", "url has no address of IPv6 in its brackets");
 	if (reader->asker->private)
 		return 0;
 	if (!is_local_name(place->host) &&

@@ -335,6 +335,27 @@ comes_again_under_its_name_after_a_crash(void **state)
 	close_world(&kit);
 }
 
+/* What never arrived, or was taken and not heard of, comes again under its name. */
+static void
+a_hurt_poster_tells_all_the_same(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	char id[QL_RAND_ID];
+	struct ql_outlet_faults faults = {
+		.seed = 7, .refuse = 300, .lose_answer = 300, .delay_answer = 300, .delay_ms = 20};
+	open_world(
+		&kit, &(struct kit_options){.workers = -1, .mute = true, .hurt_poster = &faults});
+	kit_check(&kit, !make(&kit, HOOK, id));
+	cancel_many(&kit, 20);
+	until_got(&kit, 20);
+	until_idle(&kit, id);
+	assert_int_equal(names_of(&one), 20);
+	assert_int_equal(view_of(&kit, id)->tally.delivered, 20);
+	assert_true(faults.hurt > 5);
+	close_world(&kit);
+}
+
 /* Whichever commit fails, durable or not. */
 static void
 outlives_commits_that_fail(void **state)
@@ -599,6 +620,7 @@ main(void)
 		cmocka_unit_test(tells_of_one_that_stays_unconfirmed),
 		cmocka_unit_test(nothing_is_lost_while_it_is_away),
 		cmocka_unit_test(comes_again_under_its_name_after_a_crash),
+		cmocka_unit_test(a_hurt_poster_tells_all_the_same),
 		cmocka_unit_test(outlives_commits_that_fail),
 		cmocka_unit_test(one_that_it_never_takes_keeps_no_other),
 		cmocka_unit_test(one_that_is_gone_is_disabled),

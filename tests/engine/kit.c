@@ -266,6 +266,9 @@ open_poster(struct kit *kit)
 	if (kit->options.hooks &&
 		ql_poster_fake_open(&kit->loop, &kit->receivers, &kit->poster, &err))
 		kit_fail(kit, "poster: %s", err.text);
+	if (kit->options.hurt_poster && ql_poster_faulty_open(&kit->loop, kit->poster,
+						kit->options.hurt_poster, &kit->poster, &err))
+		kit_fail(kit, "poster: %s", err.text);
 	return kit->poster;
 }
 

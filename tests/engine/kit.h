@@ -41,6 +41,8 @@ struct kit_options {
 	struct ql_outlet_faults *hurt_outlet; /* NULL = the outlet is sound; not with crashes */
 	bool mute; /* there is no outlet */
 	bool hooks; /* webhooks are told: kit->receivers */
+	struct ql_outlet_faults
+		*hurt_poster; /* NULL = what tells them is sound; not with crashes */
 	bool remote; /* tasks are a broker's: the farm's workers run them, and there is no runtime */
 	struct ql_runtime_faults *hurt_broker; /* NULL = the broker is sound */
 	struct ql_broker *(*open_broker)(

@@ -85,7 +85,10 @@ test_urls(void **state)
 		"https://127.0.0.1/", "https://10.1.2.3:99", "https://169.254.169.254/latest",
 		"https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://[fd00::1]",
 		"https://[::1", "https://[]/", "https://:80/", "file:///etc/passwd",
-		"https://\\\\evil/", "javascript:0"};
+		"https://\\\\evil/", "javascript:0", "https://example.com\\\\@127.0.0.1/",
+		"https://0x7f.1/", "https://2130706433/", "https://0177.0.0.1/",
+		"https://[fe80::1%25eth0]/", "https://[10.0.0.1]/", "https://example.com:99999/",
+		"https://example.com:/", "https://[2606:4700::1111]x/", "https://%31.example.com/"};
 	struct ql_hook hook;
 	struct ql_hook_fault fault;
 	struct ql_err e;
