@@ -459,6 +459,16 @@ on_head(struct ql_store_read *read, int status)
 		undo(asking);
 }
 
+static int
+check_make(const struct ql_engine *engine, struct ql_bulk_ask *op, struct ql_err *e)
+{
+	if (op->verb != QL_BULK_MAKE || op->preview)
+		return 0;
+	if (!op->selector && ql_bulk_check_confirmed(op, (int64_t)op->id_count, e))
+		return -1;
+	return ql_bulk_check_room(engine, e);
+}
+
 void
 ql_engine_bulk(struct ql_engine *engine, struct ql_bulk_ask *op)
 {
@@ -467,12 +477,11 @@ ql_engine_bulk(struct ql_engine *engine, struct ql_bulk_ask *op)
 		abort(); /* not even a refusal can be queued */
 	op->bulk = (struct ql_bulk){0};
 	op->sample_count = 0;
+	op->would_stop = 0;
 	asking->engine = engine;
 	asking->op = op;
 	ql_engine_op_begin(engine);
-	if (ql_engine_check_open(engine, &asking->err) ||
-		(op->verb == QL_BULK_MAKE && !op->preview &&
-			ql_bulk_check_room(engine, &asking->err))) {
+	if (ql_engine_check_open(engine, &asking->err) || check_make(engine, op, &asking->err)) {
 		fail_later(asking);
 	} else if (op->verb == QL_BULK_MAKE) {
 		make(asking);

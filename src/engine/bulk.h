@@ -46,6 +46,8 @@ struct ql_bulk_ask {
 	int64_t grace_ms; /* -1 = each evaluation's own */
 	const char *reason; /* or NULL */
 	int64_t max_matches; /* more are refused */
+	int64_t free_matches; /* and more than these unless confirmed, or only previewed; 0 = any */
+	bool confirmed;
 	bool preview;
 
 	void (*done)(struct ql_bulk_ask *op, int status);
@@ -53,6 +55,7 @@ struct ql_bulk_ask {
 	struct ql_match sample[QL_BULK_SAMPLE]; /* MAKE: the first ones */
 	size_t sample_count;
 	int64_t statuses[QL_STATUS_COUNT]; /* MAKE: how many had which, of those that there are */
+	int64_t would_stop; /* MAKE: CONFLICT, as so many want a confirmation; else 0 */
 	struct ql_err err; /* NOT_FOUND CONFLICT LIMIT INVALID (max_matches) UNAVAILABLE … */
 	void *engine_private;
 };

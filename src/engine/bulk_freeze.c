@@ -184,6 +184,19 @@ on_matches(struct ql_store_read *read, int status)
 		keep_all(freeze);
 }
 
+int
+ql_bulk_check_confirmed(struct ql_bulk_ask *op, int64_t count, struct ql_err *e)
+{
+	if (op->preview || op->confirmed || !op->free_matches || count <= op->free_matches)
+		return 0;
+	op->would_stop = count;
+	return ql_fail(e, QL_E_CONFLICT,
+		"it would stop %lld evaluations, and more than %lld at one request want a "
+		"confirmation: nothing was done; look with \"dry_run\": true and execute that, "
+		"or say \"confirm\": true",
+		(long long)count, (long long)op->free_matches);
+}
+
 static void
 on_count(struct ql_store_read *read, int status)
 {
@@ -202,6 +215,10 @@ on_count(struct ql_store_read *read, int status)
 		ql_fail(&err, QL_E_INVALID,
 			"it selects %lld evaluations, and max_matches is %lld: nothing was done",
 			(long long)count, (long long)most);
+		over(freeze, &err);
+		return;
+	}
+	if (ql_bulk_check_confirmed(freeze->op, count, &err)) {
 		over(freeze, &err);
 		return;
 	}

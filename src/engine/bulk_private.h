@@ -79,6 +79,8 @@ struct bulk_freeze {
 	size_t at; /* ids: how many of them are in it */
 };
 void ql_bulk_freeze(struct bulk_freeze *freeze);
+/* -1: so many want a confirmation, and `would_stop` says how many. */
+int ql_bulk_check_confirmed(struct ql_bulk_ask *op, int64_t count, struct ql_err *e);
 
 /* bulk_drift.c: left and joined of the head are filled in. */
 struct bulk_drift {

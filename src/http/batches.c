@@ -82,6 +82,20 @@ reply_batch(const struct batching *batching)
 	ql_reply_header(batching->req, "Location", place);
 }
 
+/* So many are stopped only when that number was seen, or is said to be meant. */
+static void
+reply_unconfirmed(const struct batching *batching)
+{
+	const struct ql_bulk_ask *op = &batching->op;
+	struct ql_problem problem = {.err = op->err, .limit = op->free_matches};
+	struct ql_json json = {0};
+	ql_json_open(&json, NULL, '{');
+	ql_problem_render(&json, &problem);
+	ql_json_int(&json, "would_stop", op->would_stop);
+	ql_json_close(&json, '}');
+	ql_reply_problem_json(batching->req, op->err.code, &json);
+}
+
 static void
 on_answered(struct ql_bulk_ask *op, int status)
 {
@@ -89,6 +103,10 @@ on_answered(struct ql_bulk_ask *op, int status)
 	struct ql_problem problem = {.err = op->err};
 	if (!status) {
 		reply_batch(batching);
+		return;
+	}
+	if (op->would_stop) {
+		reply_unconfirmed(batching);
 		return;
 	}
 	if (op->err.code == QL_E_INVALID) {
@@ -264,7 +282,9 @@ parse(struct batching *batching)
 	op->verb = QL_BULK_MAKE;
 	op->grace_ms = -1;
 	op->max_matches = QL_HTTP_MATCHES;
-	if (parse_mode(req, &op->mode) || ql_param_bool(req, "dry_run", &op->preview))
+	op->free_matches = ql_limit_free(req);
+	if (parse_mode(req, &op->mode) || ql_param_bool(req, "dry_run", &op->preview) ||
+		ql_limit_confirmed(req, &op->confirmed))
 		return -1;
 	name_attempt(req, op->mode, op->preview);
 	return check_kill(req, op->mode) || ql_param_escalate(req, op->mode, &op->top) ||

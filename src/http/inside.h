@@ -106,6 +106,12 @@ void ql_limit_end(struct ql_request *req);
 /* It submits `more` besides the one that every request is. */
 void ql_limit_more(struct ql_request *req, size_t more);
 
+/* So many may be stopped without a confirmation, one by one or at one request; 0 = any number. */
+int64_t ql_limit_free(const struct ql_request *req);
+
+/* The member `confirm`, or its header. -1: the problem is filled. */
+int ql_limit_confirmed(struct ql_request *req, bool *ret_confirmed);
+
 /* It stops one evaluation by itself: -1 when that storms, and the problem is filled. */
 int ql_limit_stop(struct ql_request *req);
 

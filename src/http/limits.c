@@ -102,19 +102,26 @@ ql_limit_end(struct ql_request *req)
 
 /* ---- the storm brake ---- */
 
-static int
-is_confirmed(struct ql_request *req, bool *ret_confirmed)
+int
+ql_limit_confirmed(struct ql_request *req, bool *ret_confirmed)
 {
 	const char *header = ql_request_header(req, "Quell-Confirm");
 	*ret_confirmed = header && !strcmp(header, "true");
 	return ql_param_bool(req, "confirm", ret_confirmed);
 }
 
+int64_t
+ql_limit_free(const struct ql_request *req)
+{
+	const struct ql_limiter *limiter = req->server->config.limiter;
+	return is_counted(req) ? ql_limit_storm_most(limiter, is_wide(req)) : 0;
+}
+
 int
 ql_limit_stop(struct ql_request *req)
 {
 	bool confirmed;
-	if (is_confirmed(req, &confirmed))
+	if (ql_limit_confirmed(req, &confirmed))
 		return -1;
 	struct ql_limiter *limiter = req->server->config.limiter;
 	struct ql_abuse *abuse =

@@ -20,7 +20,7 @@ static const char *const stops_names[] = {
 	"status", "mode", "actor", "since", "limit", "cursor", NULL};
 static const char *const batch_members[] = {"evaluations", NULL};
 static const char *const bulk_members[] = {"ids", "selector", "preview", "mode", "terminate",
-	"grace", "escalate", "reason", "max_matches", "dry_run", NULL};
+	"grace", "escalate", "reason", "max_matches", "dry_run", "confirm", NULL};
 static const char *const page_names[] = {"limit", "cursor", NULL};
 static const char *const report_members[] = {
 	"status", "output", "error", "result", "reported_status", NULL};

@@ -265,11 +265,17 @@ count_stop(struct who *who, int64_t now)
 	who->stops++;
 }
 
+int64_t
+ql_limit_storm_most(const struct ql_limiter *limiter, bool wide)
+{
+	return limiter->limits.storm * (wide ? QL_LIMIT_WIDE : 1);
+}
+
 int
 ql_limit_storm(struct ql_limiter *limiter, const char *name, bool wide, bool confirmed, int64_t now,
 	int64_t *ret_limit, int64_t *ret_retry_s, struct ql_err *e)
 {
-	int64_t most = limiter->limits.storm * (wide ? QL_LIMIT_WIDE : 1);
+	int64_t most = ql_limit_storm_most(limiter, wide);
 	struct who *who = most ? need(limiter, name) : NULL;
 	if (!who)
 		return 0;

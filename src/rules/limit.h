@@ -80,6 +80,9 @@ int ql_limit_take(struct ql_limiter *limiter, const char *name, bool wide, enum 
 void ql_limit_charge(
 	struct ql_limiter *limiter, const char *name, enum ql_limit_verb verb, int64_t cost);
 
+/* What the brake lets pass unconfirmed; 0 = there is none. */
+int64_t ql_limit_storm_most(const struct ql_limiter *limiter, bool wide);
+
 /*
  * One single stop. -1 with STORM when there were too many and nobody confirmed: a confirmation lifts
  * the brake until the window ends. ret_retry_s: until then; ret_limit: how many it takes.

@@ -237,6 +237,60 @@ too_many_are_refused_whole(void **state)
 	kit_close(&kit);
 }
 
+/* Selected or named; a preview shows the number, and what was shown is meant. */
+static void
+many_want_a_confirmation(void **state)
+{
+	(void)state;
+	static const char *const ids[] = {"q1", "q2", "q3"};
+	struct kit kit = {0};
+	struct bulk_asking asked, begun;
+	struct ql_selector selector;
+	struct ql_err e;
+	size_t at;
+	ask_world(&kit);
+	hold_slots(&kit);
+	submit_many(&kit, 10);
+	ql_selector_parse("status=queued", &selector, &at, &e);
+	struct bulk_asking selected = {.op = {.verb = QL_BULK_MAKE,
+					       .selector = &selector,
+					       .selector_text = "status=queued",
+					       .free_matches = 9}};
+	asked = selected;
+	assert_int_equal(ask_bulk(&kit, &asked), QL_E_CONFLICT);
+	assert_int_equal(asked.op.would_stop, 10);
+	assert_non_null(strstr(asked.op.err.text, "10 evaluations"));
+	ql_bulk_ask_done(&asked.op);
+	asked = (struct bulk_asking){
+		.op = {.verb = QL_BULK_MAKE, .ids = ids, .id_count = 3, .free_matches = 2}};
+	assert_int_equal(ask_bulk(&kit, &asked), QL_E_CONFLICT);
+	assert_int_equal(asked.op.would_stop, 3);
+	ql_bulk_ask_done(&asked.op);
+	assert_int_equal(kit_state(&kit, "q1")->status, QL_STATUS_QUEUED);
+
+	asked.op.confirmed = true;
+	asked.answered = false;
+	assert_int_equal(ask_bulk(&kit, &asked), QL_E_OK);
+	assert_int_equal(asked.op.would_stop, 0);
+	struct ql_bulk over = until_over(&kit, asked.op.bulk.id);
+	assert_int_equal(over.said[QL_SAID_REMOVED], 3);
+	ql_bulk_done(&over);
+	ql_bulk_ask_done(&asked.op);
+
+	asked = selected;
+	asked.op.free_matches = 6;
+	asked.op.preview = true;
+	assert_int_equal(ask_bulk(&kit, &asked), QL_E_OK);
+	assert_int_equal(act(&kit, QL_BULK_EXECUTE, asked.op.bulk.id, &begun), QL_E_OK);
+	over = until_over(&kit, begun.op.bulk.id);
+	assert_int_equal(over.said[QL_SAID_REMOVED], 7);
+	ql_bulk_done(&over);
+	ql_bulk_ask_done(&begun.op);
+	ql_bulk_ask_done(&asked.op);
+	ql_selector_done(&selector);
+	kit_close(&kit);
+}
+
 static void
 an_undo_restores_what_was_removed(void **state)
 {
@@ -420,6 +474,7 @@ main(void)
 		cmocka_unit_test(ids_of_others_are_not_found),
 		cmocka_unit_test(a_preview_freezes_and_tells_the_drift),
 		cmocka_unit_test(too_many_are_refused_whole),
+		cmocka_unit_test(many_want_a_confirmation),
 		cmocka_unit_test(an_undo_restores_what_was_removed),
 		cmocka_unit_test(a_cancelled_one_asks_no_more),
 		cmocka_unit_test(a_restart_goes_on),

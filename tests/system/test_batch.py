@@ -67,6 +67,18 @@ def test_what_was_previewed_is_what_is_stopped(make_server):
     assert {item["status"] for item in items["items"]} == {"cancelled"}
 
 
+def test_more_than_the_storm_brake_lets_pass_want_a_confirmation(make_server):
+    server = make_server("--workers", "0", "--limits", "storm=5")  # an admin's is ten times as wide
+    make(server, 60)
+    told = server.post("/api/batches", {"selector": "status=queued"}).problem(409)
+    assert (told["would_stop"], told["limit"]) == (60, 50)
+    assert "60 evaluations" in told["detail"] and queued(server) == 60
+    some = server.post("/api/batches", {"selector": "priority=0"}).expect(202).json
+    assert until_over(server, some["batch_id"])["progress"]["removed"] == 6
+    rest = server.post("/api/batches", {"selector": "status=queued", "confirm": True}).expect(202)
+    assert until_over(server, rest.json["batch_id"])["progress"]["removed"] == 54
+
+
 def test_a_cancelled_batch_stays_so_over_a_crash(make_server):
     server = make_server("--workers", "0")
     make(server)

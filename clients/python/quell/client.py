@@ -207,7 +207,7 @@ class Client:
                      ids: Optional[Sequence[str]] = None, preview: Optional[str] = None,
                      **how: Any) -> Dict[str, Any]:
         """Stops many: those of a selector, or ids. With dry_run=True it only says what would happen; its
-        member `preview` then executes it. how: mode, grace, escalate, reason, max_matches."""
+        member `preview` then executes it. how: mode, grace, escalate, reason, max_matches, confirm."""
         return self.call(calls.create_batch({
             "selector": selector, "ids": None if ids is None else list(ids), "preview": preview,
             **how}))
