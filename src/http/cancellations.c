@@ -36,7 +36,7 @@ static void
 reply_cancellation(struct ql_look *look)
 {
 	struct ql_json json = {0};
-	ql_render_cancellation(&json, NULL, &look->record, &look->steps);
+	ql_look_put_cancellation(look, &json);
 	ql_reply_json(look->req, MHD_HTTP_OK, &json);
 }
 

@@ -196,3 +196,25 @@ ql_looks_done(struct ql_looks *looks)
 		free_rows(&looks->steps[i]);
 	free(looks->steps);
 }
+
+/* ---- why it waits ---- */
+
+/* Beside a broker all goes by it; else the runtime is asked. NULL: it is there. */
+static const struct ql_dependency *
+find_away(const struct ql_health *health)
+{
+	const struct ql_dependency *needed = &health->runtime;
+	for (size_t i = 0; i < health->dependency_count; i++) {
+		if (!strcmp(health->dependencies[i].name, "broker"))
+			needed = &health->dependencies[i];
+	}
+	return needed->state == QL_BREAKER_CLOSED ? NULL : needed;
+}
+
+void
+ql_look_put_cancellation(const struct ql_look *look, struct ql_json *json)
+{
+	struct ql_health health;
+	ql_engine_health(look->req->server->config.engine, &health);
+	ql_render_cancellation_now(json, &look->record, &look->steps, find_away(&health));
+}

@@ -32,6 +32,9 @@ void ql_look_step(struct ql_look *look, const char *what, ql_look_fn *found);
 
 void ql_look_done(struct ql_look *look);
 
+/* The cancellation that was found, with its steps; and why it waits, where what it needs is away. */
+void ql_look_put_cancellation(const struct ql_look *look, struct ql_json *json);
+
 /* Reads the cancellation that req->id names, with its steps, then calls found. */
 void ql_look_cancellation(struct ql_request *req, ql_look_fn *found);
 

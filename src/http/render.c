@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-#define MESSAGE 512
+#define MESSAGE 1024
 
 bool
 ql_is_cancelled(const struct ql_state *state)
@@ -92,13 +92,28 @@ under_way_text(const struct ql_record *record, char ret_text[static MESSAGE])
 			cancel->rung ? ql_rung_does((enum ql_rung)cancel->rung) : "");
 }
 
+/* What it needs is away: it waits, and is not said to be further than it is. */
 static void
-message_of(const struct ql_record *record, char ret_text[static MESSAGE])
+waiting_text(const struct ql_record *record, const struct ql_dependency *away,
+	char ret_text[static MESSAGE])
+{
+	char text[MESSAGE] = "The stop is recorded, and nothing has taken it over yet.";
+	if (record->state.cancel.evidence != QL_EVIDENCE_RECORDED)
+		under_way_text(record, text);
+	snprintf(ret_text, MESSAGE, "%.*s The %s is away: %s. It goes on when that is back.",
+		MESSAGE - QL_ERR_TEXT - 64, text, away->name, away->detail);
+}
+
+static void
+message_of(const struct ql_record *record, const struct ql_dependency *away,
+	char ret_text[static MESSAGE])
 {
 	const struct ql_cancel *cancel = &record->state.cancel;
 	enum ql_outcome outcome = (enum ql_outcome)cancel->outcome;
 	const char *sentence = ql_outcome_sentence(outcome);
-	if (outcome == QL_OUTCOME_NONE)
+	if (outcome == QL_OUTCOME_NONE && away)
+		waiting_text(record, away, ret_text);
+	else if (outcome == QL_OUTCOME_NONE)
 		under_way_text(record, ret_text);
 	else if (outcome == QL_OUTCOME_FINISHED_FIRST)
 		snprintf(ret_text, MESSAGE, "Nothing was stopped: %s.", sentence);
@@ -181,16 +196,16 @@ previous_status(const struct ql_state *state)
 	return (enum ql_status)(late ? state->status : state->cancel.previous);
 }
 
-void
-ql_render_cancellation_members(
-	struct ql_json *json, const struct ql_record *record, const struct ql_rows *rows)
+static void
+put_cancellation(struct ql_json *json, const struct ql_record *record, const struct ql_rows *rows,
+	const struct ql_dependency *away)
 {
 	const struct ql_state *state = &record->state;
 	const struct ql_cancel *cancel = &state->cancel;
 	char id[QL_TASK_ID], task_id[QL_TASK_ID], message[MESSAGE];
 	ql_cancellation_id(record->eval_id, state->attempt, id);
 	ql_record_task_id(record, state->attempt, task_id);
-	message_of(record, message);
+	message_of(record, away, message);
 	ql_json_text(json, "cancellation_id", cancel->requested_at ? id : NULL);
 	ql_json_text(json, "eval_id", record->eval_id);
 	ql_json_text(json, "task_id", task_id);
@@ -214,11 +229,27 @@ ql_render_cancellation_members(
 }
 
 void
+ql_render_cancellation_members(
+	struct ql_json *json, const struct ql_record *record, const struct ql_rows *rows)
+{
+	put_cancellation(json, record, rows, NULL);
+}
+
+void
 ql_render_cancellation(struct ql_json *json, const char *name, const struct ql_record *record,
 	const struct ql_rows *rows)
 {
 	ql_json_open(json, name, '{');
 	ql_render_cancellation_members(json, record, rows);
+	ql_json_close(json, '}');
+}
+
+void
+ql_render_cancellation_now(struct ql_json *json, const struct ql_record *record,
+	const struct ql_rows *rows, const struct ql_dependency *away)
+{
+	ql_json_open(json, NULL, '{');
+	put_cancellation(json, record, rows, away);
 	ql_json_close(json, '}');
 }
 

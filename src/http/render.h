@@ -32,6 +32,10 @@ void ql_render_cancellation_members(
 void ql_render_cancellation(struct ql_json *json, const char *name, const struct ql_record *record,
 	const struct ql_rows *rows);
 
+/* Alone, as it stands: while what it needs is away, its message says so. away NULL: nothing is. */
+void ql_render_cancellation_now(struct ql_json *json, const struct ql_record *record,
+	const struct ql_rows *rows, const struct ql_dependency *away);
+
 /* "SIGTERM"; null for 0. */
 void ql_render_signal(struct ql_json *json, const char *member, int32_t number);
 

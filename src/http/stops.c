@@ -127,7 +127,7 @@ void
 ql_reply_cancellation(struct ql_look *look, unsigned status)
 {
 	struct ql_json json = {0};
-	ql_render_cancellation(&json, NULL, &look->record, &look->steps);
+	ql_look_put_cancellation(look, &json);
 	ql_reply_json(look->req, status, &json);
 	if (status != MHD_HTTP_ACCEPTED)
 		return;

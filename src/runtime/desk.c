@@ -67,8 +67,7 @@ passed(struct ql_alarm *alarm, struct ql_heap_node *node)
 {
 	struct ql_desk *desk = OWNER(alarm, struct ql_desk, deadlines);
 	struct ql_ticket *ticket = OWNER(node, struct ql_ticket, due);
-	ql_fail(ticket->err, QL_E_TIMEOUT,
-		"The runtime did not answer in time: nothing is known, ask again");
+	ql_fail(ticket->err, QL_E_TIMEOUT, "No answer came in time: nothing is known, ask again");
 	answer_by_desk(desk, ticket);
 }
 

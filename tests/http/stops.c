@@ -58,6 +58,44 @@ under_way(struct world *world, void *arg)
 }
 
 static void
+cut_off(struct world *world, void *arg)
+{
+	struct ql_dependency *broker = &world->engine->health.dependencies[1];
+	under_way(world, arg);
+	world->engine->health.dependency_count = 2;
+	world->engine->health.dependencies[0] = (struct ql_dependency){.name = "results"};
+	*broker = (struct ql_dependency){
+		.name = "broker", .state = QL_BREAKER_OPEN, .detail = "connection refused"};
+}
+
+static void
+come_back(struct world *world, void *arg)
+{
+	(void)arg;
+	world->engine->health.dependencies[1].state = QL_BREAKER_CLOSED;
+}
+
+static void
+test_what_waits_for_the_broker_says_so(void **state)
+{
+	struct world *world = *state;
+	world_call(world, cut_off, NULL);
+	struct answer answer = post(world, "/api/eval/e1/cancel", NULL);
+	assert_int_equal(answer.status, 202);
+	assert_string_equal(answer_text(&answer, "message"),
+		"The stop is recorded, and nothing has taken it over yet. The broker is away: "
+		"connection refused. It goes on when that is back.");
+	answer_done(&answer);
+	answer = get(world, "/api/cancellations/e1~1");
+	assert_non_null(strstr(answer_text(&answer, "message"), "connection refused"));
+	answer_done(&answer);
+	world_call(world, come_back, NULL);
+	answer = get(world, "/api/cancellations/e1~1");
+	assert_non_null(strstr(answer_text(&answer, "message"), "terminate=true"));
+	answer_done(&answer);
+}
+
+static void
 test_under_way_is_202_with_its_place(void **state)
 {
 	struct world *world = *state;
@@ -472,6 +510,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(test_a_queued_one_is_removed),
 		WORLD_TEST(test_under_way_is_202_with_its_place),
+		WORLD_TEST(test_what_waits_for_the_broker_says_so),
 		WORLD_TEST(test_next_is_the_rung_that_comes),
 		WORLD_TEST(test_spent_means_are_not_called_cancelled),
 		WORLD_TEST(test_an_exit_elsewhere_says_what_was_not_asked),
