@@ -120,24 +120,34 @@ class Worker:
         self.log = []
         self.ready = threading.Event()
         self.starts = 0
-        env = environment(broker or deployment.redis.url, STOCK_FOLDER=deployment.folder,
-                          PYTHONPATH=HERE, **{**deployment.env, **env})
-        self.process = subprocess.Popen(
-            [PYTHON, "-m", "celery", "-A", "stock", "worker", "-n", self.node, "-l", "INFO",
-             "--without-gossip", *(flags or ("-c", "1"))], env=env, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
-            preexec_fn=system.die_with_parent)
-        threading.Thread(target=self.read, daemon=True).start()
+        self.env = environment(broker or deployment.redis.url, STOCK_FOLDER=deployment.folder,
+                               PYTHONPATH=HERE, **{**deployment.env, **env})
+        self.flags = flags or ("-c", "1")
+        self.begin()
         if wait:
             self.wait_ready()
+
+    def begin(self):
+        self.process = subprocess.Popen(
+            [PYTHON, "-m", "celery", "-A", "stock", "worker", "-n", self.node, "-l", "INFO",
+             "--without-gossip", *self.flags], env=self.env, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            preexec_fn=system.die_with_parent)
+        threading.Thread(target=self.read, args=[self.process.stderr], daemon=True).start()
 
     def wait_ready(self):
         if not self.ready.wait(60):
             self.end()
             raise AssertionError("the worker did not start:\n" + "\n".join(self.log[-30:]))
 
-    def read(self):
-        for line in self.process.stderr:
+    def revive(self):
+        """As its supervisor does: kombu 5.7 raises, and ends it, as it closes a connection that is lost."""
+        if self.process.poll() is not None:
+            print(f"{self.node} died of it, and begins again")
+            self.begin()
+
+    def read(self, lines):
+        for line in lines:
             self.log.append(line.rstrip())
             if " ready." in line:
                 self.starts += 1
@@ -235,13 +245,13 @@ class Deployment:
 
     def push(self, queue, keys):
         """Sends many tasks at once to a queue that nobody consumes yet, by one real message as
-        their pattern. Returns {id: key}."""
+        their pattern. keys: or {key: id}. Returns {id: key}."""
         pattern = self.send("mark", queue=queue)
         wire = json.loads(self.client.lpop(queue))
         ids = {}
         with self.client.pipeline(transaction=False) as pipe:
             for key in keys:
-                task_id = str(uuid.uuid4())
+                task_id = keys[key] if isinstance(keys, dict) else str(uuid.uuid4())
                 text = json.dumps(wire).replace(pattern.id, task_id)
                 message = json.loads(text)
                 message["body"] = base64.b64encode(json.dumps([[key], {}, {}]).encode()).decode()
@@ -263,8 +273,10 @@ class Deployment:
 
     def await_worker(self, worker):
         """Until it answers, after whatever happened to it."""
-        system.eventually(lambda: worker.node in self.inspect("ping", worker.node, 1),
-                          what=f"{worker.node} to answer")
+        def answers_now():
+            worker.revive()
+            return worker.node in self.inspect("ping", worker.node, 1)
+        system.eventually(answers_now, what=f"{worker.node} to answer")
 
 
 class Sent:

@@ -93,7 +93,8 @@ def test_pool(deployed, pool):
     stops on each."""
     ends = pool in ("prefork", "eventlet") or (pool == "gevent" and version() >= (5, 5))
     flags = ["-P", pool, "-Q", pool] + ([] if pool == "solo" else ["-c", "4"])
-    with deployed.worker(*flags, node=pool):
+    with deployed.worker(*flags, node=pool) as made:
+        deployed.await_worker(made)  # it listens only after it says that it is ready
         plain = deployed.began("work", queue=pool)
         deployed.revoke(plain, terminate=True)
         if ends:
