@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "store/limits.h"
 #include "store/sql.h"
-#include "store/sqlite_select.h"
+#include "store/sqlite_label.h"
 
 static const char *const texts[] = {
 #define X(name, text) [QL_SQL_##name] = text,

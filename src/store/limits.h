@@ -11,6 +11,9 @@
  */
 #define QL_STORE_LOOKUPS_MAX 20000
 
+/* A count goes through no more than so many of a label one by one; beyond, through all rows. */
+#define QL_STORE_LABELLED_MAX 250000
+
 #define QL_STORE_REPLAY_MS (24 * 3600 * 1000LL) /* an Idempotency-Key is kept for so long */
 #define QL_STORE_REFUSALS_MAX 100000 /* refused stops kept; the oldest go first */
 

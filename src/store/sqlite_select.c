@@ -30,6 +30,7 @@ struct query {
 	int owner; /* the parameter that has the one owner; 0 = there may be others */
 	int label; /* the parameter that has a label's name, followed by its value; 0 = none */
 	size_t label_term; /* 1 + the term that says so */
+	struct ql_label_sets sets; /* for what is counted among many */
 	size_t id; /* 1 + the term that names whole ids, or what they begin with; 0 = none */
 };
 
@@ -156,7 +157,7 @@ query_sql(const struct query *query, enum drive drive, struct ql_buf *sql)
 		ql_buf_adds(sql, " AND ?6 >> e.status & 1");
 	for (size_t i = 0; query->selector && i < query->selector->count; i++) {
 		if (drive != BY_LABEL || i + 1 != query->label_term) /* found by it: it holds */
-			ql_term_sql(sql, query->selector, i);
+			ql_term_sql(sql, query->selector, i, &query->sets);
 	}
 	if (query->finds)
 		order_sql(query, drive, sql);
@@ -176,7 +177,7 @@ bind_all(const struct query *query, sqlite3_stmt *stmt, int64_t limit, int64_t n
 	sqlite3_bind_int64(stmt, QL_SELECT_UPTO, filter->upto ? filter->upto : INT64_MAX);
 	sqlite3_bind_int64(stmt, QL_SELECT_STATUSES, query->statuses);
 	sqlite3_bind_int64(stmt, QL_SELECT_NUMBER, number);
-	ql_terms_bind(stmt, query->selector);
+	ql_terms_bind(stmt, query->selector, &query->sets);
 }
 
 static int
@@ -220,13 +221,13 @@ run(struct query *query, enum drive drive, int64_t number)
 	return rc;
 }
 
-/* Adds how many rows an index would lead to; stops counting when that is too many. */
+/* Adds how many rows an index would lead to; stops counting when that is more than `most`. */
 static int
-probe(struct query *query, enum drive drive, int64_t number, int64_t *count)
+probe(struct query *query, enum drive drive, int64_t number, int64_t most, int64_t *count)
 {
 	QL_CLEAN_BUF struct ql_buf sql = {0};
 	sqlite3_stmt *stmt;
-	if (*count > QL_STORE_LOOKUPS_MAX)
+	if (*count > most)
 		return 0;
 	ql_buf_adds(&sql, "SELECT count(*) FROM (SELECT 1 FROM ");
 	if (drive == BY_LABEL)
@@ -235,12 +236,12 @@ probe(struct query *query, enum drive drive, int64_t number, int64_t *count)
 	else
 		from_sql(query, drive, &sql);
 	if (drive == BY_ID)
-		ql_term_sql(&sql, query->selector, query->id - 1);
+		ql_term_sql(&sql, query->selector, query->id - 1, &query->sets);
 	if (ql_buf_adds(&sql, " LIMIT ?1)"))
 		return no_memory(&query->op->err);
 	if (prepare(query, &sql, &stmt))
 		return -1;
-	bind_all(query, stmt, QL_STORE_LOOKUPS_MAX + 1, number);
+	bind_all(query, stmt, most + 1, number);
 	int rc = ql_db_step(query->db, stmt, &query->op->err);
 	if (rc == 1)
 		*count += sqlite3_column_int64(stmt, 0);
@@ -261,10 +262,10 @@ probe_parts(struct query *query, int64_t *count)
 {
 	int rc = 0;
 	if (query->statuses >> QL_STATUS_QUEUED & 1)
-		rc = probe(query, BY_WAITING, 0, count);
+		rc = probe(query, BY_WAITING, 0, QL_STORE_LOOKUPS_MAX, count);
 	for (int status = 0; rc == 0 && status < QL_STATUS_COUNT; status++) {
 		if (has_done(query, status))
-			rc = probe(query, BY_DONE, status, count);
+			rc = probe(query, BY_DONE, status, QL_STORE_LOOKUPS_MAX, count);
 	}
 	return rc;
 }
@@ -314,16 +315,22 @@ run_parts(struct query *query)
 
 /* ---- which ---- */
 
-/* Does that index lead to few rows? */
+/* Does that index lead to no more rows? */
+static int
+is_within(struct query *query, enum drive drive, int64_t most, bool *ret_within)
+{
+	int64_t count = 0;
+	*ret_within = false;
+	if (probe(query, drive, 0, most, &count))
+		return -1;
+	*ret_within = count <= most;
+	return 0;
+}
+
 static int
 is_few(struct query *query, enum drive drive, bool *ret_few)
 {
-	int64_t count = 0;
-	*ret_few = false;
-	if (probe(query, drive, 0, &count))
-		return -1;
-	*ret_few = count <= QL_STORE_LOOKUPS_MAX;
-	return 0;
+	return is_within(query, drive, QL_STORE_LOOKUPS_MAX, ret_few);
 }
 
 /* The index of few rows, or BY_ALL; BY_LIVE stands for the three parts. */
@@ -352,12 +359,29 @@ choose_few(struct query *query, enum drive *ret_drive)
 }
 
 /* Where many rows match either way: what is in order by itself, or has been asked of the label. */
-static enum drive
-choose_many(const struct query *query)
+static int
+choose_many(struct query *query, enum drive *ret_drive)
 {
-	if (query->label)
-		return BY_LABEL;
-	return query->finds && is_of_owner(query) ? BY_OWNER : BY_ALL;
+	bool by_label = query->label;
+	if (by_label && !query->finds &&
+		is_within(query, BY_LABEL, QL_STORE_LABELLED_MAX, &by_label))
+		return -1;
+	*ret_drive = by_label ? BY_LABEL : query->finds && is_of_owner(query) ? BY_OWNER : BY_ALL;
+	return 0;
+}
+
+/* A page is full after few rows, most times: each of them is asked. */
+static int
+read_labels(struct query *query, enum drive drive)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && query->selector && i < query->selector->count; i++) {
+		bool found_by = drive == BY_LABEL && i + 1 == query->label_term;
+		if (query->selector->terms[i].field == QL_FIELD_LABEL && !found_by)
+			rc = ql_label_read(
+				&query->sets, query->db, query->selector, i, &query->op->err);
+	}
+	return rc;
 }
 
 static int
@@ -367,9 +391,13 @@ run_all(struct query *query)
 	look(query);
 	if (choose_few(query, &drive))
 		return -1;
-	if (drive == BY_ALL)
-		drive = choose_many(query);
-	return drive == BY_LIVE ? run_parts(query) : run(query, drive, 0);
+	if (drive == BY_LIVE)
+		return run_parts(query);
+	if (drive != BY_ALL)
+		return run(query, drive, 0);
+	if (choose_many(query, &drive) || (!query->finds && read_labels(query, drive)))
+		return -1;
+	return run(query, drive, 0);
 }
 
 int
@@ -383,5 +411,7 @@ int
 ql_sqlite_count(struct ql_db *db, struct ql_store_read *op)
 {
 	struct query query = {.db = db, .op = op};
-	return run_all(&query);
+	int rc = run_all(&query);
+	ql_label_sets_done(&query.sets);
+	return rc;
 }

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "store/sqlite_find.h"
+#include "store/sqlite_label.h"
 
 /* LIST and MATCHES: one more than the limit, in their order. On -1 op->err is filled. */
 int ql_sqlite_select(struct ql_db *db, struct ql_store_read *op, struct ql_finds *finds);
@@ -34,11 +35,16 @@ enum ql_select_param {
 int ql_term_param(const struct ql_selector *selector, size_t term);
 
 /* Appends " AND …" for that term; nothing for those on the status, which are one set. */
-void ql_term_sql(struct ql_buf *sql, const struct ql_selector *selector, size_t term);
+void ql_term_sql(struct ql_buf *sql, const struct ql_selector *selector, size_t term,
+	const struct ql_label_sets *sets);
 
-void ql_terms_bind(sqlite3_stmt *stmt, const struct ql_selector *selector);
+/* "a OR b OR …": that column has one of its values; param: the first one's. */
+void
+ql_term_values_sql(struct ql_buf *sql, const char *column, const struct ql_term *term, int param);
 
-/* The SQL function that reads a label: ql_label(labels, name). */
-int ql_label_register(sqlite3 *sql);
+/* One term's values, in any statement that has its parameters; and all of them. */
+void ql_term_bind(sqlite3_stmt *stmt, const struct ql_selector *selector, size_t at);
+void ql_terms_bind(
+	sqlite3_stmt *stmt, const struct ql_selector *selector, const struct ql_label_sets *sets);
 
 #endif

@@ -1,4 +1,3 @@
-#include <jansson.h>
 #include <string.h>
 
 #include "store/field.h"
@@ -65,9 +64,8 @@ value_sql(struct ql_buf *sql, const char *column, const struct ql_value *value, 
 		ql_buf_addf(sql, "%s <> ''", column);
 }
 
-/* "a OR b OR …" */
-static void
-values_sql(struct ql_buf *sql, const char *column, const struct ql_term *term, int param)
+void
+ql_term_values_sql(struct ql_buf *sql, const char *column, const struct ql_term *term, int param)
 {
 	for (size_t i = 0; i < term->value_count; i++) {
 		ql_buf_adds(sql, i ? " OR " : "");
@@ -93,12 +91,12 @@ label_sql(struct ql_buf *sql, const struct ql_term *term, int param)
 	char column[64];
 	if (!is_indexed(term)) {
 		snprintf(column, sizeof(column), "ql_label(e.labels, ?%d)", param);
-		values_sql(sql, column, term, param + 1);
+		ql_term_values_sql(sql, column, term, param + 1);
 		return;
 	}
 	ql_buf_addf(
 		sql, "EXISTS (SELECT 1 FROM labels WHERE seq = e.seq AND key = ?%d AND (", param);
-	values_sql(sql, "value", term, param + 1);
+	ql_term_values_sql(sql, "value", term, param + 1);
 	ql_buf_adds(sql, "))");
 }
 
@@ -115,7 +113,7 @@ compare_sql(struct ql_buf *sql, const struct ql_term *term, int param)
 }
 
 static void
-add_term(struct ql_buf *sql, const struct ql_term *term, int param)
+add_term(struct ql_buf *sql, const struct ql_term *term, int param, bool in_set)
 {
 	char column[64];
 	ql_buf_adds(sql, term->compare == QL_COMPARE_NOT_IN ? " AND NOT (" : " AND (");
@@ -123,22 +121,26 @@ add_term(struct ql_buf *sql, const struct ql_term *term, int param)
 		compare_sql(sql, term, param);
 	} else if (ql_field_type(term->field) == QL_FIELD_WORD) {
 		ql_buf_addf(sql, "?%d >> %s & 1", param, columns[term->field]);
+	} else if (in_set) {
+		ql_label_sql(sql, term, param);
 	} else if (term->key) {
 		label_sql(sql, term, param);
 	} else if (is_text(term) && term->field != QL_FIELD_EVAL_ID) {
 		snprintf(column, sizeof(column), "ifnull(%s, '')", columns[term->field]);
-		values_sql(sql, column, term, param);
+		ql_term_values_sql(sql, column, term, param);
 	} else {
-		values_sql(sql, columns[term->field], term, param);
+		ql_term_values_sql(sql, columns[term->field], term, param);
 	}
 	ql_buf_adds(sql, ")");
 }
 
 void
-ql_term_sql(struct ql_buf *sql, const struct ql_selector *selector, size_t term)
+ql_term_sql(struct ql_buf *sql, const struct ql_selector *selector, size_t term,
+	const struct ql_label_sets *sets)
 {
 	if (selector->terms[term].field != QL_FIELD_STATUS)
-		add_term(sql, &selector->terms[term], ql_term_param(selector, term));
+		add_term(sql, &selector->terms[term], ql_term_param(selector, term),
+			sets->sets[term] != NULL);
 }
 
 /* ---- binding ---- */
@@ -164,9 +166,11 @@ bind_text(sqlite3_stmt *stmt, const struct ql_value *value, int param)
 		bind_after(stmt, param + 1, value->text);
 }
 
-static void
-bind_term(sqlite3_stmt *stmt, const struct ql_term *term, int param)
+void
+ql_term_bind(sqlite3_stmt *stmt, const struct ql_selector *selector, size_t at)
 {
+	const struct ql_term *term = &selector->terms[at];
+	int param = ql_term_param(selector, at);
 	int64_t set = 0;
 	if (term->key)
 		ql_field_bind_text(stmt, param++, term->key);
@@ -185,31 +189,13 @@ bind_term(sqlite3_stmt *stmt, const struct ql_term *term, int param)
 }
 
 void
-ql_terms_bind(sqlite3_stmt *stmt, const struct ql_selector *selector)
+ql_terms_bind(
+	sqlite3_stmt *stmt, const struct ql_selector *selector, const struct ql_label_sets *sets)
 {
 	for (size_t i = 0; selector && i < selector->count; i++) {
-		if (selector->terms[i].field != QL_FIELD_STATUS)
-			bind_term(stmt, &selector->terms[i], ql_term_param(selector, i));
+		if (sets->sets[i])
+			ql_label_bind(stmt, sets, i, ql_term_param(selector, i));
+		else if (selector->terms[i].field != QL_FIELD_STATUS)
+			ql_term_bind(stmt, selector, i);
 	}
-}
-
-/* ---- labels ---- */
-
-static void
-label_of(sqlite3_context *context, int count, sqlite3_value **values)
-{
-	const char *text = (const char *)sqlite3_value_text(values[0]);
-	const char *name = (const char *)sqlite3_value_text(values[1]);
-	json_t *labels = count == 2 && text ? json_loads(text, 0, NULL) : NULL;
-	const char *label = name ? json_string_value(json_object_get(labels, name)) : NULL;
-	sqlite3_result_text(context, label ? label : "", -1, SQLITE_TRANSIENT);
-	json_decref(labels);
-}
-
-int
-ql_label_register(sqlite3 *sql)
-{
-	return sqlite3_create_function_v2(sql, "ql_label", 2,
-		SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL, label_of, NULL, NULL,
-		NULL);
 }
