@@ -256,7 +256,9 @@ release(struct ql_engine *engine, struct decided *decided)
 	struct ql_change *change = decided->changes;
 	for (size_t i = 0; i < decided->change_count; i++, change = change->next)
 		apply(engine, decided, change);
-	for (int i = 0; i < decided->act_count; i++)
+	/* by the same commit it may be nobody's: whoever sends that task from now on can */
+	bool disowned = decided->live && decided->live->stale;
+	for (int i = 0; i < decided->act_count && !disowned; i++)
 		ql_act(decided->live, &decided->acts[i]);
 	decided_end(decided, NULL);
 }

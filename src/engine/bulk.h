@@ -12,7 +12,10 @@
 #include "engine/engine.h"
 #include "rules/bulk.h"
 
-#define QL_BULK_WINDOW 128 /* items that all batches ask for at a time */
+#define QL_BULK_WINDOW 128 /* items that all batches ask for at a time, */
+#define QL_BULK_WINDOW_BROKER \
+	512 /* or so many beside a broker: one look through its queues is for all of them */
+#define QL_BULK_LOOKED_FOR 10000 /* besides, ids that are looked for as they are not known */
 /*
  * For a moment after somebody asked for one stop alone, no more than so many items go into a commit, and
  * they go with what others want. Only where nobody wanted a commit for a pause they have one for

@@ -16,6 +16,7 @@ struct bulk_item {
 	struct ql_live *live; /* pinned */
 	struct bulk_part *part;
 	size_t at;
+	bool looked_for;
 	union {
 		struct ql_stop stop;
 		struct ql_revise revise;
@@ -68,6 +69,7 @@ answer(struct bulk_item *item, enum ql_said said, const struct ql_err *err, bool
 	part->asked[item->at] = false;
 	part->under_way--;
 	bulk->under_way--;
+	bulk->looked_for -= item->looked_for;
 	if (err && is_trouble(err)) {
 		ql_bulk_rest(bulk);
 	} else if (waits) {
@@ -83,14 +85,34 @@ answer(struct bulk_item *item, enum ql_said said, const struct ql_err *err, bool
 	ql_bulk_work(bulk);
 }
 
+/* Others are asked for meanwhile: a look at very many at once costs what one does. */
+static void
+on_looking(struct ql_stop *stop)
+{
+	struct bulk_item *item = OWNER(stop, struct bulk_item, stop);
+	item->looked_for = true;
+	item->part->bulk->looked_for++;
+	ql_bulk_work(item->part->bulk);
+}
+
+/* The server ends before anybody said that he knows of it: the next one looks. */
+static bool
+is_open(const struct bulk_item *item, enum ql_said said)
+{
+	const struct ql_state *state = &item->stop.record.state;
+	return said == QL_SAID_STOPPING && state->adopted && !state->seen &&
+	       item->part->bulk->engine->stopping;
+}
+
 static void
 on_stopped(struct ql_stop *stop, int status)
 {
 	struct bulk_item *item = OWNER(stop, struct bulk_item, stop);
 	struct ql_err err = stop->err;
 	enum ql_said said = as_ours(item->part->bulk, item, what_was_said(item, status));
+	bool waits = status ? stop->no_room : is_open(item, said);
 	ql_stop_done(stop);
-	answer(item, said, status ? &err : NULL, status && stop->no_room);
+	answer(item, said, status ? &err : NULL, waits);
 }
 
 static void
@@ -128,6 +150,7 @@ ask(struct bulk_item *item)
 		.cause = QL_CAUSE_USER,
 		.grace_ms = head->grace_ms,
 		.reason = head->reason,
+		.looking = on_looking,
 		.done = on_stopped};
 	ql_engine_stop(bulk->engine, &item->stop);
 }

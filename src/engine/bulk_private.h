@@ -38,6 +38,7 @@ struct bulk {
 	struct bulk_part *parts; /* those with items to ask for, or asked for */
 	int64_t next_part; /* the next one to read */
 	size_t under_way; /* items asked for, parts read or kept, and `room` */
+	size_t looked_for; /* of these items: nobody has said yet that he knows of them */
 	bool reading;
 	bool ending; /* it asks for no more */
 	bool troubled; /* the store or the broker is away: it waits, then asks again */

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
-#define PARTS_MAX 3 /* in memory: one that ends, one that is asked for, the next one */
+#define PARTS_MAX (3 + QL_BULK_LOOKED_FOR / QL_BULK_CHUNK) /* in memory, */
+#define PARTS_AHEAD 2 /* of which not all is asked for: one that is, and the next one */
 
 /* ---- over ---- */
 
@@ -150,15 +151,22 @@ ql_bulks_room(struct ql_engine *engine)
 	}
 }
 
+/* What all batches may have, shared. */
+static size_t
+share(const struct bulk *bulk, size_t most)
+{
+	const struct bulk *other;
+	size_t running;
+	DL_COUNT(bulk->engine->bulks, other, running);
+	return most / running;
+}
+
 /* How many may be under way. */
 static size_t
 window(const struct bulk *bulk)
 {
 	const struct ql_engine *engine = bulk->engine;
-	const struct bulk *other;
-	size_t running;
-	DL_COUNT(engine->bulks, other, running);
-	size_t most = QL_BULK_WINDOW / running;
+	size_t most = share(bulk, engine->config.broker ? QL_BULK_WINDOW_BROKER : QL_BULK_WINDOW);
 	size_t room = bulk->again ? ql_stop_room(engine, bulk->head.mode) : most;
 	return room < most ? room : most;
 }
@@ -213,14 +221,23 @@ is_through(const struct bulk *bulk)
 	return bulk->next_part * QL_BULK_CHUNK >= bulk->head.total;
 }
 
+static bool
+is_room_for_part(const struct bulk *bulk)
+{
+	const struct bulk_part *part;
+	int parts = 0, ahead = 0;
+	DL_FOREACH (bulk->parts, part) {
+		parts++;
+		ahead += part->drawn < part->chunk.count;
+	}
+	return parts < PARTS_MAX && ahead < PARTS_AHEAD;
+}
+
 static void
 read_part(struct bulk *bulk)
 {
-	struct bulk_part *part;
-	int parts;
-	DL_COUNT(bulk->parts, part, parts);
 	if (bulk->reading || bulk->ending || bulk->troubled || is_through(bulk) ||
-		parts >= PARTS_MAX || !window(bulk))
+		!is_room_for_part(bulk) || !window(bulk))
 		return;
 	ql_bulk_chunk_id(bulk->head.id, bulk->next_part, bulk->part_id);
 	bulk->read = (struct ql_store_read){.kind = QL_READ_OBJECTS,
@@ -250,8 +267,9 @@ static void
 draw_some(struct bulk *bulk)
 {
 	struct bulk_part *part = bulk->parts;
-	size_t most = window(bulk);
-	while (part && !bulk->ending && !bulk->troubled && bulk->under_way < most) {
+	size_t most = window(bulk), looked_for = share(bulk, QL_BULK_LOOKED_FOR);
+	while (part && !bulk->ending && !bulk->troubled && bulk->looked_for < looked_for &&
+		bulk->under_way - bulk->looked_for < most) {
 		if (!draw(part))
 			part = part->next;
 	}

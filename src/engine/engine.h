@@ -136,6 +136,9 @@ struct ql_stop {
 	int64_t wait_ms; /* done is held until it is settled or unconfirmed, or this has passed */
 	const char *reason; /* or NULL */
 	void (*done)(struct ql_stop *op, int status);
+	/* Or NULL. With in_bulk: the id is another producer's, if anybody's, and nothing of it was seen
+	   yet. done is held until something was, or nothing twice: it may take seconds from now on */
+	void (*looking)(struct ql_stop *op);
 	enum ql_verdict verdict; /* DONE JOINED ALREADY, or with -1: FINISHED FENCED REFUSED */
 	char what[QL_WHY]; /* DONE: the sentence of its row in the timeline */
 	bool no_room; /* with -1 and LIMIT: for as long as so many stops are under way */
@@ -182,6 +185,7 @@ void ql_engine_report(struct ql_engine *engine, struct ql_report *op);
 struct ql_wait {
 	const char *eval_id;
 	int64_t wait_ms;
+	bool seen; /* or until something of it was seen anywhere */
 	void (*done)(struct ql_wait *op);
 	void *engine_private;
 };

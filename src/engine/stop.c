@@ -9,6 +9,7 @@
 #include "base/str.h"
 
 #define AGAIN_MS 2000 /* one more look at what was found nowhere a moment ago */
+#define LOOKED_FOR_MS 20000 /* for what nobody knows of: two looks among very many others' */
 
 struct stopping {
 	struct want want;
@@ -145,23 +146,36 @@ on_waited(struct ql_wait *wait)
 }
 
 static void
+wait(struct stopping *stopping, int64_t wait_ms, bool seen)
+{
+	stopping->op->only_step = false;
+	stopping->wait = (struct ql_wait){
+		.eval_id = stopping->eval_id, .wait_ms = wait_ms, .seen = seen, .done = on_waited};
+	ql_engine_wait(stopping->engine, &stopping->wait);
+}
+
+static void
 on_durable(struct decided *decided, const struct ql_err *err)
 {
 	struct stopping *stopping = decided->arg;
+	struct ql_stop *op = stopping->op;
 	if (err) {
 		finish(stopping, err);
 		return;
 	}
+	const struct ql_state *state = &decided->live->durable;
 	show(stopping, decided->live);
-	stopping->op->only_step = stopping->begins;
-	if (!stopping->op->wait_ms || ql_wait_is_over(&decided->live->durable)) {
+	op->only_step = stopping->begins;
+	if (ql_wait_is_over(state)) {
 		finish(stopping, NULL);
-		return;
+	} else if (op->looking && state->adopted && !state->seen) {
+		op->looking(op);
+		wait(stopping, LOOKED_FOR_MS, true);
+	} else if (op->wait_ms) {
+		wait(stopping, op->wait_ms, false);
+	} else {
+		finish(stopping, NULL);
 	}
-	stopping->op->only_step = false;
-	stopping->wait = (struct ql_wait){
-		.eval_id = stopping->eval_id, .wait_ms = stopping->op->wait_ms, .done = on_waited};
-	ql_engine_wait(stopping->engine, &stopping->wait);
 }
 
 /* ---- the decision ---- */
@@ -191,7 +205,8 @@ adopts(struct stopping *stopping, const struct ql_err *err)
 		stopping->adopting)
 		return false;
 	stopping->adopting = true;
-	if (ql_adopt_was_unknown(engine, stopping->eval_id) && op->wait_ms < AGAIN_MS)
+	if (!op->in_bulk && ql_adopt_was_unknown(engine, stopping->eval_id) &&
+		op->wait_ms < AGAIN_MS)
 		op->wait_ms = AGAIN_MS;
 	ql_adopt(engine, op, stopping->eval_id, &stopping->want);
 	return true;

@@ -15,6 +15,7 @@ struct waiter {
 	struct watch *watch;
 	struct ql_wait *op; /* NULL once it was taken back */
 	char eval_id[QL_EVAL_ID]; /* for the read, which may outlive the watch */
+	bool seen; /* as of op */
 	struct ql_store_read read;
 	int holds; /* the read, and the wait itself */
 };
@@ -30,6 +31,12 @@ ql_wait_is_over(const struct ql_state *state)
 {
 	enum ql_status status = (enum ql_status)state->status;
 	return ql_status_settled(status) || status == QL_STATUS_UNCONFIRMED;
+}
+
+static bool
+is_over(const struct waiter *waiter, const struct ql_state *state)
+{
+	return ql_wait_is_over(state) || (waiter->seen && state->seen);
 }
 
 static struct watch *
@@ -98,7 +105,7 @@ static void
 on_read(struct ql_store_read *read, int status)
 {
 	struct waiter *waiter = (struct waiter *)((char *)read - offsetof(struct waiter, read));
-	bool over = status || !read->record_count || ql_wait_is_over(&read->records[0].state);
+	bool over = status || !read->record_count || is_over(waiter, &read->records[0].state);
 	ql_store_read_done(read);
 	if (over)
 		waiter_over(waiter);
@@ -117,7 +124,8 @@ ql_engine_wait(struct ql_engine *engine, struct ql_wait *op)
 	op->engine_private = waiter;
 	if (!waiter || !watch)
 		abort(); /* a few hundred bytes: the process can't go on anyway */
-	*waiter = (struct waiter){.engine = engine, .watch = watch, .op = op, .holds = 2};
+	*waiter = (struct waiter){
+		.engine = engine, .watch = watch, .op = op, .seen = op->seen, .holds = 2};
 	memcpy(waiter->eval_id, watch->eval_id, sizeof(waiter->eval_id));
 	DL_APPEND(watch->waiters, waiter);
 	waiter->wake.fn = on_deadline;
@@ -138,13 +146,16 @@ ql_engine_wait_stop(struct ql_engine *engine, struct ql_wait *op)
 	waiter_over(waiter);
 }
 
-/* The last waiter takes the watch with it. */
+/* The last waiter takes the watch with it. state NULL: all of them are over. */
 static void
-watch_over(struct watch *watch)
+watch_over(struct watch *watch, const struct ql_state *state)
 {
-	for (bool last = false; !last;) {
-		last = !watch->waiters->next;
-		waiter_over(watch->waiters);
+	struct waiter *waiter = watch->waiters;
+	while (waiter) {
+		struct waiter *next = waiter->next;
+		if (!state || is_over(waiter, state))
+			waiter_over(waiter);
+		waiter = next;
 	}
 }
 
@@ -152,10 +163,10 @@ void
 ql_watch_changed(struct ql_engine *engine, const struct ql_record *record)
 {
 	struct watch *watch;
-	if (!engine->watches || !ql_wait_is_over(&record->state))
+	if (!engine->watches)
 		return;
 	if ((watch = watch_of(engine, record->eval_id)))
-		watch_over(watch);
+		watch_over(watch, &record->state);
 }
 
 void
@@ -163,7 +174,7 @@ ql_watch_gone(struct ql_engine *engine, const char *eval_id)
 {
 	struct watch *watch = watch_of(engine, eval_id);
 	if (watch)
-		watch_over(watch);
+		watch_over(watch, NULL);
 }
 
 void
@@ -171,7 +182,7 @@ ql_watch_end(struct ql_engine *engine)
 {
 	struct watch *watch, *next;
 	HASH_ITER (hh, engine->watches, watch, next)
-		watch_over(watch);
+		watch_over(watch, NULL);
 }
 
 void

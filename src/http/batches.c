@@ -127,29 +127,36 @@ ask(struct batching *batching)
 
 /* ---- which ones ---- */
 
-static int
-compare_ids(const void *a, const void *b)
+/* The place of an id in a table of `size` places, a power of two: its own, or a free one. */
+static const char **
+place_of(const char **table, size_t size, const char *id)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	size_t at = ql_str_hash(id) & (size - 1);
+	while (table[at] && strcmp(table[at], id) != 0)
+		at = (at + 1) & (size - 1);
+	return &table[at];
 }
 
+/* A table, as the loop has other work than to sort a hundred thousand. */
 static int
 check_twice(struct batching *batching)
 {
-	size_t count = batching->op.id_count;
+	size_t count = batching->op.id_count, size = 1;
+	while (size < count * 2)
+		size *= 2;
+	const char **table = calloc(size, sizeof(*table));
 	int status = 0;
-	const char **sorted = malloc(count * sizeof(*sorted));
-	if (!sorted)
+	if (!table)
 		return ql_fail(&batching->req->problem.err, QL_E_UNAVAILABLE,
 			"out of memory for a batch: try again later");
-	memcpy(sorted, batching->ids, count * sizeof(*sorted));
-	qsort(sorted, count, sizeof(*sorted), compare_ids);
-	for (size_t i = 1; i < count && !status; i++) {
-		if (!strcmp(sorted[i - 1], sorted[i]))
-			status = ql_problem_field(&batching->req->problem, "ids",
-				"'ids' names %.128s twice", sorted[i]);
+	for (size_t i = 0; i < count && !status; i++) {
+		const char **place = place_of(table, size, batching->ids[i]);
+		if (*place)
+			status = ql_problem_field(
+				&batching->req->problem, "ids", "'ids' names %.128s twice", *place);
+		*place = batching->ids[i];
 	}
-	free(sorted);
+	free(table);
 	return status;
 }
 

@@ -18,7 +18,7 @@
 
 #define QL_BULK_CHUNK 1000 /* items of one chunk */
 #define QL_BULK_MAX 1000000 /* items of one batch */
-#define QL_BULK_IDS_MAX 10000 /* ids that one request may name */
+#define QL_BULK_IDS_MAX 100000 /* ids that one request may name */
 #define QL_BULK_SAMPLE 20 /* items that a preview shows */
 #define QL_BULK_PREVIEW_MS (15 * 60000LL) /* a preview that nobody executes goes after this */
 #define QL_BULK_UNDO_MS (24 * 3600000LL) /* an undo comes within this */

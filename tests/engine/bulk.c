@@ -27,7 +27,8 @@ static enum ql_code
 ask_bulk(struct kit *kit, struct bulk_asking *asking)
 {
 	asking->op.done = on_answered;
-	asking->op.caller = (struct ql_caller){.actor = "user:alice", .owner = "alice"};
+	if (!asking->op.caller.actor)
+		asking->op.caller = (struct ql_caller){.actor = "user:alice", .owner = "alice"};
 	if (!asking->op.mode)
 		asking->op.mode = QL_MODE_CANCEL;
 	asking->op.grace_ms = -1;
@@ -392,6 +393,136 @@ a_store_that_is_away_is_waited_for(void **state)
 	kit_close(&kit);
 }
 
+/* ---- beside a broker: ids that another producer sent, if anybody did ---- */
+
+#define NOBODYS 1500
+
+struct others {
+	char ids[NOBODYS][16];
+	const char *named[NOBODYS + 4];
+	struct bulk_asking asked;
+};
+
+static void
+open_farm(struct kit *kit)
+{
+	kit_open(kit, &(struct kit_options){.remote = true});
+	ql_farm_hire(kit->farm, "w1@fake", 4, 16);
+	kit_start(kit);
+	ask_as(NULL);
+}
+
+static void
+ask_for_others(struct kit *kit, struct others *others)
+{
+	static const char *const known[] = {"lies", "runs", "task:other-1", "own"};
+	for (size_t i = 0; i < 4; i++)
+		others->named[i] = known[i];
+	for (size_t i = 0; i < NOBODYS; i++) {
+		snprintf(others->ids[i], sizeof(others->ids[i]), "nobody%zu", i);
+		others->named[i + 4] = others->ids[i];
+	}
+	others->asked = (struct bulk_asking){
+		.op = {.verb = QL_BULK_MAKE,
+			.caller = {.actor = "user:admin", .owner = "admin", .all = true},
+			.ids = others->named,
+			.id_count = NOBODYS + 4}};
+	assert_int_equal(ask_bulk(kit, &others->asked), QL_E_OK);
+}
+
+static void
+send_others(struct kit *kit)
+{
+	ql_farm_send(kit->farm, "celery-lies", "wait=never");
+	ql_farm_send(kit->farm, "celery-runs", "after=never");
+	ql_farm_send(kit->farm, "other-1", "wait=never");
+	kit_check(kit, !ask_submit(kit, "{\"eval_id\":\"own\",\"language\":\"python\","
+					"\"code\":\"wait=never\"}"));
+	while (!ql_farm_queued(kit->farm, "celery-own") || !ql_farm_last(kit->farm, "celery-runs"))
+		kit_turn(kit);
+}
+
+static void
+check_others(struct kit *kit, const char *id)
+{
+	struct ql_record record;
+	struct ask_stop by_kill = {.mode = QL_MODE_KILL};
+	struct ql_bulk over = until_over(kit, id);
+	assert_int_equal(over.phase, QL_BULK_DONE);
+	assert_int_equal(over.said[QL_SAID_UNKNOWN], NOBODYS);
+	assert_int_equal(over.said[QL_SAID_REMOVED] + over.said[QL_SAID_STOPPING], 4);
+	assert_true(over.said[QL_SAID_STOPPING] >= 1); /* what runs */
+	ql_bulk_done(&over);
+	kit_until_status(kit, "lies", QL_STATUS_CANCELLED);
+	kit_until_status(kit, "task:other-1", QL_STATUS_CANCELLED);
+	kit_until_status(kit, "own", QL_STATUS_CANCELLED);
+	assert_null(ql_farm_queued(kit->farm, "celery-lies"));
+	assert_null(ql_farm_queued(kit->farm, "other-1"));
+	assert_int_equal(ql_farm_task(kit->farm, "celery-lies")->ran, 0);
+	assert_false(ask_read(kit, "nobody0", &record));
+	assert_false(ask_read(kit, "nobody1499", &record));
+	ask_stop(kit, "runs", &by_kill, NULL, NULL);
+	kit_until_status(kit, "runs", QL_STATUS_CANCELLED);
+	kit_until_quiet(kit);
+}
+
+static void
+others_are_found_or_nowhere(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct others *others = calloc(1, sizeof(*others));
+	kit_check(&kit, others);
+	open_farm(&kit);
+	send_others(&kit);
+	ask_for_others(&kit, others);
+	check_others(&kit, others->asked.op.bulk.id);
+	ql_bulk_ask_done(&others->asked.op);
+	free(others);
+	kit_close(&kit);
+}
+
+/* The server ends while they are looked for: the next one looks again, and nobody is said to be stopped who is not. */
+static void
+others_are_found_by_the_next_start(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct others *others = calloc(1, sizeof(*others));
+	kit_check(&kit, others);
+	open_farm(&kit);
+	send_others(&kit);
+	ask_for_others(&kit, others);
+	int from = kit.book.commits;
+	while (kit.book.commits < from + 4)
+		kit_turn(&kit);
+	kit_restart(&kit);
+	check_others(&kit, others->asked.op.bulk.id);
+	ql_bulk_ask_done(&others->asked.op);
+	free(others);
+	kit_close(&kit);
+}
+
+/* Whose tasks those are nobody can tell: a user's batch meets none of them. */
+static void
+users_meet_no_others(void **state)
+{
+	(void)state;
+	static const char *const ids[] = {"lies", "nobody"};
+	struct kit kit = {0};
+	struct bulk_asking asked = {.op = {.verb = QL_BULK_MAKE, .ids = ids, .id_count = 2}};
+	open_farm(&kit);
+	ql_farm_send(kit.farm, "celery-lies", "wait=never");
+	assert_int_equal(ask_bulk(&kit, &asked), QL_E_OK);
+	struct ql_bulk over = until_over(&kit, asked.op.bulk.id);
+	assert_int_equal(over.said[QL_SAID_UNKNOWN], 2);
+	assert_non_null(ql_farm_queued(kit.farm, "celery-lies"));
+	ql_bulk_done(&over);
+	ql_bulk_ask_done(&asked.op);
+	kit_until_quiet(&kit);
+	kit_close(&kit);
+}
+
 /* Whoever asks for one stop after the other waits for small commits; the batch goes on all the same. */
 static void
 who_asks_alone_waits_for_few(void **state)
@@ -479,6 +610,9 @@ main(void)
 		cmocka_unit_test(a_cancelled_one_asks_no_more),
 		cmocka_unit_test(a_restart_goes_on),
 		cmocka_unit_test(a_store_that_is_away_is_waited_for),
+		cmocka_unit_test(others_are_found_or_nowhere),
+		cmocka_unit_test(others_are_found_by_the_next_start),
+		cmocka_unit_test(users_meet_no_others),
 		cmocka_unit_test(who_asks_alone_waits_for_few),
 		cmocka_unit_test(what_has_no_room_waits_for_it),
 	};

@@ -100,7 +100,7 @@ test_too_many_ids_are_refused_with_the_number(void **state)
 	assert_int_equal(answer.status, 422);
 	assert_int_equal(
 		json_integer_value(json_object_get(answer.json, "limit")), QL_BULK_IDS_MAX);
-	assert_non_null(strstr(answer_text(&answer, "detail"), "10001"));
+	assert_non_null(strstr(answer_text(&answer, "detail"), "100001"));
 	answer_done(&answer);
 	ql_buf_done(&body);
 }

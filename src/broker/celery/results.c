@@ -42,8 +42,10 @@ static const char revoke_script[] = /* Lua */
 	"local keys, chains, out = {}, {}, {}\n"
 	"for n = 1, #KEYS / 2 do keys[n], chains[n] = KEYS[2 * n - 1], KEYS[2 * n] end\n"
 	"local olds = redis.call('MGET', unpack(keys))\n"
+	"local chained = redis.call('EXISTS', unpack(chains)) > 0\n"
 	"for n = 1, #keys do\n"
-	"  local ok, r = pcall(cjson.decode, olds[n] or '')\n"
+	"  local ok, r = false, nil\n"
+	"  if olds[n] then ok, r = pcall(cjson.decode, olds[n]) end\n"
 	"  local s = ok and type(r) == 'table' and r.status\n"
 	"  if s == 'SUCCESS' then\n"
 	"    redis.call('DEL', chains[n])\n"
@@ -51,8 +53,8 @@ static const char revoke_script[] = /* Lua */
 	"    redis.call('SET', keys[n], ARGV[3 + n], 'EX', ARGV[1])\n"
 	"    redis.call('PUBLISH', keys[n], ARGV[3 + n])\n"
 	"  end\n"
-	"  out[n] = redis.call('LRANGE', chains[n], ARGV[2], ARGV[3])\n"
-	"  if #out[n] == 0 and ARGV[2] ~= '0' then redis.call('DEL', chains[n]) end\n"
+	"  out[n] = chained and redis.call('LRANGE', chains[n], ARGV[2], ARGV[3]) or {}\n"
+	"  if chained and #out[n] == 0 and ARGV[2] ~= '0' then redis.call('DEL', chains[n]) end\n"
 	"end\n"
 	"return out\n";
 
