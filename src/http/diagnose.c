@@ -147,8 +147,9 @@ find_place(struct ql_diagnosis *diagnosis, const struct ql_locate *place)
 			place->node, at);
 		break;
 	case QL_PLACE_ACTIVE:
-		find(diagnosis, QL_FINDING_AT_A_WORKER, "%s runs it%s%s, in its process %lld",
-			place->node, place->since ? " since " : "", place->since ? at : "",
+		find(diagnosis, QL_FINDING_AT_A_WORKER, "%s %s it%s%s, in its process %lld",
+			place->node, place->unheard ? "began" : "runs",
+			place->since ? " since " : "", place->since ? at : "",
 			(long long)place->pid);
 		break;
 	case QL_PLACE_FINISHED:

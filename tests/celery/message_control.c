@@ -176,6 +176,7 @@ heartbeats(void **state)
 	assert_string_equal(one.version, "5.2.6");
 	assert_true(one.pid > 1);
 	assert_int_equal(one.pace_ms, 2000);
+	assert_int_equal(one.active, 0);
 	assert_false(one.offline);
 	assert_int_equal(beat("event-offline", &one), 0);
 	assert_true(one.offline);

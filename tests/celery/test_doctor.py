@@ -176,6 +176,20 @@ def test_a_worker_that_says_nothing_any_more(deployed, one):
         assert deployed.quell.wait("lost", 60)["status"] == "succeeded"
 
 
+def test_a_solo_worker_at_work(deployed, one):
+    """It says nothing while it works: its task's own word at its begin is told, and what else is known."""
+    with deployed.worker("-P", "solo", "-Q", "alone", node="solo") as solo:
+        sent = deployed.began("work", queue="alone")
+        seen = sent.until_place("active")
+        assert [seen["worker"], seen["pid"]] == [solo.node, sent.pids[0]], seen
+        assert not seen["complete"] and f"does not answer: {solo.node}: Celery" in seen["note"], seen
+        assert "at its last heartbeat" in seen["note"], seen
+        says(deployed, sent.id, f"{solo.node} began it", f"in its process {sent.pids[0]}", code=1)
+        sent.release()
+        sent.until("ended")
+        assert sent.until_place("finished")["state"] == "SUCCESS"
+
+
 def test_why_it_is_not_found(deployed, one):
     sent = submitted(deployed, "known")
     sent.release()

@@ -106,6 +106,31 @@ who_is_silent(void **state)
 	ql_workers_done(&workers);
 }
 
+/* What a solo worker that is at work can be told by: it says nothing itself. */
+static void
+what_is_known_of_a_silent_one(void **state)
+{
+	(void)state;
+	struct ql_workers workers = {0};
+	struct ql_beat busy = beat;
+	char text[QL_ERR_TEXT];
+	int silent = 0;
+	busy.active = 1;
+	struct ql_worker *worker = ql_workers_beat(&workers, &busy, 1000);
+	worker->pool = QL_POOL_SOLO;
+	worker->deaf = true;
+	ql_worker_show(worker, 4000, text, sizeof(text));
+	assert_non_null(strstr(text, "heard 3 s ago, with 1 task at its last heartbeat, but did"));
+	ql_workers_sweep(&workers, 13000, count, &silent);
+	ql_worker_show(worker, 13000, text, sizeof(text));
+	assert_non_null(strstr(text, "silent for 12 s, with 1 task at its last heartbeat: gone"));
+	assert_non_null(strstr(text, "or at work: a solo pool says nothing then"));
+	worker->active = -1;
+	ql_worker_show(worker, 13000, text, sizeof(text));
+	assert_non_null(strstr(text, "silent for 12 s: gone"));
+	ql_workers_done(&workers);
+}
+
 /* Under the same name another process: what its pool is has to be asked again. */
 static void
 who_was_replaced(void **state)
@@ -208,6 +233,7 @@ main(void)
 		cmocka_unit_test(kinds_of_pools),
 		cmocka_unit_test(what_can_be_terminated),
 		cmocka_unit_test(who_is_silent),
+		cmocka_unit_test(what_is_known_of_a_silent_one),
 		cmocka_unit_test(who_was_replaced),
 		cmocka_unit_test(workers_have_a_bound),
 		cmocka_unit_test(tombstones_in_their_order),

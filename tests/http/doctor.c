@@ -166,6 +166,10 @@ test_places(void **state)
 	found = diagnose(&record, NULL, &place);
 	assert_found(&found, QL_FINDING_AT_A_WORKER, "w@h runs it, in its process 77");
 	assert_int_equal(found.count, 1);
+	place.unheard = true;
+	found = diagnose(&record, NULL, &place);
+	assert_found(&found, QL_FINDING_AT_A_WORKER, "w@h began it, in its process 77");
+	place.unheard = false;
 	strcpy(place.state, "REVOKED");
 	found = diagnose(&record, NULL, &place);
 	assert_found(&found, QL_FINDING_REVOKED, "that worker runs it yet");

@@ -40,8 +40,9 @@ say_missing(struct ql_ask *ask)
 		ql_fail(&ask->err, QL_E_TIMEOUT, "no answer to '%s' from %s%s", ask->method, names,
 			shown < count ? " and others" : "");
 	else
-		ql_fail(&ask->err, QL_E_TIMEOUT, "%" PRId64 " workers heard '%s', and %zu answered",
-			ask->heard, ask->method, json_object_size(ask->replies));
+		ql_fail(&ask->err, QL_E_TIMEOUT,
+			"'%s' was heard by %" PRId64 " worker%s and answered by %zu", ask->method,
+			ask->heard, ask->heard == 1 ? "" : "s", json_object_size(ask->replies));
 }
 
 static void

@@ -65,6 +65,8 @@ dropped(struct ql_desk *desk, struct ql_runtime_op *op)
 
 /* ---- locate ---- */
 
+#define NOTED 256 /* of what is known of a worker, in a note */
+
 struct locating {
 	struct ql_quest look;
 	struct ql_celery *celery;
@@ -122,6 +124,34 @@ left_of(const struct ql_quest *look)
 	return delivery;
 }
 
+/*
+ * It said who began it, and not that it ended; not every worker answers, and he that has it may be one of these, as
+ * a solo one at work is.
+ */
+static bool
+is_unheard(const struct ql_quest *look)
+{
+	return look->has_result && !strcmp(look->result.state, "STARTED") && look->result.worker &&
+	       !look->workers_answered;
+}
+
+static void
+fill_unheard(struct ql_locate *op, const struct ql_quest *look)
+{
+	op->place = QL_PLACE_ACTIVE;
+	op->unheard = true;
+	op->pid = look->result.pid;
+	ql_str_copy(op->node, sizeof(op->node), look->result.worker);
+}
+
+/* In the place of which question it did not answer. */
+static void
+note_unheard(struct ql_locate *op)
+{
+	snprintf(op->note, sizeof(op->note), "that worker began it, and does not answer: %.*s",
+		NOTED, *op->worker ? op->worker : "nothing else was ever heard of it");
+}
+
 static void
 fill_place(struct ql_locate *op, const struct ql_quest *look)
 {
@@ -144,6 +174,8 @@ fill_place(struct ql_locate *op, const struct ql_quest *look)
 		op->place = QL_PLACE_QUEUED;
 		op->position = look->find.position;
 		ql_str_copy(op->queue, sizeof(op->queue), look->find.queue);
+	} else if (is_unheard(look)) {
+		fill_unheard(op, look);
 	} else if (look->find.unacked && !look->expired) {
 		op->place = QL_PLACE_RESERVED;
 		ql_str_copy(op->note, sizeof(op->note),
@@ -173,6 +205,8 @@ on_located(struct ql_quest *look)
 	if (op) {
 		fill_place(op, look);
 		fill_worker(op, locating->celery);
+		if (op->unheard)
+			note_unheard(op);
 		ql_desk_answer_ticket(&locating->celery->desk, &op->ticket, 0);
 	}
 	ql_quest_done(look);

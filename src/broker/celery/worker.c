@@ -34,6 +34,7 @@ add(struct ql_workers *workers, const char *node)
 	}
 	worker->state = QL_WORKER_LEFT;
 	worker->pace_ms = QL_WORKER_PACE_MS;
+	worker->active = -1;
 	HASH_ADD_STR(workers->by_node, node, worker);
 	return worker;
 }
@@ -63,6 +64,7 @@ ql_workers_beat(struct ql_workers *workers, const struct ql_beat *beat, int64_t 
 		memcpy(worker->version, beat->version, sizeof(worker->version));
 	}
 	worker->beats = true;
+	worker->active = beat->active;
 	worker->pace_ms = beat->pace_ms ? beat->pace_ms : QL_WORKER_PACE_MS;
 	if (beat->offline)
 		set_state(workers, worker, QL_WORKER_LEFT);
@@ -211,20 +213,48 @@ ql_worker_can_terminate(const struct ql_worker *worker, const char **ret_why)
 	return can;
 }
 
+/* What it ran when it was heard last: ", with 1 task at its last heartbeat". */
+static void
+show_load(const struct ql_worker *worker, char *ret_text, size_t size)
+{
+	if (worker->active >= 0)
+		snprintf(ret_text, size, ", with %lld task%s at its last heartbeat",
+			(long long)worker->active, worker->active == 1 ? "" : "s");
+	else
+		*ret_text = 0;
+}
+
+static void
+show_state(const struct ql_worker *worker, int64_t now, char *ret_text, size_t size)
+{
+	static const char *const works[QL_POOL_EVENTLET + 1] = {
+		[QL_POOL_UNKNOWN] = ", or at work if its pool is solo",
+		[QL_POOL_SOLO] = ", or at work: a solo pool says nothing then",
+	};
+	const char *work = works[worker->pool] ? works[worker->pool] : "";
+	char load[64];
+	long long seconds = (long long)(now - worker->heard_at) / 1000;
+	show_load(worker, load, sizeof(load));
+	if (worker->state == QL_WORKER_LEFT)
+		snprintf(ret_text, size, "left %lld s ago", seconds);
+	else if (worker->state == QL_WORKER_SILENT)
+		snprintf(ret_text, size,
+			"silent for %lld s%s: gone, frozen or cut off from the broker%s", seconds,
+			load, work);
+	else if (worker->deaf)
+		snprintf(ret_text, size,
+			"heard %lld s ago%s, but did not answer when asked: "
+			"frozen or cut off from the broker%s",
+			seconds, load, work);
+	else
+		snprintf(ret_text, size, "heard %lld s ago%s", seconds, load);
+}
+
 void
 ql_worker_show(const struct ql_worker *worker, int64_t now, char *ret_text, size_t size)
 {
-	char state[128];
-	long long seconds = (long long)(now - worker->heard_at) / 1000;
-	if (worker->state == QL_WORKER_LEFT)
-		snprintf(state, sizeof(state), "left %lld s ago", seconds);
-	else if (worker->state == QL_WORKER_SILENT)
-		snprintf(state, sizeof(state),
-			"silent for %lld s: gone, frozen%s or cut off from the broker", seconds,
-			worker->pool == QL_POOL_SOLO ? ", at work" : "");
-	else
-		snprintf(state, sizeof(state), "%s",
-			worker->deaf ? "here, but did not answer when asked" : "here");
+	char state[192];
+	show_state(worker, now, state, sizeof(state));
 	snprintf(ret_text, size, "%s: Celery %s, %s pool, pid %lld, %s", worker->node,
 		*worker->version ? worker->version : "of unknown version",
 		ql_pool_name(worker->pool), (long long)worker->pid, state);

@@ -47,6 +47,7 @@ struct ql_worker {
 	bool deaf; /* it is heard of, and did not answer when all were asked last */
 	int64_t heard_at;
 	int64_t pace_ms;
+	int64_t active; /* tasks that it ran at its last heartbeat; -1 = not said */
 	uint64_t given_back; /* the control's: up to this turn it was told what was lifted */
 	struct ql_hand_process
 		process; /* the driver's: its main process, where that is on this host */
