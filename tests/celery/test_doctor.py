@@ -121,7 +121,7 @@ def test_revoked_before_a_worker_said_that_it_runs_it(deployed, one, before):
     sent.until_state("REVOKED")
     says(deployed, before, f"{one.node} runs it", f"in its process {sent.pids[0]}",
          "its result says REVOKED, and that worker runs it yet", "quell kill")
-    assert deployed.quell.show(before)["status"] == "running", "nothing proves that it stopped"
+    deployed.quell.until_status(before, "running")  # nothing proves that it stopped
     told = deployed.quell.kill(before, {"wait": 30}).expect(200).json
     assert told["cancelled"] and told["evidence"] == "verified", told
     assert not alive(sent.pids[0])
