@@ -83,21 +83,9 @@ takes_none(const struct ql_term *term)
 }
 
 static int
-read_set(struct seqs *seqs, struct ql_db *db, const struct ql_selector *selector, size_t term,
-	struct ql_err *e)
+read_set(struct seqs *seqs, struct ql_db *db, sqlite3_stmt *stmt, struct ql_err *e)
 {
-	QL_CLEAN_BUF struct ql_buf sql = {0};
-	QL_CLEAN_STMT sqlite3_stmt *stmt = NULL;
-	int param = ql_term_param(selector, term), rc;
-	bool none = takes_none(&selector->terms[term]);
-	ql_buf_addf(&sql, "SELECT seq FROM labels WHERE key = ?%d AND %s(", param,
-		none ? "value <> '' AND NOT " : "");
-	ql_term_values_sql(&sql, "value", &selector->terms[term], param + 1);
-	if (ql_buf_adds(&sql, ")"))
-		return ql_fail(e, QL_E_SYSTEM, "out of memory");
-	if (sqlite3_prepare_v2(db->sql, sql.data, -1, &stmt, NULL) != SQLITE_OK)
-		return ql_db_fail(db, e, "the database refused");
-	ql_term_bind(stmt, selector, term);
+	int rc;
 	while ((rc = ql_db_step(db, stmt, e)) == 1) {
 		if (add(seqs, sqlite3_column_int64(stmt, 0)))
 			return ql_fail(e, QL_E_SYSTEM, "out of memory for a set of labels");
@@ -109,10 +97,22 @@ int
 ql_label_read(struct ql_label_sets *sets, struct ql_db *db, const struct ql_selector *selector,
 	size_t term, struct ql_err *e)
 {
+	QL_CLEAN_BUF struct ql_buf sql = {0};
+	sqlite3_stmt *stmt;
+	int param = ql_term_param(selector, term);
+	bool none = takes_none(&selector->terms[term]);
+	ql_buf_addf(&sql, "SELECT seq FROM labels WHERE key = ?%d AND %s(", param,
+		none ? "value <> '' AND NOT " : "");
+	ql_term_values_sql(&sql, "value", &selector->terms[term], param + 1);
 	sets->sets[term] = calloc(1, sizeof(*sets->sets[term]));
-	if (!sets->sets[term])
+	if (ql_buf_adds(&sql, ")") || !sets->sets[term])
 		return ql_fail(e, QL_E_SYSTEM, "out of memory");
-	return read_set(sets->sets[term], db, selector, term, e);
+	if (sqlite3_prepare_v2(db->sql, sql.data, -1, &stmt, NULL) != SQLITE_OK)
+		return ql_db_fail(db, e, "the database refused");
+	ql_term_bind(stmt, selector, term);
+	int rc = read_set(sets->sets[term], db, stmt, e);
+	sqlite3_finalize(stmt);
+	return rc;
 }
 
 void
