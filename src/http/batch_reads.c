@@ -45,7 +45,8 @@ put_would(struct ql_json *json, const struct ql_bulk *head)
 		if (word)
 			ql_json_int(json, word, head->would[rung]);
 	}
-	ql_json_int(json, "not_found", head->total - known);
+	/* an undo stops nobody: nothing was asked of what would happen */
+	ql_json_int(json, "not_found", head->undoes[0] ? 0 : head->total - known);
 	ql_json_close(json, '}');
 }
 
@@ -77,7 +78,7 @@ ql_render_batch_members(struct ql_json *json, const struct ql_bulk *head)
 	ql_json_text(json, "phase", ql_bulk_phase_word(head->phase));
 	ql_json_text(json, "mode", restores ? "restore" : ql_mode_word(head->mode));
 	ql_json_text(json, "escalate", head->top ? ql_rung_word(head->top) : NULL);
-	if (head->grace_ms < 0)
+	if (restores || head->grace_ms < 0)
 		ql_json_null(json, "grace_ms");
 	else
 		ql_json_int(json, "grace_ms", head->grace_ms);

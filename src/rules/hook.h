@@ -59,7 +59,8 @@ struct ql_hook {
 
 /* What is wrong, besides the sentence. */
 struct ql_hook_fault {
-	const char *field; /* static; NULL = none */
+	const char
+		*field; /* static, or an unknown member's name, which is the JSON's; NULL = none */
 	size_t at; /* 1 + where in the selector, in bytes; 0 = nowhere */
 };
 

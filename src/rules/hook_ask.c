@@ -263,7 +263,7 @@ check_members(struct reader *reader, json_t *json)
 	json_t *value;
 	json_object_foreach (json, name, value) {
 		if (ql_words_find(QL_WORDS(asked), name) < 0)
-			return WRONG(reader, NULL,
+			return WRONG(reader, name,
 				"a webhook has no member '%s': it has url, events, selector, name "
 				"and owner",
 				ql_member_show(name, shown));

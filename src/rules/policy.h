@@ -48,7 +48,7 @@ struct ql_rule {
 
 /* What is wrong, besides the sentence. */
 struct ql_rule_fault {
-	const char *field; /* static */
+	const char *field; /* static, or the name of an unknown member, which is the JSON's */
 	size_t at; /* 1 + where in the selector, in bytes; 0 = nowhere */
 };
 

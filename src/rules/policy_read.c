@@ -292,7 +292,7 @@ check_members(struct reader *reader, json_t *json)
 		for (size_t i = 0; i < sizeof(asked) / sizeof(*asked); i++)
 			known |= !strcmp(name, asked[i]);
 		if (!known)
-			return WRONG(reader, NULL,
+			return WRONG(reader, name,
 				"a policy has no member '%s': it has name, trigger, selector, "
 				"mode, escalate, grace_s and enabled",
 				ql_member_show(name, shown));

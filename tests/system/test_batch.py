@@ -44,6 +44,7 @@ def test_a_crash_in_the_middle_settles_each_once_and_an_undo_restores_all(make_s
     undo = server.post(f"/api/batches/{batch_id}/undo").expect(202).json
     undone = until_over(server, undo["batch_id"])
     assert (undone["mode"], undone["progress"]["restored"]) == ("restore", MANY)
+    assert not any(undone["would"].values()) and undone["grace_ms"] is None
     assert queued(server) == MANY
     assert server.show("q7")["attempt"] == 2
     server.post(f"/api/batches/{batch_id}/undo").problem(409)

@@ -116,7 +116,7 @@ def test_what_contradicts_itself(house, policy, why):
     body = {"name": "wrong", "selector": "queue=low",
             "trigger": {"kind": "run_deadline", "after_s": 10}, **policy}
     said = house.post("/api/policies", body).problem(422)
-    assert why in said["detail"], said
+    assert why in said["detail"] and said["field"].split(".")[0] in policy, said
     house.get("/api/policies/wrong").expect(404)
 
 
