@@ -4,7 +4,11 @@ import contextlib
 import json
 import os
 import re
+import shutil
+import socket
 import subprocess
+import tempfile
+import threading
 
 import pytest
 import yaml
@@ -12,10 +16,12 @@ import yaml
 import dockers
 from celeries import environment
 from conftest import system
+from deployment import Proxy
 from quell.docker import Engine
 
 READS = {"PING", "CLIENT", "SCRIPT", "SCAN", "SSCAN", "HSCAN", "LLEN", "LRANGE", "GET", "GETRANGE", "PUBSUB",
          "SUBSCRIBE", "PSUBSCRIBE", "EVAL", "EVALSHA", "SELECT", "HELLO", "AUTH"}
+SCRIPTS_READ = {"GETRANGE", "PUBLISH", "PUBSUB"}  # a broadcast, and who hears it
 INSPECTS = {"active", "reserved", "scheduled", "revoked", "active_queues", "stats", "ping"}
 
 
@@ -94,6 +100,11 @@ class Monitored:
         return lines, [(verb.upper(), rest) for peer, verb, rest in lines if peer in ours]
 
 
+def called(said):
+    """The commands of the scripts among them."""
+    return {verb for _, rest in said for verb in re.findall(r"redis\.p?call\('(\w+)'", rest)}
+
+
 def test_it_only_reads(deployed, worker):
     """Every command of its connections, and every broadcast that it makes."""
     queued = deployed.send("mark", queue="nobody")
@@ -107,6 +118,7 @@ def test_it_only_reads(deployed, worker):
     lists = {rest.split()[0] for verb, rest in said if verb == "BRPOP"}
     assert len(lists) == 1 and "quell.replies.doctor." in lists.pop()
     assert {verb for verb, _ in said} - {"BRPOP"} <= READS
+    assert called(said) <= SCRIPTS_READ
     asked = set()
     for verb, rest in said:
         for body in re.findall(r'\\"body\\": ?\\"([\w+/=]+)\\"', rest):
@@ -210,18 +222,86 @@ def start_container(engine, eval_id):
     return made
 
 
-@pytest.mark.deadline(180)
-def test_a_container_without_a_task(deployed, worker):
+class Counting:
+    """A way to dockerd, with the calls that went through it."""
+
+    def __init__(self, docker):
+        self.docker = docker.removeprefix("unix://")
+        self.folder = tempfile.mkdtemp(prefix="quell-counting-")
+        self.host = f"unix://{self.folder}/socket"
+        self.calls = []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(f"{self.folder}/socket")
+        self.listener.listen(64)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                here, _ = self.listener.accept()
+                there = socket.socket(socket.AF_UNIX)
+                there.connect(self.docker)
+                threading.Thread(target=Proxy.copy, args=[there, here], daemon=True).start()
+                threading.Thread(target=self.count, args=[here, there], daemon=True).start()
+
+    def count(self, here, there):
+        with contextlib.suppress(OSError):
+            while data := here.recv(65536):
+                self.calls += re.findall(r"^([A-Z]+) (?:/v[\d.]+)?(/[^ ?]*)\S* HTTP/1", data.decode(), re.M)
+                there.sendall(data)
+        with contextlib.suppress(OSError):
+            there.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.listener.close()
+        shutil.rmtree(self.folder)
+
+
+@pytest.fixture(scope="module")
+def docker():
     with dockers.docker_daemon() as host:
-        engine = Engine(host)
-        left = start_container(engine, "gone")
-        its_own = deployed.began("work", task_id="celery-here")
-        start_container(engine, "here")
-        told = report(deployed, DOCKER_HOST=host)
-        assert told["containers"] == 2
-        (one,) = of_kind(told, "container_without_task")
-        assert one["eval_id"] == "gone" and one["container"] == left
-        its_own.release()
+        yield host
+
+
+@pytest.fixture
+def counting(docker):
+    made = Counting(docker)
+    yield made
+    made.close()
+
+
+@pytest.mark.deadline(180)
+def test_of_docker_it_only_reads(deployed, worker, counting):
+    """One is asked by a doctor, and by a server that only looks; the server is asked to kill it, too."""
+    left = start_container(Engine(f"unix://{counting.docker}"), "gone")
+
+    def found(told):
+        return {one["container"] for one in of_kind(told, "container_without_task")} == {left}
+    assert found(report(deployed, DOCKER_HOST=counting.host))
+    by_doctor = set(counting.calls)
+    counting.calls.clear()
+    with observer(deployed, "--docker-host", counting.host) as server:
+        system.eventually(lambda: found(server.get("/api/observe").json), what="the container")
+        server.post("/api/eval/gone/kill").problem(403, "forbidden")
+    by_server = set(counting.calls)
+    assert ("GET", "/containers/json") in by_doctor & by_server
+    assert {verb for verb, _ in by_doctor | by_server} == {"GET"}
+    state = Engine(counting.host).ask("GET", f"/containers/{left}/json").json["State"]
+    assert state["Running"]
+    Engine(counting.host).ask("DELETE", f"/containers/{left}", force=1)
+
+
+@pytest.mark.deadline(180)
+def test_a_container_without_a_task(deployed, worker, docker):
+    engine = Engine(docker)
+    left = start_container(engine, "gone")
+    its_own = deployed.began("work", task_id="celery-here")
+    start_container(engine, "here")
+    told = report(deployed, DOCKER_HOST=docker)
+    assert told["containers"] == 2
+    (one,) = of_kind(told, "container_without_task")
+    assert one["eval_id"] == "gone" and one["container"] == left
+    its_own.release()
 
 
 def test_a_redis_that_is_away():
@@ -292,6 +372,8 @@ def test_a_server_that_only_looks_writes_and_answers_nothing(deployed):
             assert new.node in deployed.inspect("ping")
         lines = monitored.end()[0]
     quells = {one["addr"] for one in reconnected if one["name"].startswith("quell")}
-    said = {verb.upper() for peer, verb, _ in lines if peer in quells}
-    assert said and said <= READS | {"BRPOP"}, said - READS
+    said = [(verb.upper(), rest) for peer, verb, rest in lines if peer in quells]
+    verbs = {verb for verb, _ in said}
+    assert verbs and verbs <= READS | {"BRPOP"}, verbs - READS
+    assert called(said) <= SCRIPTS_READ
     assert set(deployed.client.keys("quell*")) == kept
