@@ -22,7 +22,8 @@ LIMIT = 60  # seconds until a task that nobody releases or stops ends by itself
 
 app = Celery("stock", broker=os.environ["CELERY_BROKER_URL"],
              backend=os.environ["CELERY_RESULT_BACKEND"])
-app.conf.update(task_track_started=True, worker_prefetch_multiplier=1, broker_pool_limit=4,
+app.conf.update(task_track_started="STOCK_UNTRACKED" not in os.environ,
+                worker_prefetch_multiplier=1, broker_pool_limit=4,
                 result_expires=int(os.environ.get("STOCK_RESULT_EXPIRES", "3600")),
                 broker_transport_options={
                     "master_name": os.environ.get("STOCK_MASTER"),  # behind Sentinel alone

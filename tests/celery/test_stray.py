@@ -1,5 +1,7 @@
 """What lives on though it is settled: shown, left alone with too few marks, ended with the proof."""
 import contextlib
+import os
+import subprocess
 
 import pytest
 from conftest import system
@@ -153,3 +155,37 @@ def test_a_task_that_nobody_can_end_is_stuck(deployed):
         sent.release()
         sent.until("ended")
         system.eventually(lambda: not of_eval(orphans(deployed), "back"), what="its end")
+
+
+def test_a_task_that_came_back_after_its_cancel_is_ended(deployed):
+    """Nothing is written of its start, as Celery has it by default: `quell orphans` sees it, and it is ended."""
+    def quell(*words):
+        return subprocess.run(
+            [system.QUELL, "orphans", "--url", f"http://127.0.0.1:{deployed.quell.port}",
+             "--key", deployed.quell.key, *words], stdout=subprocess.PIPE, text=True, timeout=60).stdout
+
+    deployed.quell.submit(eval_id="zombie", code="1", language="python", queue="late")
+    (message,) = system.eventually(lambda: deployed.client.lrange("late", 0, -1), what="its message")
+    assert deployed.quell.cancel("zombie", {"wait": 20}).expect(200).json["outcome"] == "removed"
+    with deployed.worker("-c", "1", "-Q", "late", "--without-mingle", node="late",
+                         STOCK_UNTRACKED="1") as late:
+        deployed.await_worker(late)
+        deployed.client.lpush("late", message)
+        sent = Sent(deployed, "zombie", "celery-zombie")
+        sent.until("began")
+        pid = sent.pids[0]
+        first = system.eventually(lambda: of_eval(orphans(deployed), "zombie"), what="it to be seen")
+        assert first["verdict"] == "orphan" and {"worker", "settled"} <= set(first["marks"])
+        assert str(pid) in first["what"] and first["name"] in quell()
+        assert os.path.exists(f"/proc/{pid}"), "a look ends nothing"
+        reaped = system.eventually(
+            lambda: one if (one := of_eval(orphans(deployed, reap=True), "zombie"))["outcome"] else None,
+            what="its end")
+        assert reaped["outcome"] == "reaped" and reaped["name"] == first["name"], str(reaped)
+        system.eventually(lambda: not os.path.exists(f"/proc/{pid}"), what="its worker to bury it")
+        assert "ended" not in sent.said
+        assert not of_eval(orphans(deployed), "zombie")
+        assert deployed.quell.show("zombie")["status"] == "cancelled"
+    rows = deployed.quell.get("/api/audit?verb=orphan-reap").expect(200).json["rows"]
+    assert [row["row"]["reason"] for row in rows if "zombie" in (row["row"]["target"] or "")] == [
+        f"task: {', '.join(reaped['marks'])}"]

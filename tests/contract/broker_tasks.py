@@ -16,6 +16,7 @@ def evaluate_code(self, eval_id, code, language):
     worker = os.getppid()
     if code == "swallows":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    self.backend.client.set(f"pid:{self.request.id}", os.getpid())
     self.backend.client.incr(f"ran:{self.request.id}")
     if code == "succeeds":
         return f"{eval_id} {language}"
@@ -28,5 +29,7 @@ def evaluate_code(self, eval_id, code, language):
         time.sleep(0.02)
         if os.getppid() != worker:
             return "its worker is dead"
+        if self.backend.client.exists(f"end:{self.request.id}"):
+            return "it was told to end"
     self.update_state(state="REVOKED")
     raise Ignore()

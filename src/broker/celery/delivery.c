@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "broker/celery/driver.h"
+#include "broker/celery/stray.h"
 
 uint64_t
 ql_delivery_name(const char *task_id, const struct copy *copy)
@@ -164,6 +164,7 @@ void
 ql_delivery_over(struct delivery *delivery)
 {
 	delivery->told_gone = true;
+	ql_strays_over(delivery->celery->base.finder, delivery->incarnation);
 	if (!delivery->forgotten && !delivery->celery->closing)
 		ql_alarm_set(&delivery->celery->alarm, &delivery->due, QL_CELERY_KEEP_MS);
 }

@@ -48,12 +48,16 @@ struct strays {
 	uv_timer_t timer;
 	int64_t pause_ms;
 	int64_t reap_until; /* of ql_alarm_ms */
+	bool proven; /* what is reaped was proven gone since: its delivery may be forgotten by now, and met again */
 };
 
 /* NULL when out of memory. */
 struct ql_finder *ql_strays_new(struct ql_celery *celery);
 /* With nothing under way; closed is called from the loop, and then it is freed by its ops. */
 void ql_strays_close(struct ql_finder *finder, uv_close_cb closed);
+
+/* That run is over, by the proof of its delivery: it may be the one that is being reaped. */
+void ql_strays_over(struct ql_finder *finder, uint64_t incarnation);
 
 /* ---- stray.c ---- */
 

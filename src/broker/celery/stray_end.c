@@ -35,7 +35,15 @@ is_proven_gone(const struct strays *strays)
 {
 	const struct delivery *delivery =
 		ql_delivery_find(strays->celery, strays->reap->trace->incarnation);
-	return !delivery || delivery->told_gone;
+	return strays->proven || !delivery || delivery->told_gone;
+}
+
+void
+ql_strays_over(struct ql_finder *finder, uint64_t incarnation)
+{
+	struct strays *strays = (struct strays *)finder;
+	if (strays->reap && strays->reap->trace->incarnation == incarnation)
+		strays->proven = true;
 }
 
 static void
@@ -149,6 +157,7 @@ ql_strays_reap(struct ql_finder *finder, struct ql_reap *op)
 	strays->reap_until = ql_alarm_ms() + QL_STRAY_REAP_MS;
 	strays->pause_ms = 0;
 	strays->kill.done = NULL;
+	strays->proven = false;
 	if (op->trace->kind == QL_ORPHAN_TASK)
 		look(strays);
 	else
