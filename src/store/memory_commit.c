@@ -1,160 +1,9 @@
-#include "store/memory.h"
+#include "store/memory_stage.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
 #include "base/str.h"
-
-/* One commit under way: what it changes, beside what is there. */
-struct stage {
-	struct ql_memory *memory;
-	struct ql_memory_entry *entries; /* copies and new ones */
-	struct ql_memory_note *notes;
-	struct ql_memory_letter *letters;
-	int64_t *delivered; /* numbers of letters */
-	size_t delivered_count;
-	struct ql_memory_object *objects;
-	struct ql_memory_audit audit;
-	int64_t last_letter;
-	int64_t last_seq;
-	int64_t last_cancel;
-	int64_t last_ms;
-};
-
-static int
-no_memory(struct ql_err *e)
-{
-	return ql_fail(e, QL_E_SYSTEM, "couldn't commit: out of memory");
-}
-
-static void
-entry_free(struct ql_memory_entry *entry)
-{
-	ql_record_done(&entry->record);
-	free(entry->report);
-	for (size_t i = 0; i < entry->row_count; i++)
-		free(entry->rows[i].what);
-	free(entry->rows);
-	for (size_t i = 0; i < entry->cancel_count; i++) {
-		free(entry->cancels[i].actor);
-		free(entry->cancels[i].reason);
-	}
-	free(entry->cancels);
-	free(entry);
-}
-
-static void
-entries_free(struct ql_memory_entry **entries)
-{
-	struct ql_memory_entry *entry, *next;
-	HASH_ITER (hh, *entries, entry, next) {
-		HASH_DEL(*entries, entry);
-		entry_free(entry);
-	}
-}
-
-static void
-note_free(struct ql_memory_note *note)
-{
-	free(note->name);
-	free(note->owner);
-	free(note->fingerprint);
-	free(note->text);
-	free(note->actor);
-	free(note->row.what);
-	free(note);
-}
-
-/* strdup that tells «there was none» from «no memory». */
-static int
-dup_text(char **ret_text, const char *text)
-{
-	*ret_text = ql_str_dup(text);
-	return text && !*ret_text ? -1 : 0;
-}
-
-static int
-replace_text(char **text, const char *with)
-{
-	if (!with)
-		return 0;
-	free(*text);
-	return dup_text(text, with);
-}
-
-static int
-add_row(struct ql_memory_entry *entry, const struct ql_row *row)
-{
-	size_t size = (entry->row_count + 1) * sizeof(*entry->rows);
-	struct ql_row *rows = realloc(entry->rows, size);
-	if (!rows)
-		return -1;
-	entry->rows = rows;
-	rows[entry->row_count] = *row;
-	if (dup_text(&rows[entry->row_count].what, row->what))
-		return -1;
-	entry->row_count++;
-	return 0;
-}
-
-static struct ql_memory_cancel *
-add_cancel(struct ql_memory_entry *entry, const struct ql_memory_cancel *cancel)
-{
-	size_t size = (entry->cancel_count + 1) * sizeof(*entry->cancels);
-	struct ql_memory_cancel *cancels = realloc(entry->cancels, size);
-	if (!cancels)
-		return NULL;
-	entry->cancels = cancels;
-	struct ql_memory_cancel *added = &cancels[entry->cancel_count++];
-	*added = *cancel;
-	int failed = dup_text(&added->actor, cancel->actor);
-	failed |= dup_text(&added->reason, cancel->reason);
-	return failed ? NULL : added;
-}
-
-static struct ql_memory_entry *
-entry_copy(const struct ql_memory_entry *entry)
-{
-	struct ql_memory_entry *copy = calloc(1, sizeof(*copy));
-	if (!copy)
-		return NULL;
-	int failed = ql_record_copy(&copy->record, &entry->record);
-	failed |= dup_text(&copy->report, entry->report);
-	copy->past_bytes = entry->past_bytes;
-	for (size_t i = 0; !failed && i < entry->row_count; i++)
-		failed = add_row(copy, &entry->rows[i]);
-	for (size_t i = 0; !failed && i < entry->cancel_count; i++)
-		failed = !add_cancel(copy, &entry->cancels[i]);
-	if (!failed)
-		return copy;
-	entry_free(copy);
-	return NULL;
-}
-
-/* The copy that this commit changes; NULL and NOT_FOUND when there is no such evaluation. */
-static struct ql_memory_entry *
-stage_entry(struct stage *stage, const char *eval_id, struct ql_err *e)
-{
-	struct ql_memory_entry *entry;
-	HASH_FIND_STR(stage->entries, eval_id, entry);
-	if (entry && !entry->forgotten)
-		return entry;
-	struct ql_memory_entry *kept = NULL;
-	if (!entry)
-		HASH_FIND_STR(stage->memory->entries, eval_id, kept);
-	if (!kept) {
-		ql_fail(e, QL_E_NOT_FOUND, "couldn't commit: there is no evaluation %s", eval_id);
-		return NULL;
-	}
-	entry = entry_copy(kept);
-	if (!entry) {
-		no_memory(e);
-		return NULL;
-	}
-	HASH_ADD_STR(stage->entries, record.eval_id, entry);
-	return entry;
-}
 
 static int
 keep_cancel(struct stage *stage, struct ql_memory_entry *entry)
@@ -174,13 +23,13 @@ keep_cancel(struct stage *stage, struct ql_memory_entry *entry)
 	if (!cancel) {
 		struct ql_memory_cancel fresh = {
 			.id = ++stage->last_cancel, .attempt = record->state.attempt};
-		cancel = add_cancel(entry, &fresh);
+		cancel = ql_memory_add_cancel(entry, &fresh);
 	}
 	if (!cancel)
 		return -1;
 	cancel->cancel = record->state.cancel;
-	int failed = replace_text(&cancel->actor, record->actor);
-	failed |= replace_text(&cancel->reason, record->reason);
+	int failed = ql_memory_replace(&cancel->actor, record->actor);
+	failed |= ql_memory_replace(&cancel->reason, record->reason);
 	return failed;
 }
 
@@ -199,11 +48,11 @@ stage_new(struct stage *stage, struct ql_change *change, struct ql_err *e)
 	struct ql_memory_entry *entry = calloc(1, sizeof(*entry));
 	if (!entry || ql_record_copy(&entry->record, &change->record)) {
 		free(entry);
-		return no_memory(e);
+		return ql_memory_full(e);
 	}
 	entry->record.seq = change->record.seq = ++stage->last_seq;
 	HASH_ADD_STR(stage->entries, record.eval_id, entry);
-	return keep_cancel(stage, entry) ? no_memory(e) : 0;
+	return keep_cancel(stage, entry) ? ql_memory_full(e) : 0;
 }
 
 static int
@@ -225,7 +74,7 @@ refuse_rewrite(const struct ql_state *kept, const struct ql_record *record, stru
 static int
 stage_state(struct stage *stage, const struct ql_record *record, struct ql_err *e)
 {
-	struct ql_memory_entry *entry = stage_entry(stage, record->eval_id, e);
+	struct ql_memory_entry *entry = ql_memory_stage_entry(stage, record->eval_id, e);
 	if (!entry || refuse_rewrite(&entry->record.state, record, e))
 		return -1;
 	struct ql_record *kept = &entry->record;
@@ -238,7 +87,7 @@ stage_state(struct stage *stage, const struct ql_record *record, struct ql_err *
 		free(kept->name); \
 		kept->name = NULL; \
 	} \
-	failed |= replace_text(&kept->name, record->name);
+	failed |= ql_memory_replace(&kept->name, record->name);
 	KEEP(error)
 	KEEP(worker)
 	KEEP(runtime)
@@ -246,15 +95,15 @@ stage_state(struct stage *stage, const struct ql_record *record, struct ql_err *
 	KEEP(actor)
 	KEEP(reason)
 #undef KEEP
-	failed |= replace_text(&kept->payload, record->payload);
+	failed |= ql_memory_replace(&kept->payload, record->payload);
 	kept->state = record->state;
-	return failed || keep_cancel(stage, entry) ? no_memory(e) : 0;
+	return failed || keep_cancel(stage, entry) ? ql_memory_full(e) : 0;
 }
 
 static int
 stage_forget(struct stage *stage, const char *eval_id, struct ql_err *e)
 {
-	struct ql_memory_entry *entry = stage_entry(stage, eval_id, e);
+	struct ql_memory_entry *entry = ql_memory_stage_entry(stage, eval_id, e);
 	if (!entry)
 		return -1;
 	if (ql_row_place(&entry->record.state) != QL_PLACE_DONE)
@@ -267,7 +116,7 @@ stage_forget(struct stage *stage, const char *eval_id, struct ql_err *e)
 static int
 stage_disown(struct stage *stage, const char *eval_id, struct ql_err *e)
 {
-	struct ql_memory_entry *entry = stage_entry(stage, eval_id, e);
+	struct ql_memory_entry *entry = ql_memory_stage_entry(stage, eval_id, e);
 	if (!entry)
 		return -1;
 	if (!entry->record.state.adopted || entry->record.state.seen)
@@ -280,149 +129,10 @@ stage_disown(struct stage *stage, const char *eval_id, struct ql_err *e)
 static int
 stage_report(struct stage *stage, const struct ql_change *change, struct ql_err *e)
 {
-	struct ql_memory_entry *entry = stage_entry(stage, change->record.eval_id, e);
+	struct ql_memory_entry *entry = ql_memory_stage_entry(stage, change->record.eval_id, e);
 	if (!entry)
 		return -1;
-	return replace_text(&entry->report, change->report) ? no_memory(e) : 0;
-}
-
-/* The evaluation as this commit leaves it so far, or NULL. */
-static const struct ql_memory_entry *
-look(const struct stage *stage, const char *eval_id)
-{
-	struct ql_memory_entry *entry;
-	HASH_FIND_STR(stage->entries, eval_id, entry);
-	if (!entry)
-		HASH_FIND_STR(stage->memory->entries, eval_id, entry);
-	return entry && !entry->forgotten ? entry : NULL;
-}
-
-static int
-stage_refusal(struct stage *stage, const struct ql_change *change, struct ql_err *e)
-{
-	struct ql_memory_note *note = calloc(1, sizeof(*note));
-	if (!note)
-		return no_memory(e);
-	DL_APPEND(stage->notes, note);
-	const struct ql_memory_entry *entry = look(stage, change->record.eval_id);
-	note->kind = change->kind;
-	note->mode = change->mode;
-	note->row = (struct ql_row){
-		.at = change->at,
-		.attempt = entry ? entry->record.state.attempt : 0,
-		.status = entry ? entry->record.state.status : 0,
-		.rung = change->rung,
-	};
-	int failed = dup_text(&note->name, change->record.eval_id);
-	failed |= dup_text(&note->actor, change->record.actor);
-	failed |= dup_text(&note->text, change->record.reason);
-	failed |= dup_text(&note->row.what, change->what);
-	return failed ? no_memory(e) : 0;
-}
-
-static bool
-is_replay(const struct ql_memory_note *note, const struct ql_change *change)
-{
-	return note->kind == QL_CHANGE_REPLAY && !strcmp(note->name, change->replay_key) &&
-	       !strcmp(note->owner, change->record.owner);
-}
-
-static int
-stage_replay(struct stage *stage, const struct ql_change *change, struct ql_err *e)
-{
-	struct ql_memory_note *note;
-	bool taken = false;
-	DL_FOREACH (stage->memory->notes, note)
-		taken |= is_replay(note, change) &&
-			 note->row.at >= stage->last_ms - QL_STORE_REPLAY_MS;
-	DL_FOREACH (stage->notes, note)
-		taken |= is_replay(note, change);
-	if (taken)
-		return ql_fail(e, QL_E_CONFLICT,
-			"couldn't commit: the Idempotency-Key %s was used before",
-			change->replay_key);
-	note = calloc(1, sizeof(*note));
-	if (!note)
-		return no_memory(e);
-	DL_APPEND(stage->notes, note);
-	note->kind = change->kind;
-	note->row.at = stage->last_ms;
-	int failed = dup_text(&note->name, change->replay_key);
-	failed |= dup_text(&note->owner, change->record.owner);
-	failed |= dup_text(&note->fingerprint, change->fingerprint);
-	failed |= dup_text(&note->text, change->replay_ids);
-	return failed ? no_memory(e) : 0;
-}
-
-static int
-stage_letter(struct stage *stage, const struct ql_record *record, enum ql_outlet_kind outlet,
-	const char *task_id)
-{
-	struct ql_memory_letter *kept = calloc(1, sizeof(*kept));
-	if (!kept)
-		return -1;
-	kept->outlet = outlet;
-	kept->letter = (struct ql_letter){
-		.number = ++stage->last_letter,
-		.finished_at = record->state.finished_at,
-		.attempt = record->state.attempt,
-		.status = record->state.status,
-	};
-	HASH_ADD(hh, stage->letters, letter.number, sizeof(int64_t), kept);
-	int failed = dup_text(&kept->letter.eval_id, record->eval_id);
-	failed |= dup_text(&kept->letter.task_id, task_id);
-	failed |= dup_text(&kept->letter.error, record->error);
-	return failed;
-}
-
-static int
-stage_letters(struct stage *stage, const struct ql_change *change, struct ql_err *e)
-{
-	if (!change->outlets)
-		return 0;
-	struct ql_memory_entry *entry = stage_entry(stage, change->record.eval_id, e);
-	if (!entry)
-		return -1;
-	const struct ql_record *record = &entry->record;
-	for (int kind = 0; kind < QL_OUTLET_COUNT; kind++) {
-		enum ql_outlet_kind outlet = (enum ql_outlet_kind)kind;
-		if (!(change->outlets >> kind & 1))
-			continue;
-		if (!ql_letter_fits(outlet, (enum ql_status)record->state.status))
-			return ql_fail(e, QL_E_INTERNAL,
-				"couldn't commit: %s is not settled, and outlets are told of it",
-				record->eval_id);
-		if (stage_letter(stage, record, outlet, change->task_id))
-			return no_memory(e);
-	}
-	return 0;
-}
-
-static void
-drop_letter(struct ql_memory_letter **letters, struct ql_memory_letter *letter)
-{
-	HASH_DEL(*letters, letter);
-	ql_letter_done(&letter->letter);
-	free(letter);
-}
-
-/* It may have come in this very commit. */
-static int
-stage_delivered(struct stage *stage, int64_t number, struct ql_err *e)
-{
-	struct ql_memory_letter *fresh;
-	HASH_FIND(hh, stage->letters, &number, sizeof(number), fresh);
-	if (fresh) {
-		drop_letter(&stage->letters, fresh);
-		return 0;
-	}
-	size_t size = (stage->delivered_count + 1) * sizeof(*stage->delivered);
-	int64_t *delivered = realloc(stage->delivered, size);
-	if (!delivered)
-		return no_memory(e);
-	stage->delivered = delivered;
-	delivered[stage->delivered_count++] = number;
-	return 0;
+	return ql_memory_replace(&entry->report, change->report) ? ql_memory_full(e) : 0;
 }
 
 static int
@@ -446,11 +156,11 @@ stage_change(struct stage *stage, struct ql_change *change, struct ql_err *e)
 	case QL_CHANGE_DISOWN:
 		return stage_disown(stage, change->record.eval_id, e);
 	case QL_CHANGE_REFUSAL:
-		return stage_refusal(stage, change, e);
+		return ql_memory_stage_refusal(stage, change, e);
 	case QL_CHANGE_REPLAY:
-		return stage_replay(stage, change, e);
+		return ql_memory_stage_replay(stage, change, e);
 	case QL_CHANGE_DELIVERED:
-		return stage_delivered(stage, change->letter, e);
+		return ql_memory_stage_delivered(stage, change->letter, e);
 	case QL_CHANGE_PUT_OBJECT:
 	case QL_CHANGE_DROP_OBJECT:
 		return ql_memory_stage_object(&stage->objects, change, e);
@@ -458,11 +168,11 @@ stage_change(struct stage *stage, struct ql_change *change, struct ql_err *e)
 	case QL_CHANGE_AUDIT_TRIM:
 		return ql_memory_stage_audit(&stage->audit, change, e);
 	}
-	if (rc || stage_letters(stage, change, e))
+	if (rc || ql_memory_stage_letters(stage, change, e))
 		return -1;
 	if (!change->at)
 		return 0;
-	struct ql_memory_entry *entry = stage_entry(stage, change->record.eval_id, e);
+	struct ql_memory_entry *entry = ql_memory_stage_entry(stage, change->record.eval_id, e);
 	if (!entry)
 		return -1;
 	struct ql_row row = {
@@ -472,7 +182,7 @@ stage_change(struct stage *stage, struct ql_change *change, struct ql_err *e)
 		.rung = change->rung,
 		.what = change->what,
 	};
-	return add_row(entry, &row) ? no_memory(e) : 0;
+	return ql_memory_add_row(entry, &row) ? ql_memory_full(e) : 0;
 }
 
 /* ---- a commit that holds ---- */
@@ -502,24 +212,6 @@ unbury(struct ql_memory *memory, const char *eval_id)
 	free(tomb);
 }
 
-static void
-drop_note(struct ql_memory *memory, struct ql_memory_note *note)
-{
-	memory->refusals -= note->kind == QL_CHANGE_REFUSAL;
-	DL_DELETE(memory->notes, note);
-	note_free(note);
-}
-
-static void
-drop_refusals(struct ql_memory *memory, const char *eval_id)
-{
-	struct ql_memory_note *note, *next;
-	DL_FOREACH_SAFE (memory->notes, note, next) {
-		if (note->kind == QL_CHANGE_REFUSAL && !strcmp(note->name, eval_id))
-			drop_note(memory, note);
-	}
-}
-
 /* What is replaced keeps its place in the order of seq: the contents change, not the entry. */
 static void
 keep_entry(struct ql_memory *memory, struct ql_memory_entry *entry)
@@ -529,7 +221,7 @@ keep_entry(struct ql_memory *memory, struct ql_memory_entry *entry)
 	else if (entry->forgotten || entry->record.state.cancel.requested_at)
 		bury(memory, entry->record.eval_id);
 	if (entry->forgotten)
-		drop_refusals(memory, entry->record.eval_id);
+		ql_memory_drop_refusals(memory, entry->record.eval_id);
 	struct ql_memory_entry *kept;
 	HASH_FIND_STR(memory->entries, entry->record.eval_id, kept);
 	if (!kept && !entry->forgotten) {
@@ -538,7 +230,7 @@ keep_entry(struct ql_memory *memory, struct ql_memory_entry *entry)
 	}
 	if (kept && entry->forgotten) {
 		HASH_DEL(memory->entries, kept);
-		entry_free(kept);
+		ql_memory_entry_free(kept);
 	} else if (kept) {
 		struct ql_memory_entry was = *kept;
 		UT_hash_handle staged = entry->hh;
@@ -547,45 +239,7 @@ keep_entry(struct ql_memory *memory, struct ql_memory_entry *entry)
 		*entry = was;
 		entry->hh = staged;
 	}
-	entry_free(entry);
-}
-
-static void
-trim_notes(struct ql_memory *memory)
-{
-	struct ql_memory_note *note, *next;
-	int64_t oldest = memory->last_ms - QL_STORE_REPLAY_MS;
-	DL_FOREACH_SAFE (memory->notes, note, next) {
-		bool old = note->kind == QL_CHANGE_REPLAY && note->row.at < oldest;
-		bool many =
-			note->kind == QL_CHANGE_REFUSAL && memory->refusals > QL_STORE_REFUSALS_MAX;
-		if (old || many)
-			drop_note(memory, note);
-	}
-}
-
-static void
-drop_letters(struct ql_memory_letter **letters)
-{
-	struct ql_memory_letter *letter, *next;
-	HASH_ITER (hh, *letters, letter, next)
-		drop_letter(letters, letter);
-}
-
-static void
-keep_letters(struct ql_memory *memory, struct stage *stage)
-{
-	struct ql_memory_letter *letter, *next;
-	memory->last_letter = stage->last_letter;
-	for (size_t i = 0; i < stage->delivered_count; i++) {
-		HASH_FIND(hh, memory->letters, &stage->delivered[i], sizeof(int64_t), letter);
-		if (letter)
-			drop_letter(&memory->letters, letter);
-	}
-	HASH_ITER (hh, stage->letters, letter, next) {
-		HASH_DEL(stage->letters, letter);
-		HASH_ADD(hh, memory->letters, letter.number, sizeof(int64_t), letter);
-	}
+	ql_memory_entry_free(entry);
 }
 
 static void
@@ -596,29 +250,23 @@ stage_keep(struct stage *stage)
 	memory->last_seq = stage->last_seq;
 	memory->last_cancel = stage->last_cancel;
 	memory->last_ms = stage->last_ms;
-	struct ql_memory_note *note;
-	DL_FOREACH (stage->notes, note)
-		memory->refusals += note->kind == QL_CHANGE_REFUSAL;
-	if (stage->notes)
-		DL_CONCAT(memory->notes, stage->notes);
+	ql_memory_keep_notes(memory, stage);
 	HASH_ITER (hh, stage->entries, entry, next) {
 		HASH_DEL(stage->entries, entry);
 		keep_entry(memory, entry);
 	}
-	keep_letters(memory, stage);
+	ql_memory_keep_letters(memory, stage);
 	ql_memory_keep_objects(&memory->objects, &stage->objects);
-	trim_notes(memory);
+	ql_memory_trim_notes(memory);
 }
 
 static void
 stage_drop(struct stage *stage)
 {
-	entries_free(&stage->entries);
-	drop_letters(&stage->letters);
+	ql_memory_entries_free(&stage->entries);
+	ql_memory_drop_letters(&stage->letters);
 	ql_memory_drop_objects(&stage->objects);
-	struct ql_memory_note *note, *next;
-	DL_FOREACH_SAFE (stage->notes, note, next)
-		note_free(note);
+	ql_memory_drop_notes(&stage->notes);
 }
 
 int
@@ -648,8 +296,9 @@ ql_memory_commit(struct ql_memory *memory, struct ql_store_commit *op)
 void
 ql_memory_done(struct ql_memory *memory)
 {
-	entries_free(&memory->entries);
-	drop_letters(&memory->letters);
+	ql_memory_entries_free(&memory->entries);
+	ql_memory_drop_letters(&memory->letters);
+	ql_memory_drop_notes(&memory->notes);
 	ql_memory_drop_objects(&memory->objects);
 	ql_memory_drop_audit(&memory->audit);
 	struct ql_memory_tomb *tomb, *next;
@@ -657,6 +306,4 @@ ql_memory_done(struct ql_memory *memory)
 		HASH_DEL(memory->tombs, tomb);
 		free(tomb);
 	}
-	while (memory->notes)
-		drop_note(memory, memory->notes);
 }
