@@ -58,29 +58,40 @@ class Redis:
 
 
 class Proxy:
-    """A way to Redis that can be cut and mended."""
+    """
+    A way to Redis that can be cut and mended. While it is cut connections are refused, as where there is
+    no server: a worker of Celery 5.2 whose connection was taken and then closed often comes back without
+    listening to anything any more.
+    """
 
     def __init__(self, port):
         self.target = port
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = self.bound(0)
         self.port = self.listener.getsockname()[1]
         self.lock = threading.Lock()
         self.pairs = []
-        self.is_cut = False
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.mend()
 
     @property
     def url(self):
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def accept(self):
+    @staticmethod
+    def bound(port):
+        """Nobody listens there yet: who connects is refused, and nobody else gets the port."""
+        made = socket.socket()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(("127.0.0.1", port))
+        return made
+
+    def accept(self, listener):
         with contextlib.suppress(OSError):
             while True:
-                here, _ = self.listener.accept()
+                here, _ = listener.accept()
                 with self.lock:
-                    if self.is_cut:
+                    if listener is not self.listener:
                         here.close()
-                        continue
+                        return
                     there = socket.create_connection(("127.0.0.1", self.target))
                     self.pairs += [here, there]
                 for one, other in ((here, there), (there, here)):
@@ -97,15 +108,18 @@ class Proxy:
 
     def cut(self):
         with self.lock:
-            self.is_cut = True
+            with contextlib.suppress(OSError):  # it was cut already
+                self.listener.shutdown(socket.SHUT_RDWR)  # wakes accept
+            self.listener.close()
+            self.listener = self.bound(self.port)
             for one in self.pairs:
                 with contextlib.suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
             self.pairs.clear()
 
     def mend(self):
-        with self.lock:
-            self.is_cut = False
+        self.listener.listen()
+        threading.Thread(target=self.accept, args=[self.listener], daemon=True).start()
 
     def close(self):
         self.cut()
@@ -313,14 +327,6 @@ class Sent:
     def release(self):
         with open(os.path.join(self.deployment.folder, f"{self.key}.go"), "w", encoding="ascii"):
             pass
-
-    def hold(self):
-        """It will say that it is held, before its result says STARTED."""
-        with open(os.path.join(self.deployment.folder, f"{self.key}.hold"), "w", encoding="ascii"):
-            pass
-
-    def let_go(self):
-        os.unlink(os.path.join(self.deployment.folder, f"{self.key}.hold"))
 
     # plain Celery's word
 
