@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "cli/print.h"
+#include "rules/task.h"
 
 void
 ql_detail_line(const char *name, const char *fmt, ...)
@@ -88,7 +89,11 @@ print_what(const json_t *evaluation)
 	ql_detail_line("TASK", "%s, attempt %lld", ql_member_text(evaluation, "task_id", "?"),
 		(long long)number(evaluation, "attempt"));
 	print_text("OWNER", evaluation, "owner");
-	ql_detail_line("RUNS", "%s", ql_member_text(evaluation, "language", "a command"));
+	const char *id = ql_member_text(evaluation, "eval_id", "");
+	bool foreign = !strncmp(id, QL_TASK_FOREIGN, strlen(QL_TASK_FOREIGN));
+	ql_detail_line("RUNS", "%s",
+		ql_member_text(evaluation, "language",
+			foreign ? "a task of another program's" : "a command"));
 	ql_detail_line("QUEUE", "%s, priority %lld", ql_member_text(evaluation, "queue", "?"),
 		(long long)number(evaluation, "priority"));
 	ql_detail_labels(&labels, evaluation);

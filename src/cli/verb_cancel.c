@@ -38,6 +38,8 @@ const struct ql_verb ql_verb_cancel = {
 		 "at its next checkpoint. It is not forced unless --terminate or --escalate\n"
 		 "says so.\n"
 		 "\n"
+		 "Beside Celery, task:TASK-ID names any task of the broker, whoever sent it.\n"
+		 "\n"
 		 "A request that was accepted is not a stop: the answer says what is proven.\n"
 		 "With --wait the exit status is 0 only when the stop was proven in time, so\n"
 		 "that\n"

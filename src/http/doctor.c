@@ -13,6 +13,7 @@
 #include "http/render.h"
 #include "http/route.h"
 #include "rules/task.h"
+#include "rules/task.h"
 
 #define LOCATE_MS 3000
 #define LAST_SIGNAL 31 /* after it come those of real time, of which no stop makes use */
@@ -25,6 +26,7 @@ struct doctor {
 	struct ql_record record; /* owned */
 	struct ql_locate locate;
 	bool located;
+	bool sent_for_it; /* it is looked for under the task id that its evaluation would have */
 	char task_id[QL_TASK_ID];
 	struct ql_examine examine;
 	struct ql_diagnosis diagnosis;
@@ -116,8 +118,38 @@ reply_elsewhere(struct doctor *doctor)
 			doctor->diagnosis.all[i].what);
 	char detail[QL_ERR_TEXT];
 	snprintf(detail, sizeof(detail),
-		"but the broker knows a task of that id: %s; a cancel of it takes it up", text);
+		"but the broker knows a task %s: %s; `quell cancel %s%s` takes it up",
+		doctor->sent_for_it ? "that was sent for it" : "of that id", text,
+		doctor->sent_for_it ? "" : QL_TASK_FOREIGN,
+		doctor->sent_for_it ? doctor->req->id : doctor->locate.task_id);
 	reply_unknown(doctor, "elsewhere", detail);
+}
+
+static void on_elsewhere(struct ql_locate *op, int status);
+
+static void
+look_elsewhere(struct doctor *doctor, const char *task_id)
+{
+	doctor->locate = (struct ql_locate){
+		.task_id = task_id, .timeout_ms = LOCATE_MS, .done = on_elsewhere};
+	ql_engine_locate(doctor->req->server->config.engine, &doctor->locate);
+}
+
+/* Another producer may have sent it under the id that Quell would have. */
+static int
+look_for_its_task(struct doctor *doctor)
+{
+	const char *id = doctor->req->id, *made = doctor->req->server->config.task_id;
+	struct ql_record record = {.state.attempt = 1};
+	if (doctor->sent_for_it || !strncmp(id, QL_TASK_FOREIGN, strlen(QL_TASK_FOREIGN)))
+		return -1;
+	doctor->sent_for_it = true;
+	ql_str_copy(record.eval_id, sizeof(record.eval_id), id);
+	record.task_id = ql_task_id_make(made ? made : QL_TASK_TEMPLATE, id);
+	ql_record_task_id(&record, 1, doctor->task_id);
+	ql_record_done(&record);
+	look_elsewhere(doctor, doctor->task_id);
+	return 0;
 }
 
 /* A task that is over and one that never was look the same once its result has expired. */
@@ -130,6 +162,8 @@ on_elsewhere(struct ql_locate *op, int status)
 		reply_elsewhere(doctor);
 		return;
 	}
+	if (!status && op->complete && !look_for_its_task(doctor))
+		return;
 	if (!status && op->complete) {
 		reply_unknown(doctor, "never_seen",
 			"nor does any queue, worker or result know such a task: its result may "
@@ -158,9 +192,9 @@ on_taken(struct ql_store_read *read, int status)
 			"is never "
 			"used again");
 	} else if (server->config.broker) {
-		doctor->locate = (struct ql_locate){
-			.task_id = doctor->req->id, .timeout_ms = LOCATE_MS, .done = on_elsewhere};
-		ql_engine_locate(server->config.engine, &doctor->locate);
+		const char *id = doctor->req->id;
+		size_t len = strlen(QL_TASK_FOREIGN);
+		look_elsewhere(doctor, strncmp(id, QL_TASK_FOREIGN, len) ? id : id + len);
 	} else {
 		reply_never_seen(doctor);
 	}

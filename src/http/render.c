@@ -67,7 +67,15 @@ under_way_text(const struct ql_record *record, char ret_text[static MESSAGE])
 		ql_time_text(at, when);
 		snprintf(then, sizeof(then), " At %s comes: %s.", when, ql_rung_does(next));
 	}
-	if (cancel->rung == QL_RUNG_NOTICE)
+	if (record->state.adopted && !record->state.seen)
+		snprintf(ret_text, MESSAGE,
+			"Nothing is known of it yet: it is looked for in every queue and worker, "
+			"and "
+			"%s.",
+			record->state.ahead_until
+				? "its tombstone lies until it comes, for a day at most"
+				: "404 comes where two looks find it nowhere");
+	else if (cancel->rung == QL_RUNG_NOTICE)
 		snprintf(ret_text, MESSAGE,
 			"It was asked to stop at its next checkpoint, and has not said that it did."
 			"%s To force it: POST /api/eval/%s/cancel?terminate=true, or at once: "

@@ -156,9 +156,18 @@ def test_a_task_that_somebody_else_sent_and_revoked(deployed, one):
     # As every worker writes at once from Celery 5.6.2 on, whatever runs.
     deployed.app.backend.store_result(plain.id, None, "REVOKED")
     says(deployed, plain.id, "the broker knows a task of that id", f"{one.node} runs it",
-         f"in its process {plain.pids[0]}", "its result says REVOKED, and that worker runs it yet", code=1)
+         f"in its process {plain.pids[0]}", "its result says REVOKED, and that worker runs it yet",
+         f"`quell cancel task:{plain.id}` takes it up", code=1)
     plain.release()
     plain.until("ended")
+
+
+def test_an_evaluation_that_somebody_else_sent(deployed, one):
+    sent = deployed.began("work", task_id="celery-elsewhere")
+    says(deployed, "elsewhere", "the broker knows a task that was sent for it",
+         f"{one.node} runs it", "`quell cancel elsewhere` takes it up", code=1)
+    sent.release()
+    sent.until("ended")
 
 
 def test_a_worker_that_says_nothing_any_more(deployed, one):

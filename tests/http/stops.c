@@ -96,6 +96,26 @@ test_what_waits_for_the_broker_says_so(void **state)
 }
 
 static void
+taken_up(struct world *world, void *arg)
+{
+	under_way(world, arg);
+	fake_find(world->engine, "e1")->state.adopted = 1;
+}
+
+static void
+test_what_nobody_knows_yet_is_not_said_to_be_asked(void **state)
+{
+	struct world *world = *state;
+	world_call(world, taken_up, NULL);
+	struct answer answer = post(world, "/api/eval/e1/cancel", NULL);
+	assert_int_equal(answer.status, 202);
+	assert_string_equal(answer_text(&answer, "message"),
+		"Nothing is known of it yet: it is looked for in every queue and worker, and 404 "
+		"comes where two looks find it nowhere.");
+	answer_done(&answer);
+}
+
+static void
 test_under_way_is_202_with_its_place(void **state)
 {
 	struct world *world = *state;
@@ -511,6 +531,7 @@ main(void)
 		WORLD_TEST(test_a_queued_one_is_removed),
 		WORLD_TEST(test_under_way_is_202_with_its_place),
 		WORLD_TEST(test_what_waits_for_the_broker_says_so),
+		WORLD_TEST(test_what_nobody_knows_yet_is_not_said_to_be_asked),
 		WORLD_TEST(test_next_is_the_rung_that_comes),
 		WORLD_TEST(test_spent_means_are_not_called_cancelled),
 		WORLD_TEST(test_an_exit_elsewhere_says_what_was_not_asked),
