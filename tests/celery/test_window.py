@@ -58,13 +58,28 @@ def one_try(deployed, pause):
     return sent, told["outcome"]
 
 
+def in_the_window(deployed):
+    """It has begun, and its result does not say so yet."""
+    sent = deployed.sent_before("work")
+    sent.hold()
+    sent.send_now().until("held")
+    assert sent.state == "PENDING"
+    return sent
+
+
 @pytest.mark.deadline(240)
 def test_between_pending_and_started(deployed, worker):
-    """200 tries, at any moment from before a worker has it until it runs."""
-    plain = deployed.began("work")
-    deployed.revoke(plain)  # it came too late, and nobody says so
-    plain.release()
-    plain.until("ended")
+    """200 tries, at any moment from before a worker has it until it runs; and two in the middle of the window."""
+    plain, stopped = in_the_window(deployed), in_the_window(deployed)
+    deployed.revoke(plain)  # as a service does that reads PENDING: nothing runs that it could terminate
+    system.eventually(lambda: plain.id in deployed.inspect("revoked")[worker.node], what="the revoke")
+    assert stopped.cancel(terminate="true", wait=20).expect(200).json["cancelled"]
+    for sent in (plain, stopped):
+        sent.let_go()
+        sent.release()
+    plain.until("ended")  # all of it, and nobody says so
+    plain.until_state("SUCCESS")
+    assert stopped.said == ["held"] and stopped.state == "REVOKED"
 
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
