@@ -252,6 +252,20 @@ advice(const struct ql_transfer *transfer, CURLcode code, const char *why)
 	return "";
 }
 
+/* Of a unix socket libcurl names the host that is of no meaning, and a port. */
+static int
+unreachable(struct ql_transfer *transfer, const char *why)
+{
+	const char *path = transfer->fetch->unix_path;
+	struct ql_err *e = &transfer->request->err;
+	long number = 0;
+	curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &number);
+	if (path && number)
+		return ql_fail(e, QL_E_UNREACHABLE, "nobody answers on %.150s: %s", path,
+			strerror((int)number));
+	return ql_fail(e, QL_E_UNREACHABLE, "%s", why);
+}
+
 int
 ql_fetch_transfer_judge(struct ql_transfer *transfer, CURLcode code)
 {
@@ -280,7 +294,7 @@ ql_fetch_transfer_judge(struct ql_transfer *transfer, CURLcode code)
 	case CURLE_COULDNT_CONNECT:
 		if (request->err.code) /* each address was refused; or the last one, after others failed */
 			return -1;
-		return ql_fail(&request->err, QL_E_UNREACHABLE, "%s", why);
+		return unreachable(transfer, why);
 	default:
 		return ql_fail(
 			&request->err, QL_E_UNAVAILABLE, "%s%s", why, advice(transfer, code, why));
