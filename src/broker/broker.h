@@ -48,8 +48,8 @@ enum ql_place {
 /* GET /api/task/{task_id}. Asks every place there is; says what could not be asked. */
 struct ql_locate {
 	const char *task_id; /* the caller's until done */
-	const char *
-		worker_before; /* who had it last, or NULL: is told of where nobody says that he has it */
+	/* who had it last, or NULL: is told of where nobody says that he has it */
+	const char *worker_before;
 	int64_t timeout_ms;
 	void (*done)(struct ql_locate *op, int status);
 	struct ql_err err;
@@ -66,8 +66,8 @@ struct ql_locate {
 	char worker[QL_ERR_TEXT]; /* what is known of that node, its heartbeats too; "" = nothing */
 	bool silent; /* it missed its heartbeats, or does not answer */
 	bool unheard; /* ACTIVE: its result alone says that node began it, which does not answer now */
-	const char
-		*no_terminate; /* why nothing ends a task that runs there; NULL = something may */
+	/* why nothing ends a task that runs there; NULL = something may */
+	const char *no_terminate;
 	const char *no_kill; /* and why a kill doesn't either: nor can its containers be ended */
 	char note[QL_ERR_TEXT]; /* what could not be asked, and what to do; "" = nothing */
 
@@ -94,27 +94,36 @@ struct ql_broker_ops {
 	const char *name; /* "celery", "fake" */
 
 	/*
-	 * ENQUEUE sends op.message, or makes one of op.launch (code, eval_id, image…): DELIVERED when the broker has
-	 * it; asked again it sends none twice, and none after a REMOVE or FORGET of a later epoch. REMOVE takes the task's message out of every queue,
-	 * or marks it so that any worker drops it where others depend on its end: it is answered by
-	 * the events REMOVED (with the bytes taken out, which `restore` puts back) or NOT_QUEUED, of
-	 * the act's epoch; DELIVERED alone means nothing. Asked again after REMOVED it says REMOVED
-	 * again, until FORGET of the task. INSPECT of the task (incarnation 0) tells RUNNING, HELD or
-	 * EXITED of each run that there is, or ABSENT with incarnation 0 and the epoch where every
-	 * place was asked and none has it (REMOVED where a marked message is all there is of it);
-	 * where some could not be asked, done says -1. EXITED carries the epoch as well where every place was asked and that end is all there is. A place that is known, and
-	 * of which it is known too that it says nothing any more, is in their `unasked`, and done says -1. Such a word is
-	 * for the places that were asked after the act came, not before. RETRIED is told once, when a
-	 * run is seen to end so: a RETRY in the result backend alone is nothing that is there.
+	 * Of a task:
 	 *
-	 * Of a run: NOTICE asks the task itself (Celery: ABORTED); TERMINATE ends it by its worker;
-	 * KILL ends its containers, and after op.grace_ms the task, by whatever hand there is. EXITED
-	 * is told when its worker wrote its end, GONE when task and containers are proven gone. A run
-	 * that is only held and whose worker confirmed that it will drop it answers KILL with
+	 * ENQUEUE sends op.message, or makes one of op.launch (code, eval_id, image…): DELIVERED when the
+	 * broker has it. Asked again it sends none twice, and none after a REMOVE or FORGET of a later epoch.
+	 *
+	 * REMOVE takes the task's message out of every queue, or marks it so that any worker drops it
+	 * where others depend on its end. It is answered by the events REMOVED (with the bytes taken out,
+	 * which `restore` puts back) or NOT_QUEUED, of the act's epoch; DELIVERED alone means nothing.
+	 * Asked again after REMOVED it says REMOVED again, until FORGET of the task.
+	 *
+	 * INSPECT (incarnation 0) tells RUNNING, HELD or EXITED of each run that there is; or ABSENT with
+	 * incarnation 0 and the epoch where every place was asked and none has it (REMOVED where a marked
+	 * message is all there is of it). Where some could not be asked, done says -1. EXITED carries the
+	 * epoch as well where every place was asked and that end is all there is. A place that is known,
+	 * and of which it is known too that it says nothing any more, is in their `unasked`, and done says
+	 * -1. Such a word is for the places that were asked after the act came, not before.
+	 *
+	 * FORGET (incarnation 0) drops what was kept of its message.
+	 *
+	 * Of a run:
+	 *
+	 * NOTICE asks the task itself (Celery: ABORTED). TERMINATE ends it by its worker. KILL ends its
+	 * containers, and after op.grace_ms the task, by whatever hand there is. EXITED is told when its
+	 * worker wrote its end, GONE when task and containers are proven gone. RETRIED is told once, when
+	 * a run is seen to end so: a RETRY in the result backend alone is nothing that is there.
+	 *
+	 * One that is only held, and whose worker confirmed that it will drop it, answers KILL with
 	 * DELIVERED; GONE follows when it dropped it, ABSENT when it holds it no more and nothing says
 	 * that it dropped it. A message that its worker dropped unrun is EXITED with
-	 * QL_RUN_UNSTARTED | QL_RUN_REVOKED, then GONE. SALVAGE and FORGET as in runtime.h; FORGET of a
-	 * task (incarnation 0) drops what was kept of its message.
+	 * QL_RUN_UNSTARTED | QL_RUN_REVOKED, then GONE. SALVAGE and FORGET as in runtime.h.
 	 */
 	void (*act)(struct ql_broker *broker, struct ql_runtime_op *op);
 
@@ -126,6 +135,9 @@ struct ql_broker_ops {
 
 	/* No copy of its message exists any more: a later message under that id is another task. */
 	void (*lift)(struct ql_broker *broker, const char *task_id);
+
+	/* Processor time, in us, that a run used until it was looked at last; 0 = not known. */
+	int64_t (*cpu_us)(struct ql_broker *broker, uint64_t incarnation);
 
 	/* What /readyz shows of the broker and the result backend; how many there are, at most size. */
 	size_t (*health)(const struct ql_broker *broker, struct ql_dependency *ret, size_t size);

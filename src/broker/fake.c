@@ -120,6 +120,7 @@ tell_run(struct fake *fake, struct ql_farm_run *run, enum ql_event_kind kind, in
 						 "out of reach: end it there"
 					       : NULL,
 		.worker = run->worker ? run->worker->node : NULL,
+		.cpu_us = kind == QL_EVENT_GONE ? run->program.cpu * 1000 : 0,
 	};
 	tell(fake, run->task, sighting);
 }
@@ -610,12 +611,20 @@ tell_running(struct fake *fake)
 	}
 }
 
+static int64_t
+cpu_us(struct ql_broker *broker, uint64_t incarnation)
+{
+	const struct ql_farm_run *run = ql_farm_find(fake_of(broker)->farm, incarnation);
+	return run && run->phase != QL_FARM_HELD ? run->program.cpu * 1000 : 0;
+}
+
 static const struct ql_broker_ops ops = {
 	.name = "fake",
 	.act = act,
 	.locate = locate,
 	.bury = bury,
 	.lift = lift,
+	.cpu_us = cpu_us,
 	.health = health,
 	.close = close_fake,
 };

@@ -22,6 +22,7 @@
  *	stuck=MS|never		no hand reaches its process for that long after a kill (0)
  *	linger=MS|never		something of it is left for that long after its end (0)
  *	deaf=1			the worker that takes it has not heard of its tombstone
+ *	cpu=MS			it uses so much processor time, from its begin on (0)
  *	tag=TEXT		nothing; it tells two messages apart
  *
  * Who has it, has not begun it and is not asked tells nothing; all else is told as it happens. What
@@ -48,6 +49,7 @@ struct ql_farm_program {
 	int64_t containers;
 	int64_t stuck;
 	int64_t linger;
+	int64_t cpu;
 	int64_t deaf;
 	enum ql_farm_term { QL_FARM_TERM_DIE, QL_FARM_TERM_SWALLOW } term;
 	enum ql_farm_notice { QL_FARM_NOTICE_IGNORE, QL_FARM_NOTICE_STOP } notice;

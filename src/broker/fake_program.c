@@ -15,6 +15,7 @@ static const struct ql_fake_word words[] = {
 	{"containers", QL_FAKE_NUMBER, FIELD(containers), NULL},
 	{"stuck", QL_FAKE_TIME, FIELD(stuck), NULL},
 	{"linger", QL_FAKE_TIME, FIELD(linger), NULL},
+	{"cpu", QL_FAKE_NUMBER, FIELD(cpu), NULL},
 	{"deaf", QL_FAKE_NUMBER, FIELD(deaf), NULL},
 	{"term", QL_FAKE_CHOICE, FIELD(term), (const char *const[]){"die", "swallow", NULL}},
 	{"notice", QL_FAKE_CHOICE, FIELD(notice), (const char *const[]){"ignore", "stop", NULL}},

@@ -98,6 +98,13 @@ faulty_health(const struct ql_broker *broker, struct ql_dependency *ret, size_t 
 	return inner->ops->health(inner, ret, size);
 }
 
+static int64_t
+faulty_cpu_us(struct ql_broker *broker, uint64_t incarnation)
+{
+	struct ql_broker *inner = faulty_of(broker)->inner;
+	return inner->ops->cpu_us(inner, incarnation);
+}
+
 static void
 all_closed(void *arg)
 {
@@ -123,6 +130,7 @@ static const struct ql_broker_ops ops = {
 	.locate = faulty_locate,
 	.bury = faulty_bury,
 	.lift = faulty_lift,
+	.cpu_us = faulty_cpu_us,
 	.health = faulty_health,
 	.close = faulty_close,
 };

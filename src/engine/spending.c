@@ -57,29 +57,43 @@ struct look {
 	struct policing *policing;
 	struct spending_want *wants;
 	int64_t now;
-	size_t count;
+	size_t count, most;
 	struct seen_run {
 		struct ql_live *live; /* pinned */
 		struct ql_run_names names;
+		bool named; /* else the broker has said what it used */
 		struct ql_spell spell;
 	} runs[];
 };
 
+/* A local one is looked at on a thread; of a worker's it is known what was read last. */
+static bool
+can_be_seen(struct ql_engine *engine, const struct ql_run *run, struct seen_run *seen)
+{
+	struct ql_runtime *runtime = engine->config.runtime;
+	struct ql_broker *broker = engine->config.broker;
+	struct ql_err err;
+	if (run->slot < 0 && broker)
+		seen->spell.cpu_us = broker->ops->cpu_us(broker, run->incarnation);
+	else if (run->slot >= 0 && runtime && runtime->ops->names)
+		seen->named = !runtime->ops->names(runtime, run->incarnation, &seen->names, &err);
+	return seen->named || seen->spell.cpu_us > 0;
+}
+
 static void
 add_runs(struct look *look, struct ql_live *live)
 {
-	struct ql_runtime *runtime = look->policing->engine->config.runtime;
-	for (int i = 0; i < QL_RUNS && look->count < QL_LEDGER_RUNS; i++) {
+	for (int i = 0; i < QL_RUNS && look->count < look->most; i++) {
 		const struct ql_run *run = &live->durable.runs[i];
 		struct seen_run *seen = &look->runs[look->count];
-		struct ql_err err;
-		if (!run->released_at || run->slot < 0 ||
-			!ql_phase_takes_slot((enum ql_phase)run->phase) ||
-			runtime->ops->names(runtime, run->incarnation, &seen->names, &err))
+		if (!run->released_at || !ql_phase_takes_slot((enum ql_phase)run->phase))
 			continue;
-		live->pins++;
-		seen->live = live;
 		seen->spell = (struct ql_spell){.from = run->released_at, .to = look->now};
+		seen->named = false;
+		if (!can_be_seen(look->policing->engine, run, seen))
+			continue;
+		seen->live = live;
+		live->pins++;
 		look->count++;
 	}
 }
@@ -88,8 +102,11 @@ static void
 on_look(uv_work_t *work)
 {
 	struct look *look = work->data;
-	for (size_t i = 0; i < look->count; i++)
-		look->runs[i].spell.cpu_us = ql_run_cpu_us(&look->runs[i].names);
+	for (size_t i = 0; i < look->count; i++) {
+		struct seen_run *seen = &look->runs[i];
+		if (seen->named)
+			seen->spell.cpu_us = ql_run_cpu_us(&seen->names);
+	}
 }
 
 static void
@@ -130,21 +147,21 @@ static struct look *
 begin_look(struct policing *policing)
 {
 	struct ql_engine *engine = policing->engine;
-	const struct ql_runtime *runtime = engine->config.runtime;
-	bool can = runtime && runtime->ops->names;
-	size_t most = can ? QL_LEDGER_RUNS : 0;
-	size_t slots = (size_t)engine->slots_used;
-	if (slots < most)
-		most = slots;
+	size_t most = (size_t)engine->slots_used;
+	if (engine->config.broker)
+		most += HASH_COUNT(engine->lives); /* a second run of one at once is rare */
+	if (most > QL_LEDGER_RUNS)
+		most = QL_LEDGER_RUNS;
 	struct look *look = calloc(1, sizeof(*look) + most * sizeof(look->runs[0]));
 	struct ql_live *live, *next;
 	if (!look)
 		abort(); /* not even an answer can be made */
 	look->policing = policing;
+	look->most = most;
 	look->now = ql_engine_now(engine);
 	look->work.data = look;
 	HASH_ITER (hh, engine->lives, live, next) {
-		if (can && live->loaded && look->count < most)
+		if (live->loaded)
 			add_runs(look, live);
 	}
 	ql_engine_op_begin(engine);

@@ -320,6 +320,38 @@ who_spent_too_much_is_stopped(void **state)
 	kit_close(&kit);
 }
 
+static void
+send_task(struct kit *kit, const char *eval_id, const char *program)
+{
+	kit_check(kit,
+		!ask_submit(kit, "{\"eval_id\":\"%s\",\"language\":\"python\",\"code\":\"%s\"}",
+			eval_id, program));
+}
+
+/* What a worker of the broker runs counts while it goes on, and once when it is over. */
+static void
+tasks_of_workers_count_as_well(void **state)
+{
+	struct kit kit = {0};
+	(void)state;
+	kit_open(&kit, &(struct kit_options){.remote = true, .log = getenv("KIT_LOG") != NULL});
+	ql_farm_hire(kit.farm, "w1@fake", 4, 16);
+	kit_start(&kit);
+	ask_as("alice");
+	kit_check(&kit, !ask_rule(&kit, BUDGET));
+	send_task(&kit, "a1", "after=10 cpu=6000");
+	kit_until_status(&kit, "a1", QL_STATUS_SUCCEEDED);
+	kit_until_quiet(&kit);
+	send_task(&kit, "a2", "after=never cpu=4000");
+	kit_until_status(&kit, "a2", QL_STATUS_RUNNING);
+	pass_rounds(&kit, "budget", 2);
+	kit_check(&kit, has_status(&kit, "a2", QL_STATUS_RUNNING)); /* 10 of 10 s */
+	send_task(&kit, "a3", "after=never cpu=100");
+	check_stopped(&kit, "a2", "policy:budget", "used 10.1 s");
+	kit_until_status(&kit, "a3", QL_STATUS_CANCELLED);
+	kit_close(&kit);
+}
+
 /* The commit that would have made the run's end durable fails; it is told again. */
 static void
 what_a_failed_commit_took_back_is_counted_once(void **state)
@@ -439,6 +471,7 @@ main(void)
 		cmocka_unit_test(a_full_queue_gives_way_from_its_lower_end),
 		cmocka_unit_test(a_full_host_gives_way_one_by_one),
 		cmocka_unit_test(who_spent_too_much_is_stopped),
+		cmocka_unit_test(tasks_of_workers_count_as_well),
 		cmocka_unit_test(what_a_failed_commit_took_back_is_counted_once),
 		cmocka_unit_test(a_simulation_says_what_then_happens),
 		cmocka_unit_test(a_simulation_of_memory_says_all_it_may_come_to),

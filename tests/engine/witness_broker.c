@@ -110,6 +110,13 @@ witness_health(const struct ql_broker *broker, struct ql_dependency *ret, size_t
 	return witness->inner->ops->health(witness->inner, ret, size);
 }
 
+static int64_t
+witness_cpu_us(struct ql_broker *broker, uint64_t incarnation)
+{
+	struct witness *witness = (struct witness *)broker;
+	return witness->inner->ops->cpu_us(witness->inner, incarnation);
+}
+
 static void
 sighted(void *arg, const struct ql_sighting *sighting)
 {
@@ -149,6 +156,7 @@ static const struct ql_broker_ops ops = {
 	.locate = witness_locate,
 	.bury = witness_bury,
 	.lift = witness_lift,
+	.cpu_us = witness_cpu_us,
 	.health = witness_health,
 	.close = witness_close,
 };

@@ -327,6 +327,13 @@ on_alarm_closed(struct ql_alarm *alarm)
 	on_asked_closed(OWNER(alarm, struct ql_celery, alarm));
 }
 
+static int64_t
+cpu_us(struct ql_broker *broker, uint64_t incarnation)
+{
+	const struct delivery *delivery = ql_delivery_find(celery_of(broker), incarnation);
+	return delivery ? ql_spend_us(delivery) : 0;
+}
+
 static void
 on_handle_closed(uv_handle_t *handle)
 {
@@ -360,6 +367,7 @@ static const struct ql_broker_ops ops = {
 	.locate = locate,
 	.bury = bury,
 	.lift = lift,
+	.cpu_us = cpu_us,
 	.health = health,
 	.close = close_broker,
 };
