@@ -328,6 +328,14 @@ class Sent:
         with open(os.path.join(self.deployment.folder, f"{self.key}.go"), "w", encoding="ascii"):
             pass
 
+    def hold(self):
+        """It will say that it is held, before its result says STARTED."""
+        with open(os.path.join(self.deployment.folder, f"{self.key}.hold"), "w", encoding="ascii"):
+            pass
+
+    def let_go(self):
+        os.unlink(os.path.join(self.deployment.folder, f"{self.key}.hold"))
+
     # plain Celery's word
 
     @property

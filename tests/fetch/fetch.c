@@ -57,7 +57,7 @@ serve(struct server *server, struct peer *peer)
 		peer_answer(peer, 204, "");
 	} else if (strcmp(peer->path, "/busy") == 0) {
 		peer_say(peer, "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n",
-			59);
+			56);
 	} else if (strcmp(peer->path, "/torn") == 0) {
 		peer_say(peer, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", 42);
 		peer_close(peer);
