@@ -27,8 +27,14 @@ export class Browser {
     return this;
   }
 
-  /** A tab of its own, signed in as the admin unless another key is given. */
-  async open(server: Server, at = "#/", options: BrowserContextOptions = {}, key = server.key): Promise<Page> {
+  /** A tab of its own, signed in as the admin unless another key is given; `early` runs in it before the page does. */
+  async open(
+    server: Server,
+    at = "#/",
+    options: BrowserContextOptions = {},
+    key = server.key,
+    early?: () => void,
+  ): Promise<Page> {
     const context: BrowserContext = await this.#browser!.newContext({
       viewport: { width: 1440, height: 900 },
       permissions: ["clipboard-read", "clipboard-write"],
@@ -46,6 +52,7 @@ export class Browser {
       if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).origin !== server.url)
         this.complaints.push(`asked ${request.url()}`);
     });
+    if (early) await page.addInitScript(early);
     await page.goto(`${server.url}/#key=${key}`);
     if (at !== "#/") await page.evaluate((hash) => (location.hash = hash), at);
     return page;

@@ -1,10 +1,10 @@
 /** What is built: the types hold, the page is light, and the package is what will be published. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { Quell } from "quell-client";
 import { TOP } from "./server.js";
 
@@ -17,8 +17,12 @@ function npm(folder: string, ...args: string[]): string {
   return ran.stdout;
 }
 
+/** As `npm publish` would send it: made by its own scripts, unpacked where nothing of the repository is. */
+const packed = mkdtempSync(join(tmpdir(), "quell-packed-"));
+after(() => rmSync(packed, { recursive: true, force: true }));
+
 test("the types made from the contract hold in the client, the page and the tests", () => {
-  npm(CLIENT, "run", "build");
+  npm(CLIENT, "pack", "--pack-destination", packed);
   for (const folder of ["web", "tests/web"]) {
     const ran = spawnSync("node_modules/.bin/tsc", ["--project", folder], { cwd: TOP, encoding: "utf8" });
     assert.equal(ran.status, 0, ran.stdout);
@@ -51,11 +55,22 @@ test("the client makes each call of the contract", () => {
   assert.deepEqual(calls.filter((name) => !others.includes(name) && !(methodOf(name) in Quell.prototype)), []);
 });
 
-test("the package has what it needs, and nothing of the repository's", () => {
-  const [packed] = JSON.parse(npm(CLIENT, "pack", "--dry-run", "--json", "--ignore-scripts"));
-  const paths: string[] = packed.files.map((file: { path: string }) => file.path);
-  assert.ok(paths.includes("dist/index.js") && paths.includes("dist/index.d.ts") && paths.includes("README.md"));
-  assert.deepEqual(paths.filter((path) => !/^(dist\/|README\.md$|package\.json$)/.test(path)), []);
+test("the package has what it needs, and nothing of the repository's, and works by itself", () => {
+  const [archive] = readdirSync(packed).filter((name) => name.endsWith(".tgz"));
+  const home = join(packed, "node_modules/quell-client");
+  mkdirSync(home, { recursive: true });
+  execFileSync("tar", ["-xzf", join(packed, archive!), "-C", home, "--strip-components=1"]);
+  const paths = readdirSync(home, { recursive: true, encoding: "utf8" });
+  const wanted = ["dist/index.js", "dist/index.d.ts", "README.md", "LICENSE", "package.json"];
+  assert.deepEqual(wanted.filter((path) => !paths.includes(path)), []);
+  assert.deepEqual(paths.filter((path) => !/^(dist($|\/)|README\.md$|LICENSE$|package\.json$)/.test(path)), []);
+  const readme = readFileSync(join(home, "README.md"), "utf8");
+  const [, example] = /```ts\n([^`]*)```/.exec(readme)!;
+  writeFileSync(join(packed, "example.ts"), example!);
+  writeFileSync(join(packed, "package.json"), JSON.stringify({ type: "module" }));
+  const flags = ["--noEmit", "--strict", "--target", "ES2022", "--module", "nodenext", "--types", "node", "--typeRoots", join(TOP, "node_modules/@types")];
+  const ran = spawnSync(join(TOP, "node_modules/.bin/tsc"), [...flags, "example.ts"], { cwd: packed, encoding: "utf8" });
+  assert.equal(ran.status, 0, ran.stdout);
 });
 
 test("the package can be imported by its name, without a step in between", () => {

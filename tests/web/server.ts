@@ -69,7 +69,7 @@ export class Server {
     const selector = "status in (queued,running,cancelling,unconfirmed)";
     const live = async () => (await quell.count({ selector })).count;
     if (await live()) {
-      await quell.startBatch({ selector, mode: "kill" });
+      await quell.startBatch({ selector, mode: "kill", confirm: true });
       await eventually(async () => (await live()) === 0, "all runs to end", 60);
     }
     await this.end();

@@ -2,13 +2,14 @@
  * How quick the page is with ten thousand evaluations: the first view, from the request to a list that
  * shows, and the frames of a scroll from end to end. It asserts nothing.
  */
+import { cpus, loadavg } from "node:os";
 import type { CDPSession } from "playwright-core";
 import { Browser } from "./browser.js";
 import { Server } from "./server.js";
 
 const MANY = 10_000;
 const BATCH = 2_000;
-const VIEWS = 7;
+const VIEWS = 15;
 const FRAMES = 240;
 /** Of the page's thread: all of it, then what of that is script, style and layout. */
 const COSTS = ["TaskDuration", "ScriptDuration", "RecalcStyleDuration", "LayoutDuration"] as const;
@@ -16,6 +17,7 @@ type Cost = number[];
 /** Rows a frame: a fling, and the thumb of the scroll bar dragged from end to end. */
 const PACES = { fling: 3, drag: MANY / FRAMES };
 
+console.log(`load ${loadavg()[0]!.toFixed(1)} on ${cpus().length} processors, Node.js ${process.versions.node}`);
 const server = await new Server(["--workers", "0"]).start();
 const browser = await new Browser().start();
 
@@ -28,21 +30,15 @@ function median(values: number[]): number {
   return values.sort((a, b) => a - b)[values.length >> 1]!;
 }
 
-/** From the navigation's start to the frame in which rows of the list are there. */
+/** From the navigation's start, with nothing in any cache, to the frame in which rows of the list are there. */
 async function firstView(): Promise<number> {
-  const page = await browser.open(server, "#/", {}, server.key);
-  await page.locator("[data-index]").first().waitFor();
-  await page.evaluate(() => {
-    performance.clearMarks();
-  });
-  await page.addInitScript(() => {
+  const page = await browser.open(server, "#/", {}, server.key, () => {
     const look = () => {
       if (document.querySelector("[data-index]")) performance.mark("shown");
       else requestAnimationFrame(look);
     };
     requestAnimationFrame(look);
   });
-  await page.reload();
   await page.waitForFunction(() => performance.getEntriesByName("shown").length > 0);
   const ms = await page.evaluate(() => performance.getEntriesByName("shown")[0]!.startTime);
   await page.context().close();
@@ -91,7 +87,8 @@ try {
   }
   const views = [];
   for (let i = 0; i < VIEWS; i++) views.push(await firstView());
-  console.log(`first view with ${MANY} evaluations: ${median(views).toFixed(0)} ms (median of ${VIEWS})`);
+  const [half, worst] = [median(views), Math.max(...views)].map((ms) => ms.toFixed(0));
+  console.log(`first view with ${MANY} evaluations: ${half} ms (median of ${VIEWS}, the longest ${worst} ms)`);
   for (const [name, rows] of Object.entries(PACES)) {
     const { rate, cpu } = await scroll(rows);
     console.log(`${name} over ${MANY} rows: ${rate.toFixed(0)} frames/s, ${said(cpu)}`);

@@ -13,6 +13,7 @@ import { LIVE } from "./words.js";
 export const MOST = 20_000;
 /** What fills a screen, asked for before anything else is known. */
 const SCREEN = 60;
+const DRAWN_MS = 500;
 const FIRST = 200;
 const PAGE = 1000;
 /** The most that is read for one filter, where not everything is held. */
@@ -85,20 +86,27 @@ export function connect(): void {
   rows.value = [];
   loaded.value = complete.value = false;
   link.value = { state: "connecting" };
-  void watch(stop.signal);
-  void glance(stop.signal);
+  void watch(stop.signal, glance(stop.signal));
 }
 
-/** What a screen shows, asked for while the stream of events opens; all is read once that is there. */
+/** What a screen shows, asked for while the stream of events opens; all is read once that was drawn. */
 async function glance(signal: AbortSignal): Promise<void> {
   const began = arrivals;
   try {
     const page = await quell.listPage({ limit: SCREEN, signal });
     takePage(page.rows, began, new Set());
     loaded.value = true;
+    await drawn();
   } catch {
     // The stream of events sees the same trouble, and says so.
   }
+}
+
+/** After the frames in which what is there now comes to the screen; nobody waits for those of a hidden page. */
+function drawn(): Promise<unknown> {
+  const frames = new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+  const enough = new Promise((resolve) => setTimeout(resolve, DRAWN_MS));
+  return Promise.race([frames, enough]);
 }
 
 /** What a selector finds beyond what is held. */
@@ -111,7 +119,7 @@ export async function find(selector: string, signal: AbortSignal): Promise<void>
   }
 }
 
-async function watch(signal: AbortSignal): Promise<void> {
+async function watch(signal: AbortSignal, shown: Promise<void>): Promise<void> {
   let begun = false;
   const onState = (state: "open" | "away", retryMs: number) => {
     if (signal.aborted) return;
@@ -119,11 +127,11 @@ async function watch(signal: AbortSignal): Promise<void> {
     else link.value = { state: "live" };
     if (state === "open" && access.peek() !== "granted") {
       access.value = "granted";
-      void findRights();
+      void shown.then(findRights);
     }
     if (state === "open" && !begun) {
       begun = true;
-      void load(signal);
+      void shown.then(() => load(signal));
     }
   };
   try {
