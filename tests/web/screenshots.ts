@@ -44,7 +44,7 @@ async function furnish(): Promise<{ stopping: string; proven: string; running: s
   const running = await example("Counts to 60", { eval_id: "simulate-42", code: long, labels: { team: "physics" } });
   await example("Counts to 60", { eval_id: "train-bert", code: long, labels: { team: "nlp" } });
   for (let i = 0; i < 5; i++) await example("Counts to 60", { eval_id: `sweep-${i}`, code: long, labels: { sweep: "lr" } });
-  const stopping = await example("Refuses to die", { eval_id: "runaway-8", grace_s: 120 });
+  const stopping = await example("Refuses to die", { eval_id: "runaway-8", grace_s: 900 });
   await untilOutput(quell, stopping, "still here");
   await quell.terminate(stopping, { wait: 0 });
   for (let i = 0; i < 9; i++) await example("Counts to 60", { eval_id: `queued-${i}`, priority: 1 });
