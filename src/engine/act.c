@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "engine/bulk.h"
 
 void
 ql_acting_free(struct acting *act)
@@ -18,6 +19,8 @@ ql_acting_free(struct acting *act)
 		act->op.kind == QL_ACT_REMOVE ? ql_live_find(act->engine, act->eval_id) : NULL;
 	if (live && live->taking == act)
 		live->taking = NULL;
+	if (act->op.kind == QL_ACT_REMOVE && act->engine->removals-- == QL_BULK_REMOVALS)
+		ql_bulks_room(act->engine);
 	if (act->prepared)
 		ql_prepared_free(act->prepared);
 	free(act->reason);
@@ -166,8 +169,10 @@ ql_act(struct ql_live *live, const struct ql_act *decided)
 			ql_act_word(decided->kind), live->record.eval_id);
 		return;
 	}
-	if (decided->kind == QL_ACT_REMOVE)
+	if (decided->kind == QL_ACT_REMOVE) {
 		live->taking = act;
+		engine->removals++;
+	}
 	if (decided->kind == QL_ACT_START || decided->kind == QL_ACT_ENQUEUE)
 		ql_prepare(act, live, decided->slot);
 	else

@@ -15,6 +15,8 @@
 #define QL_BULK_WINDOW 128 /* items that all batches ask for at a time, */
 #define QL_BULK_WINDOW_BROKER \
 	512 /* or so many beside a broker: one look through its queues is for all of them */
+#define QL_BULK_REMOVALS \
+	2048 /* that a broker did not answer: no more are asked for, as its turn would come too late */
 #define QL_BULK_LOOKED_FOR 10000 /* besides, ids that are looked for as they are not known */
 /*
  * For a moment after somebody asked for one stop alone, no more than so many items go into a commit, and

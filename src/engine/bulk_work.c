@@ -142,7 +142,7 @@ ql_bulks_room(struct ql_engine *engine)
 {
 	struct bulk *bulk;
 	DL_FOREACH (engine->bulks, bulk) {
-		if (bulk->room_told || !bulk->again)
+		if (bulk->room_told || (!bulk->again && !engine->config.broker))
 			continue;
 		bulk->room_told = true;
 		bulk->under_way++;
@@ -168,6 +168,8 @@ window(const struct bulk *bulk)
 	const struct ql_engine *engine = bulk->engine;
 	size_t most = share(bulk, engine->config.broker ? QL_BULK_WINDOW_BROKER : QL_BULK_WINDOW);
 	size_t room = bulk->again ? ql_stop_room(engine, bulk->head.mode) : most;
+	if (engine->removals >= QL_BULK_REMOVALS)
+		return 0;
 	return room < most ? room : most;
 }
 

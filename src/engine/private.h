@@ -35,7 +35,7 @@
 /* Bounds of the engine. */
 #define QL_ENGINE_GATHER_MAX 200000 /* changes that wait for the next commit */
 #define QL_ENGINE_KEPT_MAX 100000 /* sightings kept over a failed commit */
-#define QL_ENGINE_LOAD_MAX 64 /* evaluations that one read brings into memory */
+#define QL_ENGINE_LOAD_MAX 512 /* evaluations that one read brings into memory */
 #define QL_ENGINE_ACT_MS 5000 /* an act's deadline, */
 #define QL_ENGINE_TAKE_MS 60000 /* and of one that looks through queues with very many others */
 #define QL_ENGINE_LANE_OPEN 64 /* kills, and so many asks, under way to one worker or runtime */
@@ -231,6 +231,7 @@ struct ql_engine {
 
 	struct ql_lane *lanes; /* by name: of those with acts under way */
 	size_t stops; /* evaluations in memory that are being stopped */
+	size_t removals; /* of messages from a queue, not answered yet */
 	int64_t stopped_alone_at; /* when somebody last asked for one stop alone */
 	struct acting *preparing; /* starts, and what is sent to a broker */
 	struct outbox *outboxes[QL_OUTLET_COUNT]; /* NULL where there is no such outlet */
@@ -470,7 +471,8 @@ void ql_tally_orphan(struct ql_engine *engine, enum ql_metric metric, enum ql_or
 /* bulk_sweep.c, bulk_work.c */
 void ql_bulks_start(struct ql_engine *engine);
 void ql_bulks_stop(struct ql_engine *engine);
-void ql_bulks_room(struct ql_engine *engine); /* fewer stops are under way than before */
+void
+ql_bulks_room(struct ql_engine *engine); /* fewer stops or removals are under way than before */
 void ql_bulks_free(struct ql_engine *engine);
 
 /* bulk_item.c: of those that wait for a commit as many as may go into the next one */

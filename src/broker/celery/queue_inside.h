@@ -52,7 +52,8 @@ struct ql_queue_list {
 	const char *queue; /* its name's */
 	int64_t len; /* at the start of the look */
 	int64_t before; /* messages that are taken before it: the lower steps of its queue */
-	int64_t near; /* how far from the end where workers take the last finds began; 0 = not known */
+	int64_t near; /* how far from the end where workers take the last finds began, 0 = not known, */
+	int64_t last; /* and ended */
 	int64_t stride; /* messages from one of them to the next */
 	int64_t fit; /* messages that a chunk of it has room for, as they were last; 0 = not known */
 	int64_t standing; /* marks in it: those that were left, and those of a server that died */

@@ -179,11 +179,15 @@ is_more_wanted(const struct ql_queues *queues)
 	return queues->open > queues->taking || (queues->surveys && ql_queues_want_more(queues));
 }
 
+/* What is asked for now may all be behind what was found last, which can be a long way. */
 static bool
 is_far(const struct ql_queues *queues)
 {
 	const struct ql_queue_reading *reading = &queues->reading;
+	const struct ql_queue_list *list = &queues->lists[reading->list];
 	int64_t last = reading->found_at ? reading->found_at : reading->began_at;
+	if (last < list->last)
+		last = list->last;
 	return queues->nearby && reading->seen > last + QL_QUEUE_FAR;
 }
 
@@ -329,8 +333,10 @@ leave_list(struct ql_queues *queues)
 				 ? (reading->found_at - reading->first_at) / reading->finds + 1
 				 : list->stride;
 	list->stride = stride < QL_QUEUE_STRIDE ? stride : QL_QUEUE_STRIDE;
-	if (reading->finds)
+	if (reading->finds) {
 		list->near = reading->first_at;
+		list->last = reading->found_at;
+	}
 	reading->list++;
 	next_list(queues);
 }

@@ -81,8 +81,12 @@ go_on_behind_kept(struct ql_queues *queues)
 	int64_t seen = reading->seen - reading->swept;
 	bool any = reading->kept.len > 0;
 	reading->seen = any && seen < 1 ? 1 : any ? seen : 0;
-	list->near = reading->found_at ? reading->found_at : list->near;
+	if (reading->finds) { /* what stays between them stays behind the first one */
+		list->near = reading->first_at + reading->finds - 1;
+		list->last = reading->found_at;
+	}
 	list->near = list->near > reading->swept ? list->near - reading->swept : 0;
+	list->last = list->last > reading->swept ? list->last - reading->swept : 0;
 	reading->finds = 0;
 	reading->found_at = 0;
 	reading->marks = reading->met = reading->made = 0;
