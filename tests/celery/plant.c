@@ -221,7 +221,7 @@ question_done(struct question *question)
 void
 plant_await_revoked(struct plant *plant, const char *node, const char *task_id, bool listed)
 {
-	int64_t end = now_ms() + 20000;
+	int64_t end = now_ms() + PLANT_START_MS;
 	for (bool is = !listed; is != listed;) {
 		struct question question;
 		plant_ask(plant, &question, "revoked", NULL);

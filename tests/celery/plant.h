@@ -10,7 +10,7 @@
 #include "broker/celery/control.h"
 
 #define PLANT_WORKERS 4
-#define PLANT_START_MS 60000 /* Python is slow to start on a busy machine */
+#define PLANT_START_MS 60000 /* Python is slow to start, and to list many ids, on a busy machine */
 
 struct plant {
 	struct server server;
