@@ -331,7 +331,7 @@ ql_engine_stop(struct ql_engine *engine, struct ql_stop *op)
 	stopping->op = op;
 	stopping->want.ready = on_wanted;
 	ql_str_copy(stopping->eval_id, sizeof(stopping->eval_id), op->eval_id);
-	if (!op->in_bulk)
+	if (!op->in_bulk && ql_engine_now(engine) > engine->stopped_alone_at)
 		engine->stopped_alone_at = ql_engine_now(engine);
 	ql_engine_op_begin(engine);
 	if (ql_engine_check_open(engine, &stopping->err)) {

@@ -319,6 +319,36 @@ an_undo_restores_what_was_removed(void **state)
 	kit_close(&kit);
 }
 
+/* What nobody executed for a quarter of an hour, and what was stopped more than a day ago. */
+static void
+time_ends_a_preview_and_an_undo(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct bulk_asking seen, asked, late;
+	ask_world(&kit);
+	hold_slots(&kit);
+	submit_many(&kit, 4);
+	assert_int_equal(make(&kit, "eval_id=q1", true, &seen), QL_E_OK);
+	kit_pass(&kit, QL_BULK_PREVIEW_MS);
+	enum ql_code code = act(&kit, QL_BULK_EXECUTE, seen.op.bulk.id, &late);
+	assert_true(code == QL_E_CONFLICT || code == QL_E_NOT_FOUND); /* it may be swept already */
+	assert_int_equal(kit_state(&kit, "q1")->status, QL_STATUS_QUEUED);
+	ql_bulk_ask_done(&late.op);
+	ql_bulk_ask_done(&seen.op);
+
+	assert_int_equal(make(&kit, "eval_id=q*", false, &asked), QL_E_OK);
+	struct ql_bulk over = until_over(&kit, asked.op.bulk.id);
+	assert_int_equal(over.said[QL_SAID_REMOVED], 4);
+	kit_pass(&kit, QL_BULK_UNDO_MS + 60000);
+	assert_int_equal(act(&kit, QL_BULK_UNDO, asked.op.bulk.id, &late), QL_E_CONFLICT);
+	assert_non_null(strstr(late.op.err.text, "within 24"));
+	ql_bulk_done(&over);
+	ql_bulk_ask_done(&late.op);
+	ql_bulk_ask_done(&asked.op);
+	kit_close(&kit);
+}
+
 static void
 a_cancelled_one_asks_no_more(void **state)
 {
@@ -551,7 +581,6 @@ who_asks_alone_waits_for_few(void **state)
 	for (int at = 0; at < MANY && !ql_bulk_phase_ends(over.phase); at++) {
 		snprintf(id, sizeof(id), "alone%d", at);
 		assert_int_equal(ask_stop(&kit, id, &kill, NULL, NULL), QL_E_OK);
-		kit.engine->stopped_alone_at = INT64_MAX / 2;
 		ql_bulk_done(&over);
 		read_head(&kit, asked.op.bulk.id, &over);
 	}
@@ -607,6 +636,7 @@ main(void)
 		cmocka_unit_test(too_many_are_refused_whole),
 		cmocka_unit_test(many_want_a_confirmation),
 		cmocka_unit_test(an_undo_restores_what_was_removed),
+		cmocka_unit_test(time_ends_a_preview_and_an_undo),
 		cmocka_unit_test(a_cancelled_one_asks_no_more),
 		cmocka_unit_test(a_restart_goes_on),
 		cmocka_unit_test(a_store_that_is_away_is_waited_for),
