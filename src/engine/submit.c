@@ -281,6 +281,24 @@ check_room(const struct ql_engine *engine, size_t count, struct ql_err *e)
 	return 0;
 }
 
+/* What is taken is to run: not while nobody could be told of it. */
+static int
+check_broker(const struct ql_engine *engine, struct ql_err *e)
+{
+	struct ql_dependency dependencies[QL_HEALTH_DEPENDENCIES];
+	struct ql_broker *broker = engine->config.broker;
+	size_t count =
+		broker ? broker->ops->health(broker, dependencies, QL_HEALTH_DEPENDENCIES) : 0;
+	for (size_t i = 0; i < count; i++) {
+		const struct ql_dependency *dependency = &dependencies[i];
+		if (!strcmp(dependency->name, "broker") && dependency->state != QL_BREAKER_CLOSED)
+			return ql_fail(e, QL_E_UNAVAILABLE,
+				"the broker is away, and nothing was submitted: %s",
+				dependency->detail);
+	}
+	return 0;
+}
+
 static void
 on_taken(struct ql_store_read *read, int status)
 {
@@ -306,7 +324,8 @@ read_taken(struct submission *submission)
 {
 	struct ql_engine *engine = submission->engine;
 	struct ql_submit *op = submission->op;
-	if (check_room(engine, op->count, &submission->err)) {
+	if (check_broker(engine, &submission->err) ||
+		check_room(engine, op->count, &submission->err)) {
 		ql_submission_finish_later(submission);
 		return;
 	}

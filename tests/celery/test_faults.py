@@ -125,3 +125,19 @@ def test_quell_begins_anew_after_a_restore(deployed):
         deployed.quell.until_status(f"task:{runs.id}", "running")
         runs.release()
         deployed.quell.until_status(f"task:{runs.id}", "succeeded")
+
+
+def test_nothing_is_submitted_while_redis_is_away(deployed, proxy):
+    """Who is told 201 believes that it will run; who is told 503 comes again, with the same id."""
+    sent = {"eval_id": "untold", "code": "brief", "language": "python"}
+    with system.serving("--broker", proxy.url, "--auth", "none") as quell:
+        proxy.cut()
+        system.eventually(
+            lambda: quell.get("/readyz").json["dependencies"]["broker"]["state"] != "ok",
+            what="that the broker is away")
+        refused = quell.post("/api/eval", sent).expect(503)
+        assert "the broker is away" in refused.json["detail"] and refused.headers["Retry-After"]
+        quell.get("/api/eval/untold").expect(404)
+        proxy.mend()
+        system.eventually(lambda: quell.post("/api/eval", sent).status == 201, what="its queue")
+        assert quell.cancel("untold", {"wait": 20}).expect(200).json["cancelled"]

@@ -217,7 +217,9 @@ each_mode_stops_what_runs(void **state)
 	close_world(&kit);
 }
 
-/* Its cancellation waits, durably, until somebody can be asked. */
+#define NEW "{\"eval_id\":\"new\",\"language\":\"python\",\"code\":\"after=5\"}"
+
+/* Its cancellation waits, durably, until somebody can be asked. What is new is not taken meanwhile. */
 static void
 the_broker_is_away_for_a_while(void **state)
 {
@@ -234,13 +236,15 @@ the_broker_is_away_for_a_while(void **state)
 		ask_stop(&kit, "queued", &(struct ask_stop){.wait_ms = 100}, &shown, NULL), 0);
 	assert_int_equal(shown.status, QL_STATUS_CANCELLING);
 	stop(&kit, "runs", QL_MODE_TERMINATE);
-	submit(&kit, "new", "after=5");
+	assert_int_equal(ask_submit(&kit, NEW), QL_E_UNAVAILABLE);
+	assert_non_null(strstr(ask_why(), "the broker is away"));
 	kit_restart(&kit);
-	assert_int_equal(kit_state(&kit, "new")->status, QL_STATUS_QUEUED);
+	assert_int_equal(ask_submit(&kit, NEW), QL_E_UNAVAILABLE);
 	assert_true(ql_state_stopping(kit_state(&kit, "runs")));
 	ql_farm_set_down(kit.farm, false);
 	ends(&kit, "queued", QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
 	kit_until_status(&kit, "runs", QL_STATUS_CANCELLED);
+	assert_int_equal(ask_submit(&kit, NEW), 0);
 	ends(&kit, "new", QL_STATUS_SUCCEEDED, QL_OUTCOME_NONE);
 	close_world(&kit);
 }
