@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { begin, stage } from "./stage.js";
+import { begin, hold, stage } from "./stage.js";
 import { TOP } from "./server.js";
 
 const { server, browser } = await stage(["--workers", "2"]);
@@ -12,9 +12,9 @@ const axe = readFileSync(createRequire(`${TOP}/tests/web/package.json`).resolve(
 
 const proven = await begin(server, "Refuses to die", "still here", { labels: { team: "red" } });
 await server.client().kill(proven, { wait: 30 });
-const stopping = await begin(server, "Refuses to die", "still here", { grace_s: 600 });
+const stopping = await begin(server, "Refuses to die", "still here", { grace_s: 3600, timeout_s: 3600 });
 await server.client().terminate(stopping, { wait: 0 });
-const running = await begin(server, "Counts to 60", "1 of", { timeout_s: 600 });
+const running = await hold(server);
 await server.client().submit({ code: "print(1)", language: "python", eval_id: "waits" });
 const asked = { selector: "eval_id=waits", mode: "kill" as const };
 const { batch_id: preview } = await server.client().previewBatch(asked);

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
 import { BUILD } from "./server.js";
-import { begin, stage } from "./stage.js";
+import { hold, stage } from "./stage.js";
 
 const OWNERS = { alice: "key-of-alice-0123456789" };
 const { server, browser } = await stage(["--workers", "3"], OWNERS);
@@ -110,7 +110,7 @@ test("the list follows what happens, and a link to a filter shows the same", asy
   const quell = server.client();
   const page = await browser.open(server);
   await page.locator(".link-live").waitFor();
-  const id = await begin(server, "Counts to 60", "1 of", { eval_id: "followed", labels: { team: "blue" } });
+  const id = await hold(server, { eval_id: "followed", labels: { team: "blue" } });
   await row(page, id).locator(".s-running").waitFor();
   await page.getByRole("button", { name: /^running/ }).click();
   await page.getByRole("searchbox").fill("label:team=blue follow");
@@ -130,7 +130,7 @@ test("the list follows what happens, and a link to a filter shows the same", asy
 
 test("counts are the server's, also of what the page does not hold, and follow what happens", async () => {
   const quell = server.client();
-  const busy = await Promise.all([0, 1, 2].map((i) => begin(server, "Counts to 60", "1 of", { eval_id: `full-${i}`, labels: { held: "no" } })));
+  const busy = await Promise.all([0, 1, 2].map((i) => hold(server, { eval_id: `full-${i}`, labels: { held: "no" } })));
   for (let i = 0; i < 12; i++) await quell.submit({ code: "pass", language: "python", priority: 0, labels: { held: "no" } });
   const page = await browser.open(server, "#/nowhere");
   await page.route("**/api/evaluations?*", async (route) => {
@@ -178,7 +178,7 @@ test("many are selected, told what would happen, and stopped", async () => {
 
 test("a selector is written, and what it took out of the queue is put back", async () => {
   const quell = server.client();
-  const blocks = await Promise.all([0, 1, 2].map((i) => begin(server, "Counts to 60", "1 of", { eval_id: `busy-${i}` })));
+  const blocks = await Promise.all([0, 1, 2].map((i) => hold(server, { eval_id: `busy-${i}` })));
   for (const i of [0, 1, 2]) await quell.submit({ eval_id: `back-${i}`, code: "pass", language: "python", priority: 1 });
   const page = await browser.open(server, "#/?status=queued");
   await page.getByRole("link", { name: "Stop all of these…" }).click();

@@ -24,3 +24,12 @@ export async function begin(server: Server, name: string, said: string, more: ob
   await untilOutput(quell, made.eval_id, said);
   return made.eval_id;
 }
+
+/** Submits a program that runs for as long as a slow machine needs, and waits until it runs. */
+export async function hold(server: Server, more: object = {}): Promise<string> {
+  const code = 'import time\nprint("1 of many", flush=True)\ntime.sleep(3600)\n';
+  const quell = server.client();
+  const made = await quell.submit({ code, language: "python", timeout_s: 3600, ...more });
+  await untilOutput(quell, made.eval_id, "1 of");
+  return made.eval_id;
+}
