@@ -163,11 +163,12 @@ check_name(const struct policing *policing, const struct ql_rule_write *op, stru
 }
 
 static struct ql_change *
-change_of(const struct ql_rule_write *op)
+change_of(const struct policing *policing, const struct ql_rule_write *op)
 {
+	const struct ruling *ruling = find(policing, op->rule.name);
 	if (op->drops)
 		return ql_change_drop(QL_OBJECT_POLICY, op->rule.name);
-	char *text = ql_rule_text(&op->rule);
+	char *text = ql_deeds_text(&op->rule, ruling ? &ruling->view : NULL);
 	struct ql_change *change =
 		text ? ql_change_put(QL_OBJECT_POLICY, op->rule.name, text) : NULL;
 	free(text);
@@ -181,7 +182,7 @@ begin(struct changing *changing, struct ql_err *e)
 	struct policing *policing = changing->engine->policing;
 	if (check_name(policing, op, e))
 		return -1;
-	struct ql_change *change = change_of(op);
+	struct ql_change *change = change_of(policing, op);
 	struct ruling *ruling = find(policing, op->rule.name);
 	if (change && !ruling)
 		ruling = add(policing, op->rule.name);
@@ -226,6 +227,7 @@ load_rule(struct policing *policing, const struct ql_object *object, struct ql_e
 		ql_rule_done(&rule);
 		return ql_fail(e, QL_E_SYSTEM, "out of memory");
 	}
+	ql_deeds_load(&ruling->view, object->text);
 	keep(ruling, &rule);
 	return 0;
 }

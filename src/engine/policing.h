@@ -4,6 +4,7 @@
  *	policing.c  the rules: loaded, changed, shown
  *	walk.c	    pages of records, and whom a rule picks of them
  *	round.c	    a rule is asked, and whom it picks is stopped
+ *	deeds.c	    what each rule did, durable beside it
  *	trial.c	    the same without stopping
  *	session.c   sessions: leased, ended, lost
  *	spending.c  the processor time that an owner's runs use
@@ -96,6 +97,12 @@ void ql_round_soon(struct ruling *ruling);
 void ql_round_end(struct ruling *ruling);
 /* A session is over, or something else changed that such rules look at. */
 void ql_rounds_soon(struct policing *policing, enum ql_trigger trigger);
+
+/* deeds.c: the rule's document for the store, with what it did; NULL = out of memory. view may be NULL. */
+char *ql_deeds_text(const struct ql_rule *rule, const struct ql_rule_view *view);
+void ql_deeds_load(struct ql_rule_view *view, const char *text);
+/* Makes it durable; it is kept, and not gone. */
+void ql_deeds_tell(struct ruling *ruling);
 
 /* session.c */
 int ql_session_load(struct policing *policing, const struct ql_object *object, struct ql_err *e);

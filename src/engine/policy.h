@@ -25,10 +25,10 @@
 
 /* ---- rules ---- */
 
-/* A rule and what it did since the server's start. */
+/* A rule and what it did since it was made. */
 struct ql_rule_view {
 	struct ql_rule rule;
-	int64_t rounds;
+	int64_t rounds; /* since the server's start */
 	int64_t stops; /* asked for and accepted */
 	int64_t last_at; /* of the latest stop; 0 = none */
 	char last_eval_id[QL_EVAL_ID];

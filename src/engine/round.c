@@ -110,6 +110,8 @@ over(struct ruling *ruling)
 		free(ruling);
 		return;
 	}
+	if (ruling->stopped)
+		ql_deeds_tell(ruling);
 	int64_t in = took * SHARE > every ? took * SHARE : every;
 	if (ruling->view.rule.enabled && !engine->closing)
 		ql_wake_set(engine, &ruling->wake, ql_engine_now(engine) + in);

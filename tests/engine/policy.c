@@ -51,6 +51,12 @@ rule(struct kit *kit, const char *name)
 	return view;
 }
 
+static bool
+has_rule(struct kit *kit, void *arg)
+{
+	return ql_engine_rule(kit->engine, arg) != NULL;
+}
+
 struct rounds {
 	const char *name;
 	int64_t until;
@@ -199,6 +205,12 @@ a_full_queue_gives_way_from_its_lower_end(void **state)
 	check_stopped(&kit, "p1young", "policy:full", "of those it is the youngest");
 	pass_rounds(&kit, "full", 2);
 	kit_check(&kit, rule(&kit, "full")->stops == 2);
+	kit_restart(&kit);
+	char name[] = "full";
+	kit_until(&kit, has_rule, name, "the policy to be read");
+	kit_check(&kit, rule(&kit, "full")->stops == 2);
+	assert_string_equal(rule(&kit, "full")->last_eval_id, "p1young");
+	assert_non_null(strstr(rule(&kit, "full")->last_why, "youngest"));
 	kit_close(&kit);
 }
 

@@ -30,7 +30,7 @@ test("a policy is tried on the past, made by the form, and stops by itself", asy
   assert.equal((await quell.get("slow-1")).status, "queued");
   await page.getByRole("button", { name: "Make it" }).click();
   const rule = page.getByRole("listitem").filter({ hasText: "no-waiting" });
-  await rule.getByText("Stopped 3 since the server's start.").waitFor();
+  await rule.getByText("Stopped 3 so far.").waitFor();
   assert.equal((await quell.waitFor("slow-2")).cause, "policy");
   assert.equal((await quell.get("other-0")).status, "queued");
   await page.context().close();

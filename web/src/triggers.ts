@@ -95,6 +95,6 @@ export const SINCE: readonly [Since, string][] = [
 ];
 
 export function stopsOf({ stops, last }: Policy): string {
-  if (!stops) return last ? "" : "Stopped nothing since the server's start.";
-  return `Stopped ${count(stops)} since the server's start.`;
+  if (!stops) return last ? "" : "Stopped nothing so far.";
+  return `Stopped ${count(stops)} so far.`;
 }

@@ -331,7 +331,7 @@ export class Quell {
 
   // ---- policies and sessions: what is stopped by itself ----
 
-  /** All of them, and what each did since the server's start. For operators and admins. */
+  /** All of them, and what each did. For operators and admins. */
   async policies(options: Asking = {}): Promise<Policy[]> {
     const call = { method: "GET" as const, path: "/api/policies", signal: options.signal };
     return (await this.#json<{ policies: Policy[] }>(call)).policies;
