@@ -117,6 +117,30 @@ def test_sent_again_by_its_producer(deployed, worker, place):
     again.until("ended")
 
 
+def test_a_batch_of_others(deployed, worker):
+    """Ids that another producer sent, and some that nobody did: each is found, or looked for twice."""
+    queued = [deployed.sent_before("mark", queue="nobodys") for _ in range(3)]
+    for sent in queued:
+        sent.send_now().until_place("queued")
+    runs = deployed.began("work")
+    nobodys = [nowhere(deployed) for _ in range(2)]
+    began = time.monotonic()
+    place = deployed.quell.post("/api/batches", {
+        "ids": [f"task:{sent.id}" for sent in (*queued, runs, *nobodys)], "mode": "terminate",
+        "grace": 5}).expect(202).headers["Location"]
+    over = system.eventually(lambda: seen if (seen := deployed.quell.get(place).json)["phase"] == "done"
+                             else None, what="the end of the batch")
+    assert time.monotonic() - began >= 2
+    assert over["progress"]["not_found"] == 2 and over["progress"]["refused"] == 0, over
+    for sent in (*queued, runs):
+        sent.settled()
+        assert sent.record().json["status"] == "cancelled"
+    for sent in nobodys:
+        sent.record().problem(404, "not-found")
+    assert not any(sent.said for sent in queued)
+    assert not deployed.client.llen("nobodys")
+
+
 def test_duplicates_at_once(deployed, worker, storage):
     plain = deployed.began("work")
     stopped = deployed.began("work", task_id="celery-duplicates")
