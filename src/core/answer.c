@@ -142,7 +142,13 @@ ql_hear_removed(struct ql_move *move)
 	ql_move_seen(move);
 	ql_move_all_asked(move);
 	move->next->again_at = 0;
-	if (ql_move_has_no_run(move)) /* else the run that it had says how it was stopped */
+	bool runless = ql_move_has_no_run(move);
+	if (runless && move->event->flags & QL_RUN_REDELIVERED) {
+		ql_say(move, ", and a worker had had it before");
+		ql_seek(move);
+		return QL_VERDICT_DONE;
+	}
+	if (runless) /* else the run that it had says how it was stopped */
 		ql_settle_cancelled(move, QL_OUTCOME_REMOVED);
 	return QL_VERDICT_DONE;
 }

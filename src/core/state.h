@@ -50,6 +50,7 @@ enum ql_run_flag {
 	QL_RUN_FORGOTTEN = 1 << 12, /* the runtime dropped its record */
 	QL_RUN_REVOKED = 1 << 13, /* its worker says that it was revoked, by whomever */
 	QL_RUN_WARNED = 1 << 14, /* the worker that holds it knows that it must drop it */
+	QL_RUN_REDELIVERED = 1 << 15, /* of REMOVED: a worker had had that message before */
 };
 
 /* The run of that name, or NULL. */

@@ -52,7 +52,7 @@ struct ql_event {
 	int32_t exit_code; /* EXITED: -1 = none */
 	int32_t exit_signal; /* EXITED: 0 = none */
 	enum ql_rung sent; /* EXITED: the strongest sent before the exit */
-	int32_t flags; /* EXITED: bits of enum ql_run_flag */
+	int32_t flags; /* EXITED, REMOVED: bits of enum ql_run_flag */
 	/* GONE, LOST; of ABSENT, EXITED the look that they answer: bits of enum ql_check that could not be asked */
 	int32_t unasked;
 	int32_t passed; /* GONE, LOST: those that said that nothing is left */

@@ -1,4 +1,5 @@
 """Tasks that run: what a terminate leaves behind, and the pools that know none."""
+import json
 import signal
 
 import pytest
@@ -40,6 +41,18 @@ def test_subprocess_is_left(deployed, worker):
     assert told["cancelled"], told
     assert gone(stopped) and not alive(child)
     system.os.kill(orphan, signal.SIGKILL)
+
+
+def test_what_was_put_back_runs_yet(deployed, worker):
+    """As after a visibility timeout: that its copy is taken out of the queue proves nothing of the run."""
+    sent = deployed.began("work", task_id="put-back")
+    deployed.send("work", task_id="put-back", queue="quiet")
+    message = json.loads(deployed.client.lpop("quiet"))
+    message["headers"]["redelivered"] = True
+    message["properties"]["delivery_info"]["redelivered"] = True
+    deployed.client.rpush("quiet", json.dumps(message))
+    told = sent.cancel(terminate="true", wait=20).expect(200).json
+    assert told["cancelled"] and told["outcome"] == "terminated" and gone(sent), told
 
 
 def test_a_failure_says_why(deployed, worker):

@@ -16,6 +16,7 @@ static const struct flag {
 	{"oom", QL_RUN_OOM},
 	{"unstarted", QL_RUN_UNSTARTED},
 	{"revoked", QL_RUN_REVOKED},
+	{"redelivered", QL_RUN_REDELIVERED},
 };
 
 #define FLAGS (sizeof(flags) / sizeof(*flags))

@@ -133,6 +133,20 @@ ql_celery_enqueue(struct job *job)
 
 /* ---- take out ---- */
 
+/* One that was put back into the queue: the worker that had it first may run it yet. */
+static bool
+was_delivered(const char *bytes)
+{
+	struct ql_message message;
+	struct ql_err ignored; /* no message: nothing says that it was */
+	if (!bytes || !strstr(bytes, "\"redelivered\"") ||
+		ql_message_parse(bytes, strlen(bytes), &message, &ignored))
+		return false;
+	bool redelivered = message.redelivered;
+	ql_message_done(&message);
+	return redelivered;
+}
+
 static void
 tell_removed(struct job *job, bool removed, const char *bytes)
 {
@@ -144,6 +158,7 @@ tell_removed(struct job *job, bool removed, const char *bytes)
 				.attempt = job->attempt,
 				.epoch = job->epoch,
 				.answers = QL_ACT_REMOVE,
+				.flags = removed && was_delivered(bytes) ? QL_RUN_REDELIVERED : 0,
 			},
 		.eval_id = job->eval_id,
 		.message = bytes,
@@ -154,7 +169,7 @@ tell_removed(struct job *job, bool removed, const char *bytes)
 static void
 removed(struct job *job)
 {
-	if (job->look.removed) /* nothing of it is left to be told */
+	if (job->look.removed && !was_delivered(job->bytes)) /* nothing of it is left to be told */
 		ql_results_unfollow(job->celery, job->task_id);
 	tell_removed(job, job->look.removed, job->bytes);
 	ql_job_end(job, 0, NULL);
