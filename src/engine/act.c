@@ -139,6 +139,7 @@ acting_new(struct ql_live *live, const struct ql_act *decided)
 		.attempt = record->state.attempt,
 		.grace_ms = record->state.cancel.grace_ms,
 		.once = !record->state.adopted,
+		.kill = record->state.cancel.mode == QL_MODE_KILL,
 	};
 	if (decided->kind == QL_ACT_NOTICE) {
 		act->reason = ql_str_dup(record->reason);

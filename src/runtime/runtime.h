@@ -85,6 +85,7 @@ struct ql_runtime_op {
 	/* KILL, SALVAGE: for what its containers wrote, as in ql_launch; NULL = it isn't kept */
 	const char *keep_dir;
 	bool once; /* REMOVE: no other producer sent it */
+	bool kill; /* REMOVE: of its containers, too, before it is said */
 
 	/* 0: taken over. -1: refused or no answer in time, err says which; nothing is known. */
 	void (*done)(struct ql_runtime_op *op, int status);

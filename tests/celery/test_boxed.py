@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from conftest import system
 from deployment import Deployment, Sent, alive
-from dockers import docker_daemon
+from dockers import IMAGE, docker_daemon
 from quell.docker import Engine
 from quell.errors import DockerError
 
@@ -74,6 +74,23 @@ def test_container_outlives_its_task(deployed, docker, worker):
     assert told["cancelled"], told
     assert not alive(pid)
     output(deployed, "terminated")  # kept before that was said
+
+
+def test_kill_of_a_queued_one_is_of_its_containers(deployed, docker):
+    """A worker that died had started one, and the message went back into the queue: plain Celery knows of neither."""
+    engine = Engine(docker)
+    left = engine.ask("POST", "/containers/create", {
+        "Image": IMAGE, "Cmd": ["sleep", "60"], "Labels": {"quell.eval_id": "again"},
+        "HostConfig": {"NetworkMode": "none"}}).json["Id"]
+    engine.ask("POST", f"/containers/{left}/start")
+    waits = deployed.send("boxed", "again", task_id="celery-again", queue="nobodys")
+    deployed.revoke(waits)
+    pid = engine.ask("GET", f"/containers/{left}/json").json["State"]["Pid"]
+    assert pid and alive(pid)
+    told = deployed.quell.kill("again", {"wait": 30}).expect(200).json
+    assert told["cancelled"] and told["outcome"] == "removed", told
+    assert not alive(pid)
+    engine.ask("DELETE", f"/containers/{left}", force=1)
 
 
 def test_failure_of_a_killed_container_is_none(deployed, docker, worker):

@@ -99,6 +99,8 @@ struct job {
 	int32_t epoch;
 	int64_t grace_ms;
 	int64_t ends_at; /* loop time of its deadline */
+	bool kill; /* REMOVE: its containers, too */
+	bool removed; /* REMOVE: its message was in the queue */
 	char *eval_id, *task_id; /* owned */
 	char *keep_dir; /* owned: KILL, SALVAGE; or NULL */
 	union { /* each kind of act has one of them: there are as many jobs as stops under way */

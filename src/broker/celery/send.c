@@ -148,31 +148,60 @@ was_delivered(const char *bytes)
 }
 
 static void
-tell_removed(struct job *job, bool removed, const char *bytes)
+tell_removed(struct job *job, bool delivered)
 {
 	struct ql_celery *celery = job->celery;
 	struct ql_sighting sighting = {
 		.event =
 			{
-				.kind = removed ? QL_EVENT_REMOVED : QL_EVENT_NOT_QUEUED,
+				.kind = job->removed ? QL_EVENT_REMOVED : QL_EVENT_NOT_QUEUED,
 				.attempt = job->attempt,
 				.epoch = job->epoch,
 				.answers = QL_ACT_REMOVE,
-				.flags = removed && was_delivered(bytes) ? QL_RUN_REDELIVERED : 0,
+				.flags = delivered ? QL_RUN_REDELIVERED : 0,
 			},
 		.eval_id = job->eval_id,
-		.message = bytes,
+		.message = job->bytes,
 	};
 	ql_sight(celery, &sighting);
 }
 
 static void
+taken_out(struct job *job)
+{
+	bool delivered = job->removed && was_delivered(job->bytes);
+	if (job->removed && !delivered) /* nothing of it is left to be told */
+		ql_results_unfollow(job->celery, job->task_id);
+	tell_removed(job, delivered);
+	ql_job_end(job, 0, NULL);
+}
+
+static void
+on_containers_ended(struct ql_containers_op *op, int status)
+{
+	struct job *job = OWNER(op, struct job, containers);
+	if (status)
+		ql_job_end(job, -1, &op->err);
+	else
+		taken_out(job);
+}
+
+/* A worker that died before it began this copy may have left containers: a kill is of them, too. */
+static void
 removed(struct job *job)
 {
-	if (job->look.removed && !was_delivered(job->bytes)) /* nothing of it is left to be told */
-		ql_results_unfollow(job->celery, job->task_id);
-	tell_removed(job, job->look.removed, job->bytes);
-	ql_job_end(job, 0, NULL);
+	struct ql_containers *containers = job->celery->config.containers;
+	job->removed = job->look.removed;
+	if (!job->removed || !job->kill || !containers) {
+		taken_out(job);
+		return;
+	}
+	containers->ops->ban(containers, job->eval_id, true);
+	job->containers = (struct ql_containers_op){.kind = QL_CONTAINERS_KILL,
+		.eval_id = job->eval_id,
+		.timeout_ms = QL_CELERY_CONTAINERS_MS,
+		.done = on_containers_ended};
+	containers->ops->act(containers, &job->containers);
 }
 
 static void
