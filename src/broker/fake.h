@@ -35,7 +35,7 @@
 
 #include "broker/broker.h"
 #include "core/record.h"
-#include "runtime/fake_words.h"
+#include "runtime/fake/words.h"
 
 struct ql_farm_program {
 	int64_t wait; /* -1 = never, here and below */

@@ -6,7 +6,7 @@
 #define QL_BROKER_FAULTY_H
 
 #include "broker/broker.h"
-#include "runtime/faulty.h"
+#include "runtime/fake/faulty.h"
 
 /* Wraps inner, which it owns from then on. faults stays the caller's and may change any time. */
 int ql_broker_faulty_open(struct ql_broker *inner, struct ql_runtime_faults *faults,

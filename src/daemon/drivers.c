@@ -14,8 +14,8 @@
 #include "daemon/storage.h"
 #include "outlet/post.h"
 #include "outlet/storage.h"
-#include "runtime/docker.h"
-#include "runtime/errand.h"
+#include "runtime/docker/docker.h"
+#include "runtime/sandbox/errand.h"
 #include "sweeper/host.h"
 
 int

@@ -3,7 +3,7 @@
 #define QL_DAEMON_DRIVERS_H
 
 #include "broker/broker.h"
-#include "broker/celery/observe.h"
+#include "broker/celery/observe/observe.h"
 #include "daemon/config.h"
 #include "daemon/data.h"
 #include "outlet/outlet.h"

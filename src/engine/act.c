@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "engine/bulk.h"
+#include "engine/bulk/bulk.h"
 
 void
 ql_acting_free(struct acting *act)

@@ -12,12 +12,12 @@
  *	wake.c	 one heap of wake times, one timer
  *	recover.c  takes up after a start;  sweep.c  forgets old ones;  trim.c	 the audit's old rows
  *	outbox.c  tells the outlets how attempts were settled
- *	hooking.h  webhooks: messages to each
+ *	hooks/   webhooks: messages to each (hooks/hooking.h)
  *	write.c	 documents and rows of the audit
- *	orphans.c  finds what has no record, and ends it (orphans.h)
+ *	orphans/  finds what has no record, and ends it (orphans/orphans.h)
  *	examine.c  looks at what the processes of runs are doing
  *	tally.c	 counts what became durable
- *	bulk*.c  batches of stops (bulk_private.h)
+ *	bulk/   batches of stops (bulk/private.h)
  *	policing.h  what stops by itself: policies and sessions
  *	submit.c supersede.c stop.c revise.c wait.c  the operations
  */
@@ -468,14 +468,14 @@ void ql_tally_refusal(struct ql_engine *engine, const struct ql_err *err);
 void ql_tally_act(struct ql_engine *engine, const struct ql_runtime_op *op);
 void ql_tally_orphan(struct ql_engine *engine, enum ql_metric metric, enum ql_orphan_kind kind);
 
-/* bulk_sweep.c, bulk_work.c */
+/* bulk/sweep.c, bulk/work.c */
 void ql_bulks_start(struct ql_engine *engine);
 void ql_bulks_stop(struct ql_engine *engine);
 void
 ql_bulks_room(struct ql_engine *engine); /* fewer stops or removals are under way than before */
 void ql_bulks_free(struct ql_engine *engine);
 
-/* bulk_item.c: of those that wait for a commit as many as may go into the next one */
+/* bulk/item.c: of those that wait for a commit as many as may go into the next one */
 void ql_bulk_items_go(struct ql_engine *engine);
 /* A commit ended, or the first of them came: for a moment the store is left to who asks alone. */
 void ql_bulk_items_wait(struct ql_engine *engine);

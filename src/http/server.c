@@ -8,9 +8,9 @@
 #include <utlist.h>
 
 #include "http/bounds.h"
-#include "http/events.h"
+#include "http/api/events.h"
 #include "http/inside.h"
-#include "http/outputs.h"
+#include "http/api/outputs.h"
 
 const struct ql_server_limits ql_server_limits_default = {
 	.connections = QL_HTTP_CONNECTIONS,

@@ -4,7 +4,7 @@
 #include <signal.h>
 
 #include "base/str.h"
-#include "broker/celery/inspect.h"
+#include "broker/celery/control/inspect.h"
 
 #define NODE "w1@test"
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "broker/celery/message.h"
+#include "broker/celery/wire/message.h"
 
 struct fixture {
 	char *bytes; /* with a NUL behind them; the caller frees them */

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#include "broker/celery/redis.h"
+#include "broker/celery/redis/redis.h"
 
 struct server {
 	pid_t pid; /* 0: not running */

@@ -1,7 +1,7 @@
 /* Broadcasts, replies, events and results. */
 #include "fixture.h"
 
-#include "broker/celery/envelope.h"
+#include "broker/celery/wire/envelope.h"
 
 static void
 somebodys_broadcasts(void **state)

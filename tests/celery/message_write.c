@@ -1,7 +1,7 @@
 /* What Quell writes into a queue: a mark in another's message, and messages of its own. */
 #include "fixture.h"
 
-#include "broker/celery/envelope.h"
+#include "broker/celery/wire/envelope.h"
 
 #define MARK "\"" QL_MESSAGE_MARK "\""
 

@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "broker/celery/inspect.h"
-#include "broker/celery/message.h"
+#include "broker/celery/control/inspect.h"
+#include "broker/celery/wire/message.h"
 
 static void
 changed(void *arg, const struct ql_worker *worker)

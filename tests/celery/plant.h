@@ -7,7 +7,7 @@
 
 #include "kit.h"
 
-#include "broker/celery/control.h"
+#include "broker/celery/control/control.h"
 
 #define PLANT_WORKERS 4
 #define PLANT_START_MS 60000 /* Python is slow to start, and to list many ids, on a busy machine */

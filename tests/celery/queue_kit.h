@@ -6,8 +6,8 @@
 
 #include <hiredis/hiredis.h>
 
-#include "broker/celery/message.h"
-#include "broker/celery/queue_inside.h"
+#include "broker/celery/wire/message.h"
+#include "broker/celery/queue/inside.h"
 
 struct hall {
 	struct server server;

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "broker/celery/redis.h"
+#include "broker/celery/redis/redis.h"
 
 static struct ql_redis_url
 parsed(const char *text)

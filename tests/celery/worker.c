@@ -1,8 +1,8 @@
 /* The table of workers and the set of tombstones, in time of the test's own. */
 #include "fixture.h"
 
-#include "broker/celery/tombstone.h"
-#include "broker/celery/worker.h"
+#include "broker/celery/control/tombstone.h"
+#include "broker/celery/control/worker.h"
 
 static const struct ql_beat beat = {
 	.node = "w1@host", .version = "5.5.0", .pid = 14601, .pace_ms = 1000};

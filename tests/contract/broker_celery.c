@@ -2,7 +2,7 @@
 #include <signal.h>
 
 #include "broker_suite.h"
-#include "broker/celery/message.h"
+#include "broker/celery/wire/message.h"
 #include "celery_place.h"
 
 static void

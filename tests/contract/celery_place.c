@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "broker/celery/celery.h"
-#include "broker/celery/message.h"
+#include "broker/celery/wire/message.h"
 #include "runtime/alarm.h"
 
 void

@@ -6,8 +6,8 @@
 #include <utlist.h>
 
 #include "containers_suite.h"
-#include "runtime/containers_fake.h"
-#include "runtime/containers_faulty.h"
+#include "runtime/fake/containers_fake.h"
+#include "runtime/fake/containers_faulty.h"
 
 static void
 setup(struct containers_place *place, uv_loop_t *loop)

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "runtime/alarm.h"
-#include "runtime/containers_fake.h"
-#include "runtime/containers_faulty.h"
+#include "runtime/fake/containers_fake.h"
+#include "runtime/fake/containers_faulty.h"
 
 #define PATIENCE_MS 30000
 

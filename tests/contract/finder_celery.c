@@ -9,7 +9,7 @@
 #include "celery_place.h"
 #include "finder_suite.h"
 #include "proof/process.h"
-#include "runtime/containers_fake.h"
+#include "runtime/fake/containers_fake.h"
 
 #define TASK (1u << QL_ORPHAN_TASK)
 #define CONTAINER (1u << QL_ORPHAN_CONTAINER)

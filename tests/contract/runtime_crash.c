@@ -20,7 +20,7 @@
 
 #include "base/rand.h"
 #include "runner/proto.h"
-#include "runtime/errand.h"
+#include "runtime/sandbox/errand.h"
 #include "runtime_den.h"
 #include "runtime_stage.h"
 

@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #include "base/str.h"
-#include "runtime/errand.h"
+#include "runtime/sandbox/errand.h"
 #include "runtime_shell.h"
 
 #define WALKS 1000

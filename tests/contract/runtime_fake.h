@@ -3,7 +3,7 @@
 #define QL_TESTS_CONTRACT_RUNTIME_FAKE_H
 
 #include "runtime_suite.h"
-#include "runtime/fake.h"
+#include "runtime/fake/fake.h"
 
 void fake_place_setup(struct suite_place *place, uv_loop_t *loop);
 struct ql_runtime *fake_place_open(struct suite_place *place);

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/rand.h"
-#include "runtime/faulty.h"
+#include "runtime/fake/faulty.h"
 #include "runtime_fake.h"
 #include "runtime_stage.h"
 

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "runtime_fake.h"
-#include "runtime/faulty.h"
+#include "runtime/fake/faulty.h"
 
 static struct ql_runtime_faults faults;
 

@@ -13,7 +13,7 @@
 
 #include "../fetch/server.h"
 #include "runtime/alarm.h"
-#include "runtime/docker.h"
+#include "runtime/docker/docker.h"
 
 #define ID "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define PATIENCE_MS 30000

@@ -9,7 +9,7 @@
 
 #include "../contract/containers_suite.h"
 #include "daemon.h"
-#include "runtime/docker.h"
+#include "runtime/docker/docker.h"
 
 struct house {
 	struct daemon daemon;

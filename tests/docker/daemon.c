@@ -21,7 +21,7 @@
 #include <cmocka.h>
 
 #include "proof/process.h"
-#include "runtime/docker_process.h"
+#include "runtime/docker/process.h"
 
 #define BUSYBOX "/bin/busybox"
 

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <uv.h>
 
-#include "runtime/docker_api.h"
-#include "runtime/docker_state.h"
+#include "runtime/docker/api.h"
+#include "runtime/docker/state.h"
 
 #define DAEMON_IMAGE "quell-test:1"
 #define DAEMON_PATIENCE_MS 60000

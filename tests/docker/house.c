@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "runtime/docker.h"
+#include "runtime/docker/docker.h"
 
 void
 house_setup(struct suite_place *place, uv_loop_t *loop)

@@ -13,7 +13,7 @@
 #include "base/keep.h"
 #include "base/rand.h"
 #include "house.h"
-#include "runtime/docker_run.h"
+#include "runtime/docker/run.h"
 
 struct inn {
 	struct house house; /* first */

@@ -2,7 +2,7 @@
 #ifndef QL_TESTS_DOCKER_STAGE_H
 #define QL_TESTS_DOCKER_STAGE_H
 
-#include "runtime/docker.h"
+#include "runtime/docker/docker.h"
 
 #define STAGE_PATIENCE_MS 60000
 

@@ -11,8 +11,8 @@
 #include "celery/kit.h"
 #include "engine/ask.h"
 #include "runtime/alarm.h"
-#include "runtime/containers_fake.h"
-#include "runtime/containers_faulty.h"
+#include "runtime/fake/containers_fake.h"
+#include "runtime/fake/containers_faulty.h"
 
 #define RUNS 8
 #define PATIENCE_MS 60000 /* Python is slow to start on a busy machine */

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "engine/ask.h"
-#include "engine/bulk.h"
+#include "engine/bulk/bulk.h"
 #include "engine/private.h"
 #include "rules/selector.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/hook.h"
+#include "engine/hooks/hook.h"
 #include "engine/private.h"
 #include "engine/story.h"
 

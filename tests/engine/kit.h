@@ -22,8 +22,8 @@
 #include "outlet/fake.h"
 #include "outlet/faulty.h"
 #include "outlet/receiver.h"
-#include "runtime/fake.h"
-#include "runtime/faulty.h"
+#include "runtime/fake/fake.h"
+#include "runtime/fake/faulty.h"
 
 #define KIT_PATIENCE_MS 20000
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/celery/message.h"
+#include "broker/celery/wire/message.h"
 #include "fuzz.h"
 
 static void

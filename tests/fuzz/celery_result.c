@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "broker/celery/message.h"
+#include "broker/celery/wire/message.h"
 #include "fuzz.h"
 
 int

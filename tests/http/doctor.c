@@ -2,7 +2,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "http/diagnose.h"
+#include "http/api/diagnose.h"
 #include "world.h"
 
 #define BIT(signum) (1ULL << ((signum)-1))

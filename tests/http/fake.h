@@ -6,9 +6,9 @@
 #ifndef TESTS_HTTP_FAKE_H
 #define TESTS_HTTP_FAKE_H
 
-#include "engine/bulk.h"
+#include "engine/bulk/bulk.h"
 #include "engine/engine.h"
-#include "engine/hook.h"
+#include "engine/hooks/hook.h"
 #include "engine/policy.h"
 
 #define FAKE_RECORDS 64

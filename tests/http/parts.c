@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "http/auth.h"
-#include "http/blob.h"
+#include "http/api/blob.h"
 #include "http/json.h"
 #include "http/listen.h"
 #include "http/target.h"

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "http/bounds.h"
-#include "http/events.h"
+#include "http/api/events.h"
 #include "http/inside.h"
 #include "rules/keep.h"
 

@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "runtime/fake.h"
-#include "runtime/launch.h"
+#include "runtime/fake/fake.h"
+#include "runtime/sandbox/launch.h"
 
 static void
 copy_shares_nothing(void **state)

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "runtime/wire.h"
+#include "runtime/sandbox/wire.h"
 
 #define RUN 0x0123456789abcdefULL
 

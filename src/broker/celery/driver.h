@@ -6,12 +6,12 @@
 #include <utlist.h>
 
 #include "broker/celery/celery.h"
-#include "broker/celery/control.h"
+#include "broker/celery/control/control.h"
 #include "broker/celery/hand.h"
-#include "broker/celery/inspect.h"
-#include "broker/celery/message.h"
-#include "broker/celery/queue.h"
-#include "broker/celery/redis.h"
+#include "broker/celery/control/inspect.h"
+#include "broker/celery/wire/message.h"
+#include "broker/celery/queue/queue.h"
+#include "broker/celery/redis/redis.h"
 #include "core/record.h"
 #include "runtime/desk.h"
 

@@ -4,7 +4,7 @@
 
 #include "base/str.h"
 #include "broker/celery/driver.h"
-#include "broker/celery/text.h"
+#include "broker/celery/wire/text.h"
 
 /* ---- send ---- */
 

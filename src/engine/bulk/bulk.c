@@ -1,0 +1,500 @@
+/* The requests about batches: each reads what is durable, decides, and answers when that is durable too. */
+#include "engine/bulk/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rand.h"
+#include "base/str.h"
+
+#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
+
+struct asking {
+	struct ql_engine *engine;
+	struct ql_bulk_ask *op;
+	struct later later;
+	struct ql_store_read read;
+	struct ql_write write;
+	struct bulk_freeze freeze;
+	struct bulk_drift drift;
+	struct ql_bulk old; /* UNDO: the one that is taken back */
+	struct ql_bulk_chunk chunk; /* UNDO: of the new set */
+	int64_t part; /* UNDO: the next one of the old set */
+	int64_t parts; /* UNDO: of the new set, so far */
+	struct ql_change *changes;
+	char part_id[QL_BULK_CHUNK_ID];
+	struct ql_err err;
+};
+
+struct bulk *
+ql_bulk_find(struct ql_engine *engine, const char *id)
+{
+	struct bulk *bulk;
+	DL_FOREACH (engine->bulks, bulk) {
+		if (!strcmp(bulk->head.id, id))
+			break;
+	}
+	return bulk;
+}
+
+int
+ql_bulk_check_room(const struct ql_engine *engine, struct ql_err *e)
+{
+	const struct bulk *bulk;
+	int running;
+	DL_COUNT(engine->bulks, bulk, running);
+	if (running < QL_BULK_RUNNING_MAX)
+		return 0;
+	return ql_fail(e, QL_E_LIMIT,
+		"%d batches are under way, and no more may be: wait for one, or cancel it",
+		running);
+}
+
+/* ---- answers ---- */
+
+static void
+finish(struct asking *asking, const struct ql_err *err)
+{
+	struct ql_engine *engine = asking->engine;
+	struct ql_bulk_ask *op = asking->op;
+	if (err)
+		op->err = *err;
+	ql_bulk_done(&asking->old);
+	ql_bulk_chunk_done(&asking->chunk);
+	ql_changes_free(asking->changes);
+	free(asking);
+	op->done(op, err ? -1 : 0);
+	ql_engine_op_end(engine);
+}
+
+static void
+on_later(struct later *later)
+{
+	struct asking *asking = OWNER(later, struct asking, later);
+	finish(asking, &asking->err);
+}
+
+static void
+fail_later(struct asking *asking)
+{
+	asking->later.fn = on_later;
+	ql_later(asking->engine, &asking->later);
+}
+
+static void
+out_of_memory(struct asking *asking)
+{
+	ql_fail(&asking->err, QL_E_UNAVAILABLE, "out of memory for a batch: try again later");
+	finish(asking, &asking->err);
+}
+
+/* ---- the audit ---- */
+
+int
+ql_bulk_add_attempt(const struct ql_bulk_ask *op, struct ql_change *changes)
+{
+	if (!op->caller.attempt)
+		return 0;
+	struct ql_attempt attempt = *op->caller.attempt;
+	bool begins = op->bulk.phase == QL_BULK_RUNNING;
+	attempt.target = attempt.target ? attempt.target : op->bulk.id;
+	attempt.count = op->bulk.total > 1 ? op->bulk.total : 0;
+	return ql_attempt_add(changes, &attempt, begins ? 202 : 200, 0);
+}
+
+void
+ql_bulk_attempt_kept(const struct ql_bulk_ask *op, int status)
+{
+	if (op->caller.attempt)
+		op->caller.attempt->written = !status;
+}
+
+/* It is durable: it begins, unless it is a preview. */
+static void
+begin(struct asking *asking)
+{
+	struct ql_bulk head;
+	struct ql_err err;
+	if (asking->op->bulk.phase != QL_BULK_RUNNING) {
+		finish(asking, NULL);
+		return;
+	}
+	if (ql_bulk_copy(&head, &asking->op->bulk)) {
+		out_of_memory(asking);
+		return;
+	}
+	if (ql_bulk_begin(asking->engine, &head, &err)) {
+		ql_bulk_done(&head);
+		finish(asking, &err);
+		return;
+	}
+	finish(asking, NULL);
+}
+
+static void
+on_durable(struct ql_write *write, int status)
+{
+	struct asking *asking = OWNER(write, struct asking, write);
+	ql_bulk_attempt_kept(asking->op, status);
+	if (status)
+		finish(asking, &write->err);
+	else
+		begin(asking);
+}
+
+/* The head, and what is gathered besides. */
+static void
+keep(struct asking *asking)
+{
+	struct ql_change *head = ql_bulk_keep_head(&asking->op->bulk);
+	if (head)
+		LL_APPEND(asking->changes, head);
+	if (!head || ql_bulk_add_attempt(asking->op, asking->changes)) {
+		out_of_memory(asking);
+		return;
+	}
+	asking->write = (struct ql_write){.changes = asking->changes, .done = on_durable};
+	asking->changes = NULL;
+	ql_engine_write(asking->engine, &asking->write);
+}
+
+/* ---- make ---- */
+
+static void
+on_frozen(struct bulk_freeze *freeze, const struct ql_err *err)
+{
+	struct asking *asking = OWNER(freeze, struct asking, freeze);
+	struct ql_err why;
+	if (err) {
+		why = *err; /* it stands in what is freed */
+		finish(asking, &why);
+		return;
+	}
+	begin(asking);
+}
+
+/* -1: out of memory. */
+static int
+fill(struct asking *asking, struct ql_bulk *head)
+{
+	const struct ql_bulk_ask *op = asking->op;
+	int64_t now = ql_engine_now(asking->engine);
+	*head = (struct ql_bulk){
+		.phase = op->preview ? QL_BULK_PREVIEW : QL_BULK_RUNNING,
+		.mode = op->mode,
+		.top = op->top,
+		.grace_ms = op->grace_ms,
+		.all = op->caller.all,
+		.actor = ql_str_dup(op->caller.actor),
+		.owner = ql_str_dup(op->caller.owner),
+		.reason = ql_str_dup(op->reason),
+		.selector = ql_str_dup(op->selector_text),
+		.created_at = now,
+		.started_at = op->preview ? 0 : now,
+		.expires_at = op->preview ? now + QL_BULK_PREVIEW_MS : 0,
+	};
+	ql_rand_id(now, head->id);
+	bool lost = (op->caller.owner && !head->owner) || (op->reason && !head->reason) ||
+		    (op->selector_text && !head->selector);
+	return !head->actor || lost ? -1 : 0;
+}
+
+static void
+make(struct asking *asking)
+{
+	struct ql_bulk_ask *op = asking->op;
+	if (fill(asking, &op->bulk)) {
+		ql_fail(&asking->err, QL_E_UNAVAILABLE, "out of memory for a batch");
+		fail_later(asking);
+		return;
+	}
+	asking->freeze = (struct bulk_freeze){
+		.engine = asking->engine, .head = &op->bulk, .op = op, .done = on_frozen};
+	ql_bulk_freeze(&asking->freeze);
+}
+
+/* ---- execute ---- */
+
+static void
+on_drifted(struct bulk_drift *drift, const struct ql_err *err)
+{
+	struct asking *asking = OWNER(drift, struct asking, drift);
+	struct ql_err why;
+	if (err) {
+		why = *err;
+		finish(asking, &why);
+		return;
+	}
+	keep(asking);
+}
+
+static void
+execute(struct asking *asking)
+{
+	struct ql_bulk *head = &asking->op->bulk;
+	struct ql_err err;
+	int64_t now = ql_engine_now(asking->engine);
+	if (head->phase != QL_BULK_PREVIEW) {
+		ql_fail(&err, QL_E_CONFLICT, "the preview %s was executed: it is %s", head->id,
+			ql_bulk_phase_word(head->phase));
+		finish(asking, &err);
+		return;
+	}
+	if (now >= head->expires_at) {
+		ql_fail(&err, QL_E_CONFLICT,
+			"the preview %s is older than %lld minutes: make another", head->id,
+			(long long)(QL_BULK_PREVIEW_MS / 60000));
+		finish(asking, &err);
+		return;
+	}
+	if (ql_bulk_check_room(asking->engine, &err)) {
+		finish(asking, &err);
+		return;
+	}
+	head->phase = QL_BULK_RUNNING;
+	head->started_at = now;
+	head->expires_at = 0;
+	if (!head->selector) {
+		keep(asking);
+		return;
+	}
+	asking->drift =
+		(struct bulk_drift){.engine = asking->engine, .head = head, .done = on_drifted};
+	ql_bulk_drift(&asking->drift);
+}
+
+/* ---- cancel ---- */
+
+/* It asks for no more from now on, and over a crash too: what is kept of it later says so as well. */
+static void
+end_running(struct asking *asking, struct bulk *running)
+{
+	struct ql_bulk *head = &asking->op->bulk;
+	running->head.phase = QL_BULK_STOPPED;
+	running->head.finished_at = ql_engine_now(asking->engine);
+	ql_bulk_done(head);
+	if (ql_bulk_copy(head, &running->head))
+		out_of_memory(asking);
+	else
+		keep(asking);
+	ql_bulk_end(running);
+}
+
+static void
+cancel(struct asking *asking)
+{
+	struct ql_bulk *head = &asking->op->bulk;
+	struct bulk *running = ql_bulk_find(asking->engine, head->id);
+	struct ql_err err;
+	if (running) {
+		end_running(asking, running);
+		return;
+	}
+	if (head->phase != QL_BULK_PREVIEW) {
+		ql_fail(&err, QL_E_CONFLICT, "batch %s is over: it is %s", head->id,
+			ql_bulk_phase_word(head->phase));
+		finish(asking, &err);
+		return;
+	}
+	head->phase = QL_BULK_STOPPED;
+	head->finished_at = ql_engine_now(asking->engine);
+	keep(asking);
+}
+
+/* ---- undo ---- */
+
+static void read_old_part(struct asking *asking);
+
+static int
+end_new_part(struct asking *asking)
+{
+	struct ql_change *change;
+	if (!asking->chunk.count)
+		return 0;
+	change = ql_bulk_keep_part(&asking->op->bulk, asking->parts++, &asking->chunk);
+	asking->chunk.count = 0;
+	memset(asking->chunk.said, 0, QL_BULK_CHUNK + 1);
+	if (!change)
+		return -1;
+	LL_APPEND(asking->changes, change);
+	return 0;
+}
+
+/* Those that it took out of the queue. */
+static int
+take_over(struct asking *asking, const struct ql_bulk_chunk *old)
+{
+	struct ql_bulk *head = &asking->op->bulk;
+	for (size_t i = 0; i < old->count; i++) {
+		if (ql_bulk_chunk_said(old, i) != QL_SAID_REMOVED)
+			continue;
+		ql_bulk_chunk_add(&asking->chunk, old->ids[i]);
+		head->total++;
+		if (asking->chunk.count == QL_BULK_CHUNK && end_new_part(asking))
+			return -1;
+	}
+	return 0;
+}
+
+static void
+on_old_part(struct ql_store_read *read, int status)
+{
+	struct asking *asking = OWNER(read, struct asking, read);
+	struct ql_bulk_chunk old;
+	struct ql_err err = read->err;
+	if (!status && !read->object_count)
+		status = ql_fail(
+			&err, QL_E_NOT_FOUND, "the set of batch %s is gone", asking->op->id);
+	if (!status)
+		status = ql_bulk_chunk_parse(read->objects[0].text, &old, &err);
+	ql_store_read_done(read);
+	if (status) {
+		finish(asking, &err);
+		return;
+	}
+	status = take_over(asking, &old);
+	ql_bulk_chunk_done(&old);
+	if (status)
+		out_of_memory(asking);
+	else
+		read_old_part(asking);
+}
+
+static void
+read_old_part(struct asking *asking)
+{
+	if (asking->part * QL_BULK_CHUNK < asking->old.total) {
+		ql_bulk_chunk_id(asking->old.id, asking->part++, asking->part_id);
+		asking->read = (struct ql_store_read){.kind = QL_READ_OBJECTS,
+			.filter = {.object = QL_OBJECT_CHUNK,
+				.object_id = asking->part_id,
+				.limit = 1},
+			.done = on_old_part};
+		ql_engine_read(asking->engine, &asking->read);
+		return;
+	}
+	struct ql_change *old = ql_bulk_keep_head(&asking->old);
+	if (old)
+		LL_APPEND(asking->changes, old);
+	if (!old || end_new_part(asking)) {
+		out_of_memory(asking);
+		return;
+	}
+	asking->op->bulk.said[QL_SAID_UNASKED] = asking->op->bulk.total;
+	keep(asking);
+}
+
+static int
+check_undo(const struct asking *asking, const struct ql_bulk *old, struct ql_err *e)
+{
+	int64_t age = ql_engine_now(asking->engine) - old->started_at;
+	if (!ql_bulk_phase_ends(old->phase) || !old->started_at)
+		return ql_fail(e, QL_E_CONFLICT, "batch %s is %s: cancel it first, or wait",
+			old->id, ql_bulk_phase_word(old->phase));
+	if (ql_bulk_find(asking->engine, old->id))
+		return ql_fail(e, QL_E_CONFLICT, "batch %s still ends: try again", old->id);
+	if (old->undoes[0])
+		return ql_fail(e, QL_E_CONFLICT, "batch %s is an undo itself", old->id);
+	if (old->undone_by[0])
+		return ql_fail(
+			e, QL_E_CONFLICT, "batch %s was undone by %s", old->id, old->undone_by);
+	if (age > QL_BULK_UNDO_MS)
+		return ql_fail(e, QL_E_CONFLICT,
+			"batch %s began %lld hours ago, and an undo comes within %lld", old->id,
+			(long long)(age / 3600000), (long long)(QL_BULK_UNDO_MS / 3600000));
+	return ql_bulk_check_room(asking->engine, e);
+}
+
+static void
+undo(struct asking *asking)
+{
+	struct ql_bulk_ask *op = asking->op;
+	struct ql_err err;
+	if (check_undo(asking, &op->bulk, &err)) {
+		finish(asking, &err);
+		return;
+	}
+	asking->old = op->bulk;
+	op->bulk = (struct ql_bulk){0};
+	if (fill(asking, &op->bulk) || ql_bulk_chunk_init(&asking->chunk)) {
+		out_of_memory(asking);
+		return;
+	}
+	op->bulk.mode = QL_MODE_CANCEL;
+	ql_str_copy(op->bulk.undoes, sizeof(op->bulk.undoes), asking->old.id);
+	ql_str_copy(asking->old.undone_by, sizeof(asking->old.undone_by), op->bulk.id);
+	read_old_part(asking);
+}
+
+/* ---- what is asked of one that there is ---- */
+
+static bool
+may_see(const struct ql_caller *caller, const struct ql_bulk *head)
+{
+	return caller->all || (caller->owner && head->owner && !strcmp(caller->owner, head->owner));
+}
+
+static void
+on_head(struct ql_store_read *read, int status)
+{
+	struct asking *asking = OWNER(read, struct asking, read);
+	struct ql_bulk_ask *op = asking->op;
+	struct ql_err err = read->err;
+	bool there = !status && read->object_count;
+	if (there)
+		status = ql_bulk_parse(read->objects[0].text, &op->bulk, &err);
+	ql_store_read_done(read);
+	if (!status && (!there || !may_see(&op->caller, &op->bulk)))
+		status = ql_fail(&err, QL_E_NOT_FOUND, "there is no batch %s", op->id);
+	if (status) {
+		ql_bulk_done(&op->bulk);
+		finish(asking, &err);
+		return;
+	}
+	if (op->verb == QL_BULK_EXECUTE)
+		execute(asking);
+	else if (op->verb == QL_BULK_CANCEL)
+		cancel(asking);
+	else
+		undo(asking);
+}
+
+static int
+check_make(const struct ql_engine *engine, struct ql_bulk_ask *op, struct ql_err *e)
+{
+	if (op->verb != QL_BULK_MAKE || op->preview)
+		return 0;
+	if (!op->selector && ql_bulk_check_confirmed(op, (int64_t)op->id_count, e))
+		return -1;
+	return ql_bulk_check_room(engine, e);
+}
+
+void
+ql_engine_bulk(struct ql_engine *engine, struct ql_bulk_ask *op)
+{
+	struct asking *asking = calloc(1, sizeof(*asking));
+	if (!asking)
+		abort(); /* not even a refusal can be queued */
+	op->bulk = (struct ql_bulk){0};
+	op->sample_count = 0;
+	op->would_stop = 0;
+	asking->engine = engine;
+	asking->op = op;
+	ql_engine_op_begin(engine);
+	if (ql_engine_check_open(engine, &asking->err) || check_make(engine, op, &asking->err)) {
+		fail_later(asking);
+	} else if (op->verb == QL_BULK_MAKE) {
+		make(asking);
+	} else {
+		asking->read = (struct ql_store_read){.kind = QL_READ_OBJECTS,
+			.filter = {.object = QL_OBJECT_BATCH, .object_id = op->id, .limit = 1},
+			.done = on_head};
+		ql_engine_read(engine, &asking->read);
+	}
+}
+
+void
+ql_bulk_ask_done(struct ql_bulk_ask *op)
+{
+	ql_bulk_done(&op->bulk);
+}

@@ -1,0 +1,388 @@
+#include "runtime/fake/faulty.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "base/rand.h"
+#include "base/str.h"
+#include "runtime/desk.h"
+#include "runtime/sandbox/launch.h"
+
+#define QL_FAULTY_COURIERS 65536 /* acts and sightings on their way at once */
+
+struct faulty {
+	struct ql_runtime runtime;
+	struct ql_desk desk; /* answers the caller; its own news are not used */
+	struct ql_runtime *inner;
+	struct ql_runtime_faults *faults;
+	uint64_t random;
+	struct ql_alarm alarm; /* of couriers on their way */
+	struct courier *couriers;
+	size_t count;
+	bool closing;
+	int open_parts; /* of inner, desk, alarm */
+	void (*closed)(void *arg);
+	void *closed_arg;
+};
+
+/* One act or sighting on its way: an act first to the inner driver, then back with its answer. */
+struct courier {
+	struct courier *prev, *next;
+	struct faulty *faulty;
+	struct ql_heap_node due;
+	enum { TO_INNER, AT_INNER, TO_CALLER, SIGHTING } leg;
+	bool purge;
+	bool silent; /* its answer is lost, or it is the double of another */
+	struct ql_runtime_op op; /* as the inner driver sees it */
+	struct ql_runtime_op *outer; /* NULL once the caller was answered */
+	struct ql_launch *launch;
+	char *reason, *eval_id, *task_id, *message; /* the operation's, owned */
+	int status;
+	struct ql_sighting *sighting; /* owned, with its texts */
+};
+
+static bool
+strikes(struct faulty *faulty, int chance)
+{
+	bool hurt = ql_rand_strikes(&faulty->random, chance);
+	faulty->faults->hurt += hurt;
+	return hurt;
+}
+
+static int64_t
+some_delay(struct faulty *faulty)
+{
+	return ql_rand_delay(&faulty->random, faulty->faults->delay_ms);
+}
+
+static void move(struct courier *courier);
+
+static void
+arrive(struct ql_alarm *alarm, struct ql_heap_node *node)
+{
+	(void)alarm;
+	move((struct courier *)(void *)((char *)node - offsetof(struct courier, due)));
+}
+
+/* Never at once, so that nothing reaches anyone from within a call. */
+static void
+send_after(struct courier *courier, int64_t delay_ms)
+{
+	if (ql_alarm_set(&courier->faulty->alarm, &courier->due, delay_ms))
+		abort(); /* a faulty world without memory has nothing to tell */
+}
+
+static struct courier *
+courier_new(struct faulty *faulty)
+{
+	if (faulty->count >= QL_FAULTY_COURIERS)
+		return NULL;
+	struct courier *courier = calloc(1, sizeof(*courier));
+	if (!courier)
+		return NULL;
+	courier->faulty = faulty;
+	faulty->count++;
+	DL_APPEND(faulty->couriers, courier);
+	return courier;
+}
+
+static void
+courier_free(struct courier *courier)
+{
+	struct faulty *faulty = courier->faulty;
+	DL_DELETE(faulty->couriers, courier);
+	ql_alarm_clear(&faulty->alarm, &courier->due);
+	ql_launch_free(courier->launch);
+	free(courier->reason);
+	free(courier->eval_id);
+	free(courier->task_id);
+	free(courier->message);
+	ql_sighting_free(courier->sighting);
+	free(courier);
+	faulty->count--;
+}
+
+/* ---- acts ---- */
+
+static bool
+hurts_act(const struct faulty *faulty, enum ql_act_kind kind)
+{
+	return !faulty->faults->acts || faulty->faults->acts & 1u << kind;
+}
+
+static void
+inner_done(struct ql_runtime_op *op, int status)
+{
+	struct courier *courier =
+		(struct courier *)(void *)((char *)op - offsetof(struct courier, op));
+	struct faulty *faulty = courier->faulty;
+	courier->status = status;
+	courier->leg = TO_CALLER;
+	bool late = hurts_act(faulty, op->kind) && strikes(faulty, faulty->faults->delay_answer);
+	if (late && !faulty->closing)
+		send_after(courier, some_delay(faulty));
+	else
+		move(courier);
+}
+
+static void
+move(struct courier *courier)
+{
+	struct faulty *faulty = courier->faulty;
+	switch (courier->leg) {
+	case TO_INNER:
+		courier->leg = AT_INNER;
+		if (courier->purge)
+			faulty->inner->ops->purge(faulty->inner, &courier->op);
+		else
+			faulty->inner->ops->act(faulty->inner, &courier->op);
+		break;
+	case AT_INNER:
+		break;
+	case TO_CALLER:
+		if (courier->outer && !courier->silent) {
+			courier->outer->err = courier->op.err;
+			ql_desk_answer(&faulty->desk, courier->outer, courier->status);
+		}
+		courier_free(courier);
+		break;
+	case SIGHTING:
+		faulty->runtime.sink.sighted(faulty->runtime.sink.arg, courier->sighting);
+		courier_free(courier);
+		break;
+	}
+}
+
+/* The caller was answered by its deadline: the courier goes on, and its answer goes nowhere. */
+static void
+dropped(struct ql_desk *desk, struct ql_runtime_op *op)
+{
+	struct faulty *faulty =
+		(struct faulty *)(void *)((char *)desk - offsetof(struct faulty, desk));
+	struct courier *courier;
+	DL_FOREACH (faulty->couriers, courier) {
+		if (courier->outer == op)
+			courier->outer = NULL;
+	}
+}
+
+static int
+copy_texts(struct courier *courier, const struct ql_runtime_op *op)
+{
+	courier->launch = op->launch ? ql_launch_copy(op->launch) : NULL;
+	courier->reason = ql_str_dup(op->notice.reason);
+	courier->eval_id = ql_str_dup(op->eval_id);
+	courier->task_id = ql_str_dup(op->task_id);
+	courier->message = ql_str_dup(op->message);
+	courier->op.launch = courier->launch;
+	courier->op.notice.reason = courier->reason;
+	courier->op.eval_id = courier->eval_id;
+	courier->op.task_id = courier->task_id;
+	courier->op.message = courier->message;
+	bool all = !courier->launch == !op->launch && !courier->reason == !op->notice.reason &&
+		   !courier->eval_id == !op->eval_id && !courier->task_id == !op->task_id &&
+		   !courier->message == !op->message;
+	return all ? 0 : -1;
+}
+
+static struct courier *
+courier_for(struct faulty *faulty, struct ql_runtime_op *op, bool purge)
+{
+	struct courier *courier = courier_new(faulty);
+	if (!courier)
+		return NULL;
+	courier->leg = TO_INNER;
+	courier->purge = purge;
+	courier->outer = op;
+	courier->op = (struct ql_runtime_op){.kind = op->kind,
+		.incarnation = op->incarnation,
+		.epoch = op->epoch,
+		.timeout_ms = op->timeout_ms,
+		.notice = op->notice,
+		.attempt = op->attempt,
+		.grace_ms = op->grace_ms,
+		.done = inner_done};
+	if (copy_texts(courier, op)) {
+		courier_free(courier);
+		return NULL;
+	}
+	return courier;
+}
+
+static void
+forward(struct faulty *faulty, struct ql_runtime_op *op, bool purge)
+{
+	if (ql_desk_take(&faulty->desk, op))
+		return;
+	const struct ql_runtime_faults none = {0};
+	const struct ql_runtime_faults *faults =
+		hurts_act(faulty, op->kind) ? faulty->faults : &none;
+	bool refused = strikes(faulty, faults->refuse);
+	struct courier *courier = refused ? NULL : courier_for(faulty, op, purge);
+	if (!courier) {
+		ql_fail(&op->err, QL_E_UNAVAILABLE, "The runtime refused the act: ask again");
+		ql_desk_answer(&faulty->desk, op, -1);
+		return;
+	}
+	if (strikes(faulty, faults->lose_act)) {
+		courier_free(courier);
+		return;
+	}
+	courier->silent = strikes(faulty, faults->lose_answer);
+	bool late = strikes(faulty, faults->delay_act);
+	struct courier *twin =
+		strikes(faulty, faults->double_act) ? courier_for(faulty, op, purge) : NULL;
+	if (twin) {
+		twin->silent = true;
+		send_after(twin, some_delay(faulty));
+	}
+	if (late)
+		send_after(courier, some_delay(faulty));
+	else
+		move(courier);
+}
+
+static void
+faulty_act(struct ql_runtime *runtime, struct ql_runtime_op *op)
+{
+	forward((struct faulty *)runtime, op, false);
+}
+
+static void
+faulty_purge(struct ql_runtime *runtime, struct ql_runtime_op *op)
+{
+	forward((struct faulty *)runtime, op, true);
+}
+
+static void
+faulty_list(struct ql_runtime *runtime, struct ql_runtime_list *op)
+{
+	struct faulty *faulty = (struct faulty *)runtime;
+	faulty->inner->ops->list(faulty->inner, op);
+}
+
+static const char *
+faulty_describe(struct ql_runtime *runtime)
+{
+	struct faulty *faulty = (struct faulty *)runtime;
+	return faulty->inner->ops->describe(faulty->inner);
+}
+
+static void
+faulty_health(const struct ql_runtime *runtime, struct ql_dependency *ret_health)
+{
+	const struct faulty *faulty = (const struct faulty *)runtime;
+	if (faulty->inner->ops->health)
+		faulty->inner->ops->health(faulty->inner, ret_health);
+}
+
+/* ---- sightings ---- */
+
+static void
+sight_later(struct faulty *faulty, const struct ql_sighting *sighting, int64_t delay_ms)
+{
+	struct courier *courier = courier_new(faulty);
+	if (!courier)
+		return; /* one more lost */
+	courier->leg = SIGHTING;
+	courier->sighting = ql_sighting_copy(sighting);
+	if (!courier->sighting) {
+		courier_free(courier);
+		return;
+	}
+	send_after(courier, delay_ms);
+}
+
+static void
+inner_sighted(void *arg, const struct ql_sighting *sighting)
+{
+	struct faulty *faulty = arg;
+	const struct ql_runtime_faults *faults = faulty->faults;
+	if (faulty->closing)
+		return;
+	bool hurts = !faults->sightings || faults->sightings & 1u << sighting->event.kind;
+	if (hurts && strikes(faulty, faults->lose_sighting))
+		return;
+	if (hurts && strikes(faulty, faults->double_sighting))
+		sight_later(faulty, sighting, some_delay(faulty));
+	if (hurts && strikes(faulty, faults->delay_sighting))
+		sight_later(faulty, sighting, some_delay(faulty));
+	else
+		faulty->runtime.sink.sighted(faulty->runtime.sink.arg, sighting);
+}
+
+/* ---- open and close ---- */
+
+static void
+part_closed(struct faulty *faulty)
+{
+	if (--faulty->open_parts)
+		return;
+	struct courier *courier, *next;
+	DL_FOREACH_SAFE (faulty->couriers, courier, next)
+		courier_free(courier);
+	void (*closed)(void *arg) = faulty->closed;
+	void *closed_arg = faulty->closed_arg;
+	free(faulty);
+	closed(closed_arg);
+}
+
+static void
+alarm_closed(struct ql_alarm *alarm)
+{
+	part_closed((struct faulty *)(void *)((char *)alarm - offsetof(struct faulty, alarm)));
+}
+
+static void
+other_closed(void *arg)
+{
+	part_closed(arg);
+}
+
+static void
+faulty_close(struct ql_runtime *runtime, void (*closed)(void *arg), void *arg)
+{
+	struct faulty *faulty = (struct faulty *)runtime;
+	faulty->closing = true;
+	faulty->closed = closed;
+	faulty->closed_arg = arg;
+	faulty->open_parts = 3;
+	ql_alarm_close(&faulty->alarm, alarm_closed);
+	ql_desk_close(&faulty->desk, other_closed, faulty);
+	faulty->inner->ops->close(faulty->inner, other_closed, faulty);
+}
+
+static const struct ql_runtime_ops ops = {
+	.name = "faulty",
+	.act = faulty_act,
+	.list = faulty_list,
+	.purge = faulty_purge,
+	.describe = faulty_describe,
+	.health = faulty_health,
+	.close = faulty_close,
+};
+
+int
+ql_runtime_faulty_open(struct ql_runtime *inner, struct ql_runtime_faults *faults,
+	struct ql_runtime **ret_runtime, struct ql_err *e)
+{
+	struct faulty *faulty = calloc(1, sizeof(*faulty));
+	if (!faulty)
+		return ql_fail(e, QL_E_UNAVAILABLE, "Out of memory for the faulty runtime");
+	if (ql_desk_init(&faulty->desk, inner->loop, &faulty->runtime.sink, e) ||
+		ql_alarm_init(&faulty->alarm, inner->loop, arrive)) {
+		free(faulty);
+		return -1;
+	}
+	faulty->desk.dropped = dropped;
+	faulty->desk.max = QL_FAULTY_COURIERS;
+	faulty->runtime.ops = &ops;
+	faulty->runtime.loop = inner->loop;
+	faulty->inner = inner;
+	faulty->faults = faults;
+	faulty->random = faults->seed ? faults->seed : 1;
+	inner->sink = (struct ql_runtime_sink){.sighted = inner_sighted, .arg = faulty};
+	*ret_runtime = &faulty->runtime;
+	return 0;
+}
