@@ -173,6 +173,10 @@ part_over(struct delivery *delivery)
 {
 	if (delivery->looking || delivery->asking)
 		return;
+	if (delivery->celery->closing) {
+		ql_delivery_rest(delivery);
+		return;
+	}
 	note_signal(delivery);
 	if (delivery->held)
 		ql_tell_look(delivery->celery, delivery->eval_id, delivery->task_id,
