@@ -60,7 +60,8 @@ static bool
 outlived(enum ql_orphan_kind kind, enum ql_status status, bool adopted, int64_t since)
 {
 	struct ql_trace trace = {.kind = kind, .incarnation = 7, .since = since};
-	struct ql_state state = {.status = status, .adopted = adopted, .finished_at = 1000};
+	struct ql_state state = {
+		.status = (int32_t)status, .adopted = adopted, .finished_at = 1000};
 	return ql_orphan_outlived(&trace, &state);
 }
 

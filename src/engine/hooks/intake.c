@@ -99,7 +99,7 @@ letter_of(const struct ql_delivery *op)
 		.task_id = (char *)op->task_id,
 		.error = (char *)op->error,
 		.attempt = op->attempt,
-		.status = op->status,
+		.status = (int32_t)op->status,
 		.finished_at = op->finished_at,
 	};
 }
@@ -127,7 +127,7 @@ write_all(struct intake *intake, struct ql_record *record)
 	int event = ql_hook_event_of(op->status);
 	char *text = ql_hook_message(&letter, record, intake->now);
 	int rc = text ? 0 : -1;
-	record->state.status = op->status;
+	record->state.status = (int32_t)op->status;
 	HASH_ITER (hh, intake->hooking->hooks, hook, next) {
 		if (rc || !hook->kept ||
 			!ql_hook_wants(
