@@ -185,6 +185,7 @@ ql_engine_close_if_idle(struct ql_engine *engine)
 	if (engine->stop_runs && any_open_run(engine))
 		return;
 	engine->shut = true;
+	ql_wake_start(engine);
 	close_parts(engine);
 }
 

@@ -14,12 +14,12 @@ on_timer(uv_timer_t *timer)
 	ql_wake_start(engine);
 }
 
-/* Arms the one timer for the earliest wake time. */
+/* Arms the one timer for the earliest wake time; nothing is due any more once all is shut. */
 void
 ql_wake_start(struct ql_engine *engine)
 {
 	struct ql_heap_node *top = ql_heap_top(&engine->wakes);
-	if (!top || uv_is_closing((uv_handle_t *)&engine->timer)) {
+	if (!top || engine->shut || uv_is_closing((uv_handle_t *)&engine->timer)) {
 		uv_timer_stop(&engine->timer);
 		return;
 	}
