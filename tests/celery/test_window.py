@@ -138,7 +138,9 @@ def test_a_batch_of_others(deployed, worker):
     for sent in nobodys:
         sent.record().problem(404, "not-found")
     assert not any(sent.said for sent in queued)
-    system.eventually(lambda: not deployed.client.llen("nobodys"),
+    ids = [sent.id.encode() for sent in queued]
+    system.eventually(lambda: not any(one in message for one in ids for message in
+                                      deployed.client.lrange("nobodys", 0, -1)),
                       what="the marks of what was taken out to go")
 
 
