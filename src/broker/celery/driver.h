@@ -189,6 +189,12 @@ bool ql_result_is_of_signal(const struct ql_result *result);
 const struct copy *
 ql_quest_copy(const struct ql_quest *look, const char *task_id, uint64_t incarnation);
 
+/* ---- locate.c ---- */
+
+void ql_celery_locate(struct ql_broker *broker, struct ql_locate *op);
+/* Answered by its deadline or the close: its look goes on, and nobody waits for it. */
+void ql_celery_locate_dropped(struct ql_desk *desk, struct ql_ticket *ticket);
+
 /* ---- round.c ---- */
 
 void ql_rounds_start(struct ql_celery *celery);
