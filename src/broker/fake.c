@@ -4,11 +4,10 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "broker/fake_farm.h"
 #include "runtime/desk.h"
-
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 /* A sighting that goes out in the loop's next turn, or when the broker is back. */
 struct news {
@@ -63,7 +62,7 @@ news_free(struct fake *fake, struct news *news)
 static void
 rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 {
-	struct fake *fake = OWNER(alarm, struct fake, alarm);
+	struct fake *fake = QL_OWNER(alarm, struct fake, alarm);
 	struct news *news, *last = fake->news ? fake->news->prev : NULL;
 	(void)node;
 	bool is_back = fake->was_out && !is_out(fake);
@@ -435,7 +434,7 @@ act(struct ql_broker *broker, struct ql_runtime_op *op)
 static void
 locate_done(struct ql_ticket *ticket)
 {
-	struct ql_locate *op = OWNER(ticket, struct ql_locate, ticket);
+	struct ql_locate *op = QL_OWNER(ticket, struct ql_locate, ticket);
 	op->done(op, ticket->status);
 }
 
@@ -571,7 +570,7 @@ desk_closed(void *arg)
 static void
 alarm_closed(struct ql_alarm *alarm)
 {
-	part_closed(OWNER(alarm, struct fake, alarm));
+	part_closed(QL_OWNER(alarm, struct fake, alarm));
 }
 
 /* Workers keep what they were told; nobody tells it to those who come. */

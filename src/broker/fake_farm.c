@@ -7,9 +7,8 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/str.h"
-
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 /* ---- what there is ---- */
 
@@ -339,8 +338,8 @@ work(struct ql_farm *farm)
 static void
 message_rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 {
-	struct ql_farm *farm = OWNER(alarm, struct ql_farm, messages_due);
-	struct ql_farm_message *message = OWNER(node, struct ql_farm_message, due);
+	struct ql_farm *farm = QL_OWNER(alarm, struct ql_farm, messages_due);
+	struct ql_farm_message *message = QL_OWNER(node, struct ql_farm_message, due);
 	const struct ql_farm_run *first = message->copy_of;
 	message->copy_of = NULL;
 	message->ready = true;
@@ -352,8 +351,8 @@ message_rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 static void
 run_rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 {
-	struct ql_farm *farm = OWNER(alarm, struct ql_farm, runs_due);
-	struct ql_farm_run *run = OWNER(node, struct ql_farm_run, due);
+	struct ql_farm *farm = QL_OWNER(alarm, struct ql_farm, runs_due);
+	struct ql_farm_run *run = QL_OWNER(node, struct ql_farm_run, due);
 	switch (run->what_next) {
 	case QL_FARM_NEXT_BEGIN:
 		run->ready = true;
@@ -466,13 +465,13 @@ part_closed(struct ql_farm *farm)
 static void
 messages_closed(struct ql_alarm *alarm)
 {
-	part_closed(OWNER(alarm, struct ql_farm, messages_due));
+	part_closed(QL_OWNER(alarm, struct ql_farm, messages_due));
 }
 
 static void
 runs_closed(struct ql_alarm *alarm)
 {
-	part_closed(OWNER(alarm, struct ql_farm, runs_due));
+	part_closed(QL_OWNER(alarm, struct ql_farm, runs_due));
 }
 
 void

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
+#include "base/owner.h"
 
 /* caller -> broker -> hurting -> sound, which stands for inner among runtimes -> inner */
 struct faulty {
@@ -25,14 +25,14 @@ faulty_of(const struct ql_broker *broker)
 static void
 sound_act(struct ql_runtime *runtime, struct ql_runtime_op *op)
 {
-	struct ql_broker *inner = OWNER(runtime, struct faulty, sound)->inner;
+	struct ql_broker *inner = QL_OWNER(runtime, struct faulty, sound)->inner;
 	inner->ops->act(inner, op);
 }
 
 static void
 sound_close(struct ql_runtime *runtime, void (*closed)(void *arg), void *arg)
 {
-	struct ql_broker *inner = OWNER(runtime, struct faulty, sound)->inner;
+	struct ql_broker *inner = QL_OWNER(runtime, struct faulty, sound)->inner;
 	inner->ops->close(inner, closed, arg);
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "engine/bulk/bulk.h"
 
@@ -51,7 +52,7 @@ feed_answer(struct acting *act, int status)
 static void
 on_acted(struct ql_runtime_op *op, int status)
 {
-	struct acting *act = (struct acting *)((char *)op - offsetof(struct acting, op));
+	struct acting *act = QL_OWNER(op, struct acting, op);
 	struct ql_engine *engine = act->engine;
 	if (status && op->incarnation)
 		ql_engine_log(engine, "%s of run %016llx: %s", ql_act_word(op->kind),
@@ -183,7 +184,7 @@ ql_act(struct ql_live *live, const struct ql_act *decided)
 static void
 on_purged(struct ql_runtime_op *op, int status)
 {
-	struct acting *act = (struct acting *)((char *)op - offsetof(struct acting, op));
+	struct acting *act = QL_OWNER(op, struct acting, op);
 	ql_engine_log(act->engine, "run %016llx has no record: %s",
 		(unsigned long long)op->incarnation,
 		status ? op->err.text : "nothing of it is left");

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "rules/task.h"
 
@@ -154,8 +155,7 @@ static void ask(struct adoption *adoption);
 static void
 on_other(struct want *want, struct ql_live *live, const struct ql_err *err)
 {
-	struct adoption *adoption =
-		(struct adoption *)((char *)want - offsetof(struct adoption, want));
+	struct adoption *adoption = QL_OWNER(want, struct adoption, want);
 	(void)err;
 	if (live)
 		hand_over(adoption);
@@ -166,8 +166,7 @@ on_other(struct want *want, struct ql_live *live, const struct ql_err *err)
 static void
 on_taken(struct ql_store_read *read, int status)
 {
-	struct adoption *adoption =
-		(struct adoption *)((char *)read - offsetof(struct adoption, read));
+	struct adoption *adoption = QL_OWNER(read, struct adoption, read);
 	struct ql_engine *engine = adoption->engine;
 	struct ql_live *other = status ? NULL : ql_live_find(engine, adoption->eval_id);
 	struct ql_err err = read->err;

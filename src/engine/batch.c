@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
+
 bool
 ql_batch_full(const struct ql_engine *engine, size_t more)
 {
@@ -333,8 +335,7 @@ probe(struct ql_engine *engine)
 static void
 on_retry(struct wake *wake)
 {
-	struct ql_engine *engine =
-		(struct ql_engine *)((char *)wake - offsetof(struct ql_engine, retry));
+	struct ql_engine *engine = QL_OWNER(wake, struct ql_engine, retry);
 	struct ql_live *live, *next;
 	HASH_ITER (hh, engine->lives, live, next) {
 		if (live->stale)
@@ -396,7 +397,7 @@ commit_done(struct ql_engine *engine, struct batch *batch)
 static void
 on_commit(struct ql_store_commit *op, int status)
 {
-	struct batch *batch = (struct batch *)((char *)op - offsetof(struct batch, op));
+	struct batch *batch = QL_OWNER(op, struct batch, op);
 	struct ql_engine *engine = batch->engine;
 	assert(engine->in_flight == batch);
 	engine->in_flight = NULL;
@@ -414,7 +415,7 @@ on_commit(struct ql_store_commit *op, int status)
 static void
 on_quiet(struct wake *wake)
 {
-	ql_batch_hasten((struct ql_engine *)((char *)wake - offsetof(struct ql_engine, quiet)));
+	ql_batch_hasten(QL_OWNER(wake, struct ql_engine, quiet));
 }
 
 static void

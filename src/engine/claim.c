@@ -1,6 +1,7 @@
 /* Fills free slots from the queue, which lives in the store, and ends what waited for too long. */
 #include "engine/private.h"
 
+#include "base/owner.h"
 #include "base/rand.h"
 
 static int32_t
@@ -48,8 +49,7 @@ count_queued(struct ql_engine *engine)
 static void
 on_pause_over(struct wake *wake)
 {
-	struct ql_engine *engine =
-		(struct ql_engine *)((char *)wake - offsetof(struct ql_engine, claim_pause));
+	struct ql_engine *engine = QL_OWNER(wake, struct ql_engine, claim_pause);
 	ql_claim(engine);
 }
 
@@ -147,8 +147,7 @@ on_overdues_over(struct scan *scan, const struct ql_err *err)
 static void
 on_overdue(struct wake *wake)
 {
-	struct ql_engine *engine =
-		(struct ql_engine *)((char *)wake - offsetof(struct ql_engine, overdue));
+	struct ql_engine *engine = QL_OWNER(wake, struct ql_engine, overdue);
 	int64_t now = ql_engine_now(engine);
 	if (engine->closing)
 		return;

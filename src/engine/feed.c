@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/owner.h"
 #include "base/str.h"
 
 static void
@@ -414,7 +415,7 @@ struct naming {
 static void
 on_named(struct want *want, struct ql_live *live, const struct ql_err *err)
 {
-	struct naming *naming = (struct naming *)((char *)want - offsetof(struct naming, want));
+	struct naming *naming = QL_OWNER(want, struct naming, want);
 	struct ql_engine *engine = naming->engine;
 	if (!err)
 		feed_sighting(live, naming->sighting);

@@ -4,12 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 
 static void
 on_wake(struct wake *wake)
 {
-	struct ql_live *live = (struct ql_live *)((char *)wake - offsetof(struct ql_live, wake));
+	struct ql_live *live = QL_OWNER(wake, struct ql_live, wake);
 	assert(live->magic == LIVE_MAGIC);
 	ql_feed_time(live);
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
+
 struct load {
 	struct ql_store_read read;
 	struct ql_live *lives[QL_ENGINE_LOAD_MAX];
@@ -17,7 +19,7 @@ struct load {
 static void
 on_read(struct ql_store_read *read, int status)
 {
-	struct load *load = (struct load *)((char *)read - offsetof(struct load, read));
+	struct load *load = QL_OWNER(read, struct load, read);
 	size_t at = 0;
 	for (size_t i = 0; i < read->id_count; i++) {
 		struct ql_record *record = at < read->record_count ? &read->records[at] : NULL;

@@ -4,6 +4,7 @@
  * back, each of them is looked at once, some at a time, and each run that is open. Where not every place could
  * be asked (workers come back more slowly than the broker) all of it is done again, later.
  */
+#include "base/owner.h"
 #include "engine/private.h"
 
 #define BATCH 500
@@ -54,8 +55,7 @@ go_on(struct ql_engine *engine)
 static void
 on_answered(struct wake *wake)
 {
-	struct ql_engine *engine =
-		(struct ql_engine *)((char *)wake - offsetof(struct ql_engine, missed.pause));
+	struct ql_engine *engine = QL_OWNER(wake, struct ql_engine, missed.pause);
 	engine->missed.again++;
 	engine->missed.due = engine->missed.incomplete;
 	go_on(engine);
@@ -64,8 +64,7 @@ on_answered(struct wake *wake)
 static void
 on_pause_over(struct wake *wake)
 {
-	struct ql_engine *engine =
-		(struct ql_engine *)((char *)wake - offsetof(struct ql_engine, missed.pause));
+	struct ql_engine *engine = QL_OWNER(wake, struct ql_engine, missed.pause);
 	if (!engine->closing)
 		ql_scan(engine, &engine->missed.scan);
 }

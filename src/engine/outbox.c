@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/breaker.h"
+#include "base/owner.h"
 #include "rules/task.h"
 #include "rules/trace.h"
 
@@ -124,7 +125,7 @@ count_again(struct outbox *outbox)
 static void
 on_read(struct ql_store_read *read, int status)
 {
-	struct outbox *outbox = (struct outbox *)((char *)read - offsetof(struct outbox, read));
+	struct outbox *outbox = QL_OWNER(read, struct outbox, read);
 	struct ql_engine *engine = outbox->engine;
 	bool cut = status || read->letter_count == (size_t)read->filter.limit;
 	outbox->reading = false;
@@ -211,7 +212,7 @@ arrived(struct outbox *outbox, struct parcel *parcel, int64_t now)
 static void
 on_done(struct ql_delivery *op, int status)
 {
-	struct parcel *parcel = (struct parcel *)((char *)op - offsetof(struct parcel, op));
+	struct parcel *parcel = QL_OWNER(op, struct parcel, op);
 	struct outbox *outbox = parcel->outbox;
 	struct ql_engine *engine = outbox->engine;
 	int64_t now = ql_engine_now(engine);
@@ -402,7 +403,7 @@ pump(struct outbox *outbox)
 static void
 on_wake(struct wake *wake)
 {
-	pump((struct outbox *)((char *)wake - offsetof(struct outbox, wake)));
+	pump(QL_OWNER(wake, struct outbox, wake));
 }
 
 int

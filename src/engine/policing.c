@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 #define LOAD_PAGE 1000
 
 /* ---- the set ---- */
@@ -121,13 +121,13 @@ finish(struct changing *changing)
 static void
 on_later(struct later *later)
 {
-	finish(OWNER(later, struct changing, later));
+	finish(QL_OWNER(later, struct changing, later));
 }
 
 static void
 on_written(struct ql_write *write, int status)
 {
-	struct changing *changing = OWNER(write, struct changing, write);
+	struct changing *changing = QL_OWNER(write, struct changing, write);
 	struct ql_rule_write *op = changing->op;
 	struct policing *policing = changing->engine->policing;
 	struct ruling *ruling = find(policing, op->rule.name);
@@ -266,7 +266,7 @@ static void load_page(struct policing *policing);
 static void
 on_loaded(struct ql_store_read *read, int status)
 {
-	struct policing *policing = OWNER(read, struct policing, load);
+	struct policing *policing = QL_OWNER(read, struct policing, load);
 	struct ql_engine *engine = policing->engine;
 	size_t count = read->object_count;
 	if (status) {
@@ -308,7 +308,7 @@ load_page(struct policing *policing)
 static void
 on_load_again(struct wake *wake)
 {
-	load_page(OWNER(wake, struct policing, load_again));
+	load_page(QL_OWNER(wake, struct policing, load_again));
 }
 
 static double

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "rules/keep.h"
 #include "rules/submission.h"
@@ -109,8 +110,7 @@ prepare(struct prepared *prepared)
 static void
 on_pool(uv_work_t *work)
 {
-	struct prepared *prepared =
-		(struct prepared *)((char *)work - offsetof(struct prepared, work));
+	struct prepared *prepared = QL_OWNER(work, struct prepared, work);
 	prepared->status = prepare(prepared);
 }
 
@@ -163,8 +163,7 @@ prepared_over(struct acting *act)
 static void
 on_prepared(uv_work_t *work, int status)
 {
-	struct prepared *prepared =
-		(struct prepared *)((char *)work - offsetof(struct prepared, work));
+	struct prepared *prepared = QL_OWNER(work, struct prepared, work);
 	(void)status; /* it is never cancelled */
 	prepared_over(prepared->act);
 }
@@ -172,8 +171,7 @@ on_prepared(uv_work_t *work, int status)
 static void
 on_payload(struct ql_store_read *read, int status)
 {
-	struct prepared *prepared =
-		(struct prepared *)((char *)read - offsetof(struct prepared, read));
+	struct prepared *prepared = QL_OWNER(read, struct prepared, read);
 	if (status) {
 		prepared->err = read->err;
 		prepared->status = -1;

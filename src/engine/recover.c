@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "base/owner.h"
+
 struct recovery {
 	struct ql_engine *engine;
 	struct wake again;
@@ -78,8 +80,7 @@ take_up_all(struct ql_engine *engine)
 static void
 on_list(struct ql_runtime_list *list, int status)
 {
-	struct recovery *recovery =
-		(struct recovery *)((char *)list - offsetof(struct recovery, list));
+	struct recovery *recovery = QL_OWNER(list, struct recovery, list);
 	struct ql_engine *engine = recovery->engine;
 	if (status)
 		ql_engine_log(
@@ -107,8 +108,7 @@ adopt_all(struct ql_engine *engine, struct ql_store_read *read)
 static void
 on_live(struct ql_store_read *read, int status)
 {
-	struct recovery *recovery =
-		(struct recovery *)((char *)read - offsetof(struct recovery, read));
+	struct recovery *recovery = QL_OWNER(read, struct recovery, read);
 	struct ql_engine *engine = recovery->engine;
 	struct ql_runtime *runtime = engine->config.runtime;
 	if (status) {
@@ -131,8 +131,7 @@ on_live(struct ql_store_read *read, int status)
 static void
 read_live(struct wake *again)
 {
-	struct recovery *recovery =
-		(struct recovery *)((char *)again - offsetof(struct recovery, again));
+	struct recovery *recovery = QL_OWNER(again, struct recovery, again);
 	struct ql_engine *engine = recovery->engine;
 	if (engine->closing) {
 		finish(recovery);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 
 struct revision {
@@ -39,8 +40,7 @@ finish(struct revision *revision, const struct ql_err *err)
 static void
 on_later(struct later *later)
 {
-	struct revision *revision =
-		(struct revision *)((char *)later - offsetof(struct revision, later));
+	struct revision *revision = QL_OWNER(later, struct revision, later);
 	finish(revision, &revision->err);
 }
 
@@ -127,8 +127,7 @@ decide(struct revision *revision, struct ql_live *live)
 static void
 on_rested(struct want *want, struct ql_live *live, const struct ql_err *err)
 {
-	struct revision *revision =
-		(struct revision *)((char *)want - offsetof(struct revision, want));
+	struct revision *revision = QL_OWNER(want, struct revision, want);
 	ql_wake_clear(revision->engine, &revision->patience);
 	if (!err) {
 		decide(revision, live);
@@ -141,8 +140,7 @@ on_rested(struct want *want, struct ql_live *live, const struct ql_err *err)
 static void
 on_impatient(struct wake *wake)
 {
-	struct revision *revision =
-		(struct revision *)((char *)wake - offsetof(struct revision, patience));
+	struct revision *revision = QL_OWNER(wake, struct revision, patience);
 	struct ql_live *live = revision->live;
 	if (ql_live_ready(live)) {
 		decide(revision, live);
@@ -168,8 +166,7 @@ wait_for_rest(struct revision *revision, struct ql_live *live)
 static void
 on_wanted(struct want *want, struct ql_live *live, const struct ql_err *err)
 {
-	struct revision *revision =
-		(struct revision *)((char *)want - offsetof(struct revision, want));
+	struct revision *revision = QL_OWNER(want, struct revision, want);
 	const struct ql_caller *caller =
 		revision->op ? &revision->op->caller : &revision->report->caller;
 	if (err)

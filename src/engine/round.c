@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "engine/policing.h"
 
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 #define SHARE 20 /* of the time, one part is for the rounds of a rule */
 #define LATECOMER_MS 30000 /* what came in with no news of it is looked for that often */
 
@@ -45,7 +45,7 @@ is_trouble(const struct ql_err *err)
 static void
 on_stopped(struct ql_stop *stop, int status)
 {
-	struct item *item = OWNER(stop, struct item, stop);
+	struct item *item = QL_OWNER(stop, struct item, stop);
 	struct ruling *ruling = item->ruling;
 	if (!status && stop->verdict == QL_VERDICT_DONE)
 		note(ruling, item);
@@ -60,7 +60,7 @@ on_stopped(struct ql_stop *stop, int status)
 static void
 on_pick(struct walk *walk, const struct ql_record *record, int64_t at, const char *why)
 {
-	struct ruling *ruling = OWNER(walk, struct ruling, walk);
+	struct ruling *ruling = QL_OWNER(walk, struct ruling, walk);
 	const struct ql_rule *rule = &ruling->asked;
 	size_t len = strlen(record->owner);
 	struct item *item = calloc(1, sizeof(*item) + len + 1);
@@ -132,7 +132,7 @@ next_page(struct ruling *ruling)
 static void
 on_page(struct walk *walk, bool more, const struct ql_err *err)
 {
-	struct ruling *ruling = OWNER(walk, struct ruling, walk);
+	struct ruling *ruling = QL_OWNER(walk, struct ruling, walk);
 	if (err)
 		ql_str_copy(ruling->view.trouble, sizeof(ruling->view.trouble), err->text);
 	ruling->more = more;
@@ -185,13 +185,13 @@ walk(struct ruling *ruling)
 static void
 on_spending(struct spending_want *want)
 {
-	walk(OWNER(want, struct ruling, spending));
+	walk(QL_OWNER(want, struct ruling, spending));
 }
 
 static void
 on_wake(struct wake *wake)
 {
-	struct ruling *ruling = OWNER(wake, struct ruling, wake);
+	struct ruling *ruling = QL_OWNER(wake, struct ruling, wake);
 	struct ql_engine *engine = ruling->engine;
 	if (engine->stopping || ruling->busy || !ruling->view.rule.enabled)
 		return;

@@ -2,6 +2,7 @@
  * What a scan of the store names is brought into memory, one after the other, in the scan's order.
  * Its records are not used: one may have been decided on, committed and dropped since it was read.
  */
+#include "base/owner.h"
 #include "engine/private.h"
 
 static void visit(struct scan *scan);
@@ -21,7 +22,7 @@ end(struct scan *scan, const struct ql_err *err)
 static void
 on_wanted(struct want *want, struct ql_live *live, const struct ql_err *err)
 {
-	struct scan *scan = (struct scan *)((char *)want - offsetof(struct scan, want));
+	struct scan *scan = QL_OWNER(want, struct scan, want);
 	scan->waiting = false;
 	scan->at++;
 	scan->each(scan, live, err);
@@ -46,7 +47,7 @@ visit(struct scan *scan)
 static void
 on_scanned(struct ql_store_read *read, int status)
 {
-	struct scan *scan = (struct scan *)((char *)read - offsetof(struct scan, read));
+	struct scan *scan = QL_OWNER(read, struct scan, read);
 	if (status) {
 		struct ql_err err = read->err;
 		end(scan, &err);

@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/owner.h"
 #include "base/str.h"
 #include "engine/policing.h"
 
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 #define SWEEP_MS 3600000
 
 struct session {
@@ -130,7 +130,7 @@ struct saving {
 static void
 on_saved(struct ql_write *write, int status)
 {
-	struct saving *saving = OWNER(write, struct saving, write);
+	struct saving *saving = QL_OWNER(write, struct saving, write);
 	if (status)
 		ql_engine_log(saving->engine, "a session's end is not kept: %s", write->err.text);
 	free(saving);
@@ -154,7 +154,7 @@ save(struct session *session, const struct ql_lease *lease)
 static void
 on_lapse(struct wake *wake)
 {
-	struct session *session = OWNER(wake, struct session, wake);
+	struct session *session = QL_OWNER(wake, struct session, wake);
 	struct policing *policing = session->policing;
 	if (policing->engine->stopping || session->holds || session->lease.over_at)
 		return;
@@ -219,7 +219,7 @@ finish(struct leasing *leasing)
 static void
 on_later(struct later *later)
 {
-	finish(OWNER(later, struct leasing, later));
+	finish(QL_OWNER(later, struct leasing, later));
 }
 
 static bool
@@ -244,7 +244,7 @@ take_over(struct session *session, const struct ql_lease *lease)
 static void
 on_written(struct ql_write *write, int status)
 {
-	struct leasing *leasing = OWNER(write, struct leasing, write);
+	struct leasing *leasing = QL_OWNER(write, struct leasing, write);
 	struct session *session = leasing->session;
 	struct ql_session_write *op = leasing->op;
 	session->writes--;
@@ -385,7 +385,7 @@ ql_session_load(struct policing *policing, const struct ql_object *object, struc
 static void
 on_sweep(struct wake *wake)
 {
-	struct policing *policing = OWNER(wake, struct policing, sweep);
+	struct policing *policing = QL_OWNER(wake, struct policing, sweep);
 	struct ql_engine *engine = policing->engine;
 	int64_t now = ql_engine_now(engine);
 	struct session *session, *next;

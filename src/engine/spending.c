@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "engine/policing.h"
 
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 #define SWEEP_MS 3600000
 #define SWEEP_PAGE 1000
 
@@ -189,7 +189,7 @@ ql_spending_load(struct policing *policing, const struct ql_object *object, stru
 static void
 on_swept(struct ql_write *write, int status)
 {
-	struct policing *policing = OWNER(write, struct policing, spending_write);
+	struct policing *policing = QL_OWNER(write, struct policing, spending_write);
 	struct ql_engine *engine = policing->engine;
 	bool more = !status && policing->spending_more;
 	if (status)
@@ -202,7 +202,7 @@ on_swept(struct ql_write *write, int status)
 static void
 on_old(struct ql_store_read *read, int status)
 {
-	struct policing *policing = OWNER(read, struct policing, spending_read);
+	struct policing *policing = QL_OWNER(read, struct policing, spending_read);
 	struct ql_engine *engine = policing->engine;
 	struct ql_change *changes = NULL;
 	char oldest[QL_LEDGER_ID];
@@ -231,7 +231,7 @@ on_old(struct ql_store_read *read, int status)
 static void
 on_sweep(struct wake *wake)
 {
-	struct policing *policing = OWNER(wake, struct policing, spending_sweep);
+	struct policing *policing = QL_OWNER(wake, struct policing, spending_sweep);
 	if (policing->engine->stopping)
 		return;
 	policing->spending_read = (struct ql_store_read){.kind = QL_READ_OBJECTS,

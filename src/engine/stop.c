@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 
 #define AGAIN_MS 2000 /* one more look at what was found nowhere a moment ago */
@@ -41,8 +42,7 @@ finish(struct stopping *stopping, const struct ql_err *err)
 static void
 on_later(struct later *later)
 {
-	struct stopping *stopping =
-		(struct stopping *)((char *)later - offsetof(struct stopping, later));
+	struct stopping *stopping = QL_OWNER(later, struct stopping, later);
 	finish(stopping, stopping->err.code ? &stopping->err : NULL);
 }
 
@@ -116,8 +116,7 @@ unknown(struct stopping *stopping)
 static void
 on_reread(struct ql_store_read *read, int status)
 {
-	struct stopping *stopping =
-		(struct stopping *)((char *)read - offsetof(struct stopping, read));
+	struct stopping *stopping = QL_OWNER(read, struct stopping, read);
 	struct ql_record *record = &stopping->op->record;
 	bool same = !status && read->record_count &&
 		    read->records[0].state.attempt == record->state.attempt;
@@ -138,8 +137,7 @@ on_reread(struct ql_store_read *read, int status)
 static void
 on_waited(struct ql_wait *wait)
 {
-	struct stopping *stopping =
-		(struct stopping *)((char *)wait - offsetof(struct stopping, wait));
+	struct stopping *stopping = QL_OWNER(wait, struct stopping, wait);
 	stopping->read = (struct ql_store_read){
 		.kind = QL_READ_GET, .filter = {.eval_id = stopping->eval_id}, .done = on_reread};
 	ql_engine_read(stopping->engine, &stopping->read);
@@ -300,8 +298,7 @@ decide(struct stopping *stopping, struct ql_live *live)
 static void
 on_wanted(struct want *want, struct ql_live *live, const struct ql_err *err)
 {
-	struct stopping *stopping =
-		(struct stopping *)((char *)want - offsetof(struct stopping, want));
+	struct stopping *stopping = QL_OWNER(want, struct stopping, want);
 	struct ql_stop *op = stopping->op;
 	if (err && adopts(stopping, err))
 		return;

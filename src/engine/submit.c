@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/owner.h"
 #include "base/str.h"
 #include "rules/task.h"
 
@@ -80,8 +81,7 @@ ql_submission_finish(struct submission *submission, const struct ql_err *err)
 static void
 on_later(struct later *later)
 {
-	struct submission *submission =
-		(struct submission *)((char *)later - offsetof(struct submission, later));
+	struct submission *submission = QL_OWNER(later, struct submission, later);
 	ql_submission_finish(submission, submission->err.code ? &submission->err : NULL);
 }
 
@@ -103,7 +103,7 @@ struct sending {
 static void
 on_sendable(struct want *want, struct ql_live *live, const struct ql_err *err)
 {
-	struct sending *sending = (struct sending *)((char *)want - offsetof(struct sending, want));
+	struct sending *sending = QL_OWNER(want, struct sending, want);
 	struct ql_engine *engine = sending->engine;
 	free(sending);
 	if (err)
@@ -302,8 +302,7 @@ check_broker(const struct ql_engine *engine, struct ql_err *e)
 static void
 on_taken(struct ql_store_read *read, int status)
 {
-	struct submission *submission =
-		(struct submission *)((char *)read - offsetof(struct submission, read));
+	struct submission *submission = QL_OWNER(read, struct submission, read);
 	if (status)
 		submission->err = read->err;
 	for (size_t i = 0; !status && i < read->id_count; i++) {
@@ -343,8 +342,7 @@ read_taken(struct submission *submission)
 static void
 on_replay(struct ql_store_read *read, int status)
 {
-	struct submission *submission =
-		(struct submission *)((char *)read - offsetof(struct submission, read));
+	struct submission *submission = QL_OWNER(read, struct submission, read);
 	struct ql_submit *op = submission->op;
 	if (status)
 		submission->err = read->err;

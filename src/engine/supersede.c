@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
+
 struct older {
 	struct older *prev, *next;
 	struct ql_live *live; /* pinned */
@@ -70,8 +72,7 @@ ql_supersede_cancel(struct submission *submission)
 static void
 add_older(struct scan *scan, struct ql_live *live, const struct ql_err *err)
 {
-	struct submission *submission =
-		(struct submission *)((char *)scan - offsetof(struct submission, scan));
+	struct submission *submission = QL_OWNER(scan, struct submission, scan);
 	if (err && err->code != QL_E_NOT_FOUND)
 		submission->err = *err;
 	if (err || ql_status_settled((enum ql_status)live->record.state.status))
@@ -103,8 +104,7 @@ check_older(struct submission *submission)
 static void
 on_scanned(struct scan *scan, const struct ql_err *err)
 {
-	struct submission *submission =
-		(struct submission *)((char *)scan - offsetof(struct submission, scan));
+	struct submission *submission = QL_OWNER(scan, struct submission, scan);
 	if (err)
 		submission->err = *err;
 	submission->superseding++;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "rules/keep.h"
 
 struct removal {
@@ -111,8 +112,7 @@ on_sweep_over(struct scan *scan, const struct ql_err *err)
 static void
 on_sweep(struct wake *wake)
 {
-	struct ql_engine *engine =
-		(struct ql_engine *)((char *)wake - offsetof(struct ql_engine, sweep));
+	struct ql_engine *engine = QL_OWNER(wake, struct ql_engine, sweep);
 	if (engine->closing)
 		return;
 	engine->sweeps.each = forget;

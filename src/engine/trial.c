@@ -2,10 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "engine/policing.h"
-
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 struct trying {
 	struct walk walk;
@@ -34,7 +33,7 @@ finish(struct trying *trying, const struct ql_err *err)
 static void
 on_later(struct later *later)
 {
-	struct trying *trying = OWNER(later, struct trying, later);
+	struct trying *trying = QL_OWNER(later, struct trying, later);
 	finish(trying, trying->op->err.code ? &trying->op->err : NULL);
 }
 
@@ -49,7 +48,7 @@ finish_later(struct trying *trying)
 static void
 on_pick(struct walk *walk, const struct ql_record *record, int64_t at, const char *why)
 {
-	struct ql_trial *op = OWNER(walk, struct trying, walk)->op;
+	struct ql_trial *op = QL_OWNER(walk, struct trying, walk)->op;
 	op->picked++;
 	if (op->sample_count == QL_TRIAL_SAMPLE)
 		return;
@@ -62,7 +61,7 @@ on_pick(struct walk *walk, const struct ql_record *record, int64_t at, const cha
 static void
 on_page(struct walk *walk, bool more, const struct ql_err *err)
 {
-	struct trying *trying = OWNER(walk, struct trying, walk);
+	struct trying *trying = QL_OWNER(walk, struct trying, walk);
 	trying->op->looked = walk->looked;
 	trying->op->whole = !more && !walk->choice.full;
 	if (err || !more || walk->looked >= QL_TRIAL_RECORDS || trying->engine->stopping)
@@ -94,13 +93,13 @@ begin(struct trying *trying)
 static void
 on_spending(struct spending_want *want)
 {
-	begin(OWNER(want, struct trying, spending));
+	begin(QL_OWNER(want, struct trying, spending));
 }
 
 static void
 on_counted(struct ql_store_read *read, int status)
 {
-	struct trying *trying = OWNER(read, struct trying, count);
+	struct trying *trying = QL_OWNER(read, struct trying, count);
 	struct ql_err err = read->err;
 	for (int i = 0; i < QL_STATUS_COUNT; i++)
 		trying->op->live += ql_status_settled((enum ql_status)i) ? 0 : read->counts[i];

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/owner.h"
 #include "rules/audit.h"
 
 #define ANCHOR_ID "audit"
@@ -15,7 +16,7 @@ static void trim_again(struct ql_engine *engine, int64_t in_ms);
 static void
 on_trimmed(struct ql_write *op, int status)
 {
-	struct trim *trim = (struct trim *)((char *)op - offsetof(struct trim, write));
+	struct trim *trim = QL_OWNER(op, struct trim, write);
 	if (status)
 		ql_engine_log(trim->engine, "the audit is trimmed later: %s", op->err.text);
 	trim_again(trim->engine, status ? QL_ENGINE_SWEEP_MS : QL_ENGINE_RETRY_MS);
@@ -55,7 +56,7 @@ trim_to(struct trim *trim, const struct ql_chain *place)
 static void
 on_read(struct ql_store_read *read, int status)
 {
-	struct trim *trim = (struct trim *)((char *)read - offsetof(struct trim, read));
+	struct trim *trim = QL_OWNER(read, struct trim, read);
 	struct ql_engine *engine = trim->engine;
 	bool old = !status && read->audit_count && !engine->closing;
 	struct ql_chain place = old ? read->audits[0].chain : (struct ql_chain){0};
@@ -70,7 +71,7 @@ on_read(struct ql_store_read *read, int status)
 static void
 on_wake(struct wake *wake)
 {
-	struct trim *trim = (struct trim *)((char *)wake - offsetof(struct trim, wake));
+	struct trim *trim = QL_OWNER(wake, struct trim, wake);
 	struct ql_engine *engine = trim->engine;
 	if (engine->closing)
 		return;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 
 /* One wait; several for one evaluation are a list under its id. */
@@ -76,7 +77,7 @@ waiter_release(struct waiter *waiter)
 static void
 on_later(struct later *later)
 {
-	struct waiter *waiter = (struct waiter *)((char *)later - offsetof(struct waiter, later));
+	struct waiter *waiter = QL_OWNER(later, struct waiter, later);
 	struct ql_wait *op = waiter->op;
 	waiter->op = NULL;
 	if (op)
@@ -98,13 +99,13 @@ waiter_over(struct waiter *waiter)
 static void
 on_deadline(struct wake *wake)
 {
-	waiter_over((struct waiter *)((char *)wake - offsetof(struct waiter, wake)));
+	waiter_over(QL_OWNER(wake, struct waiter, wake));
 }
 
 static void
 on_read(struct ql_store_read *read, int status)
 {
-	struct waiter *waiter = (struct waiter *)((char *)read - offsetof(struct waiter, read));
+	struct waiter *waiter = QL_OWNER(read, struct waiter, read);
 	bool over = status || !read->record_count || is_over(waiter, &read->records[0].state);
 	ql_store_read_done(read);
 	if (over)

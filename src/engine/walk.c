@@ -1,9 +1,8 @@
 #include <stdio.h>
 
+#include "base/owner.h"
 #include "engine/policing.h"
 #include "rules/selector.h"
-
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 bool
 ql_walk_begin(struct walk *walk, const struct ql_rule *rule, int64_t past, int64_t room,
@@ -47,7 +46,7 @@ go_on(struct walk *walk)
 static void
 on_page(struct ql_store_read *read, int status)
 {
-	struct walk *walk = OWNER(read, struct walk, read);
+	struct walk *walk = QL_OWNER(read, struct walk, read);
 	struct ql_engine *engine = walk->engine;
 	struct ql_err err = read->err;
 	char why[QL_REASON_MAX];

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 
 struct writing {
@@ -24,8 +25,7 @@ finish(struct writing *writing, const struct ql_err *err)
 static void
 on_later(struct later *later)
 {
-	struct writing *writing =
-		(struct writing *)((char *)later - offsetof(struct writing, later));
+	struct writing *writing = QL_OWNER(later, struct writing, later);
 	finish(writing, &writing->op->err);
 }
 

@@ -3,10 +3,9 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "fetch/private.h"
-
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static void deliver(uv_idle_t *idle);
 
@@ -91,7 +90,7 @@ overdue(uv_timer_t *timer)
 	struct ql_fetch *fetch = timer->data;
 	struct ql_heap_node *node;
 	while ((node = ql_heap_top(&fetch->deadlines)) && node->at <= now_ms()) {
-		struct ql_fetch_request *request = OWNER(node, struct ql_fetch_request, due);
+		struct ql_fetch_request *request = QL_OWNER(node, struct ql_fetch_request, due);
 		ql_fail(&request->err, QL_E_TIMEOUT, "no answer within %lld ms",
 			(long long)request->timeout_ms);
 		end(fetch, request, -1);

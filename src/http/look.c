@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "http/inside.h"
 
 bool
@@ -26,7 +27,7 @@ ql_reply_unknown(struct ql_request *req)
 static struct ql_look *
 look_of(struct ql_store_read *read)
 {
-	return (struct ql_look *)((char *)read - offsetof(struct ql_look, read));
+	return QL_OWNER(read, struct ql_look, read);
 }
 
 static void
@@ -150,8 +151,7 @@ static void next_steps(struct ql_looks *looks);
 static void
 on_many(struct ql_store_read *read, int status)
 {
-	struct ql_looks *looks =
-		(struct ql_looks *)((char *)read - offsetof(struct ql_looks, read));
+	struct ql_looks *looks = QL_OWNER(read, struct ql_looks, read);
 	if (status) {
 		ql_reply_err(looks->req, &read->err);
 		ql_store_read_done(read);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/owner.h"
 #include "http/inside.h"
 #include "http/bounds.h"
 
@@ -49,7 +50,7 @@ ql_page_new(struct ql_request *req, enum ql_read_kind kind, ql_page_fn *put)
 static void
 reply_page(struct ql_looks *looks)
 {
-	struct ql_page *page = (struct ql_page *)((char *)looks - offsetof(struct ql_page, looks));
+	struct ql_page *page = QL_OWNER(looks, struct ql_page, looks);
 	struct ql_json json = {0};
 	char cursor[24];
 	int64_t next = page->read.next_cursor;
@@ -64,7 +65,7 @@ reply_page(struct ql_looks *looks)
 static void
 on_read(struct ql_store_read *read, int status)
 {
-	struct ql_page *page = (struct ql_page *)((char *)read - offsetof(struct ql_page, read));
+	struct ql_page *page = QL_OWNER(read, struct ql_page, read);
 	if (status)
 		ql_reply_err(page->req, &read->err);
 	else

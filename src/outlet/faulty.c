@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#include "base/owner.h"
 
 struct faulty {
 	struct ql_couriers couriers; /* first */
@@ -31,14 +31,14 @@ on_home(struct ql_courier *courier)
 static void
 on_done(struct ql_delivery *op, int status)
 {
-	struct delivering *delivering = OWNER(op, struct delivering, op);
+	struct delivering *delivering = QL_OWNER(op, struct delivering, op);
 	op->retry |= ql_courier_answer(&delivering->courier, status, &op->err);
 }
 
 static void
 faulty_deliver(struct ql_outlet *outlet, struct ql_delivery *op)
 {
-	struct faulty *faulty = OWNER(outlet, struct faulty, outlet);
+	struct faulty *faulty = QL_OWNER(outlet, struct faulty, outlet);
 	struct delivering *delivering = calloc(1, sizeof(*delivering));
 	if (!delivering)
 		abort();
@@ -56,7 +56,7 @@ faulty_deliver(struct ql_outlet *outlet, struct ql_delivery *op)
 static void
 faulty_close(struct ql_outlet *outlet, void (*closed)(void *arg), void *arg)
 {
-	struct faulty *faulty = OWNER(outlet, struct faulty, outlet);
+	struct faulty *faulty = QL_OWNER(outlet, struct faulty, outlet);
 	ql_couriers_close(&faulty->couriers, closed, arg);
 	faulty->inner->close(faulty->inner, ql_couriers_inner_closed, faulty);
 }

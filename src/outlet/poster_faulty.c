@@ -1,9 +1,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/owner.h"
 #include "outlet/faulty.h"
-
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 struct faulty {
 	struct ql_couriers couriers; /* first */
@@ -33,7 +32,7 @@ on_home(struct ql_courier *courier)
 static void
 on_done(struct ql_post *op, int status)
 {
-	struct posting *posting = OWNER(op, struct posting, op);
+	struct posting *posting = QL_OWNER(op, struct posting, op);
 	if (!ql_courier_answer(&posting->courier, status, &op->err))
 		return;
 	op->http = 0;
@@ -43,7 +42,7 @@ on_done(struct ql_post *op, int status)
 static void
 faulty_post(struct ql_poster *poster, struct ql_post *op)
 {
-	struct faulty *faulty = OWNER(poster, struct faulty, poster);
+	struct faulty *faulty = QL_OWNER(poster, struct faulty, poster);
 	struct posting *posting = calloc(1, sizeof(*posting));
 	if (!posting)
 		abort();
@@ -59,7 +58,7 @@ faulty_post(struct ql_poster *poster, struct ql_post *op)
 static void
 faulty_close(struct ql_poster *poster, void (*closed)(void *arg), void *arg)
 {
-	struct faulty *faulty = OWNER(poster, struct faulty, poster);
+	struct faulty *faulty = QL_OWNER(poster, struct faulty, poster);
 	ql_couriers_close(&faulty->couriers, closed, arg);
 	faulty->inner->close(faulty->inner, ql_couriers_inner_closed, faulty);
 }

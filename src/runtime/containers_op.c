@@ -2,13 +2,13 @@
 
 #include <stdlib.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 
 struct ql_containers_op *
 ql_containers_op_of(struct ql_ticket *ticket)
 {
-	return (struct ql_containers_op *)(void *)((char *)ticket -
-						   offsetof(struct ql_containers_op, ticket));
+	return QL_OWNER(ticket, struct ql_containers_op, ticket);
 }
 
 /* What was found is out of the operation first, which done may free. */

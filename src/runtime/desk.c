@@ -4,7 +4,7 @@
 #include <string.h>
 #include <utlist.h>
 
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#include "base/owner.h"
 
 enum {
 	NOTHING =
@@ -38,14 +38,14 @@ answer(struct ql_desk *desk, struct ql_ticket *ticket, int status)
 static void
 done_op(struct ql_ticket *ticket)
 {
-	struct ql_runtime_op *op = OWNER(ticket, struct ql_runtime_op, ticket);
+	struct ql_runtime_op *op = QL_OWNER(ticket, struct ql_runtime_op, ticket);
 	op->done(op, ticket->status);
 }
 
 static void
 done_list(struct ql_ticket *ticket)
 {
-	struct ql_runtime_list *op = OWNER(ticket, struct ql_runtime_list, ticket);
+	struct ql_runtime_list *op = QL_OWNER(ticket, struct ql_runtime_list, ticket);
 	op->done(op, ticket->status);
 }
 
@@ -54,9 +54,9 @@ static void
 answer_by_desk(struct ql_desk *desk, struct ql_ticket *ticket)
 {
 	if (ticket->done == done_op && desk->dropped)
-		desk->dropped(desk, OWNER(ticket, struct ql_runtime_op, ticket));
+		desk->dropped(desk, QL_OWNER(ticket, struct ql_runtime_op, ticket));
 	else if (ticket->done == done_list && desk->dropped_list)
-		desk->dropped_list(desk, OWNER(ticket, struct ql_runtime_list, ticket));
+		desk->dropped_list(desk, QL_OWNER(ticket, struct ql_runtime_list, ticket));
 	else if (desk->dropped_ticket)
 		desk->dropped_ticket(desk, ticket);
 	answer(desk, ticket, -1);
@@ -65,8 +65,8 @@ answer_by_desk(struct ql_desk *desk, struct ql_ticket *ticket)
 static void
 passed(struct ql_alarm *alarm, struct ql_heap_node *node)
 {
-	struct ql_desk *desk = OWNER(alarm, struct ql_desk, deadlines);
-	struct ql_ticket *ticket = OWNER(node, struct ql_ticket, due);
+	struct ql_desk *desk = QL_OWNER(alarm, struct ql_desk, deadlines);
+	struct ql_ticket *ticket = QL_OWNER(node, struct ql_ticket, due);
 	ql_fail(ticket->err, QL_E_TIMEOUT, "No answer came in time: nothing is known, ask again");
 	answer_by_desk(desk, ticket);
 }
@@ -264,7 +264,7 @@ part_closed(struct ql_desk *desk)
 static void
 deadlines_closed(struct ql_alarm *alarm)
 {
-	part_closed(OWNER(alarm, struct ql_desk, deadlines));
+	part_closed(QL_OWNER(alarm, struct ql_desk, deadlines));
 }
 
 static void

@@ -2,16 +2,18 @@
 
 #include <stddef.h>
 
+#include "base/owner.h"
+
 static struct ql_store_commit *
 commit_of(struct ql_job *job)
 {
-	return (struct ql_store_commit *)((char *)job - offsetof(struct ql_store_commit, job));
+	return QL_OWNER(job, struct ql_store_commit, job);
 }
 
 static struct ql_store_read *
 read_of(struct ql_job *job)
 {
-	return (struct ql_store_read *)((char *)job - offsetof(struct ql_store_read, job));
+	return QL_OWNER(job, struct ql_store_read, job);
 }
 
 static void

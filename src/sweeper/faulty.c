@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/rand.h"
-
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 struct faulty {
 	struct ql_finder finder; /* first */
@@ -82,7 +81,7 @@ leave_out(struct faulty *faulty)
 static void
 on_found(struct ql_find *op, int status)
 {
-	struct faulty *faulty = OWNER(op, struct faulty, find);
+	struct faulty *faulty = QL_OWNER(op, struct faulty, find);
 	struct ql_traces *traces = op->traces;
 	leave_out(faulty);
 	if (!status && strikes(faulty, faulty->faults->blind)) {
@@ -112,7 +111,7 @@ find(struct ql_finder *finder, struct ql_find *op)
 static void
 on_reaped(struct ql_reap *op, int status)
 {
-	struct faulty *faulty = OWNER(op, struct faulty, reap);
+	struct faulty *faulty = QL_OWNER(op, struct faulty, reap);
 	if (!status && strikes(faulty, faulty->faults->lose_answer))
 		status = ql_fail(&op->err, QL_E_TIMEOUT, "a fault was asked for: no answer");
 	go_home(faulty, status);

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "sweeper/inside.h"
 
@@ -78,7 +79,7 @@ end(struct ql_host *host, const struct ql_trace *trace, struct ql_err *e)
 static struct ql_host *
 host_of(uv_work_t *work)
 {
-	return (struct ql_host *)(void *)((char *)work - offsetof(struct ql_host, work));
+	return QL_OWNER(work, struct ql_host, work);
 }
 
 static void

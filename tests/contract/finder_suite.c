@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
+
 struct stage {
 	struct finder_place *place;
 	uv_loop_t loop;
@@ -53,7 +55,7 @@ on_found(struct ql_find *op, int status)
 static void
 on_reaped(struct ql_reap *op, int status)
 {
-	struct cue *cue = (struct cue *)(void *)((char *)op - offsetof(struct cue, reap));
+	struct cue *cue = QL_OWNER(op, struct cue, reap);
 	answered(cue, status, &op->err);
 }
 

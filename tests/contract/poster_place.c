@@ -5,10 +5,9 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "outlet/post.h"
-
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* ---- an HTTP server ---- */
 
@@ -53,7 +52,7 @@ answer(const struct poster_place *place, struct peer *peer)
 static void
 serve(struct server *server, struct peer *peer)
 {
-	struct poster_place *place = OWNER(server, struct poster_place, server);
+	struct poster_place *place = QL_OWNER(server, struct poster_place, server);
 	note(place, peer);
 	if (place->mood == POSTER_HANGS_UP)
 		peer_close(peer);

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/owner.h"
 #include "runtime/desk.h"
 
 struct office {
@@ -46,8 +47,7 @@ dropped(struct ql_desk *desk, struct ql_runtime_op *op)
 static void
 told(struct ql_desk *desk, struct ql_news *news)
 {
-	struct office *office =
-		(struct office *)(void *)((char *)desk - offsetof(struct office, desk));
+	struct office *office = QL_OWNER(desk, struct office, desk);
 	assert_int_equal(news->bits, 0);
 	office->told++;
 }

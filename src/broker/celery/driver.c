@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "broker/celery/stray.h"
 
@@ -142,7 +143,7 @@ on_asked_closed(void *arg)
 static void
 on_alarm_closed(struct ql_alarm *alarm)
 {
-	on_asked_closed(OWNER(alarm, struct ql_celery, alarm));
+	on_asked_closed(QL_OWNER(alarm, struct ql_celery, alarm));
 }
 
 static int64_t

@@ -15,8 +15,6 @@
 #include "core/record.h"
 #include "runtime/desk.h"
 
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
-
 /* Bounds and paces. */
 #define QL_CELERY_DELIVERIES_MAX 100000 /* runs that are known */
 #define QL_CELERY_FOLLOWED_MAX 100000 /* tasks of other producers whose results are followed */

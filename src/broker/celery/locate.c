@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 
 #define NOTED 256 /* of what is known of a worker, in a note */
@@ -19,7 +20,7 @@ struct locating {
 static void
 locate_done(struct ql_ticket *ticket)
 {
-	struct ql_locate *op = OWNER(ticket, struct ql_locate, ticket);
+	struct ql_locate *op = QL_OWNER(ticket, struct ql_locate, ticket);
 	op->done(op, ticket->status);
 }
 
@@ -142,7 +143,7 @@ fill_place(struct ql_locate *op, const struct ql_quest *look)
 static void
 on_located(struct ql_quest *look)
 {
-	struct locating *locating = OWNER(look, struct locating, look);
+	struct locating *locating = QL_OWNER(look, struct locating, look);
 	struct ql_locate *op = locating->op;
 	if (op) {
 		fill_place(op, look);
@@ -159,7 +160,7 @@ on_located(struct ql_quest *look)
 void
 ql_celery_locate_dropped(struct ql_desk *desk, struct ql_ticket *ticket)
 {
-	struct ql_locate *op = OWNER(ticket, struct ql_locate, ticket);
+	struct ql_locate *op = QL_OWNER(ticket, struct ql_locate, ticket);
 	struct locating *locating = op->driver;
 	(void)desk;
 	if (locating)

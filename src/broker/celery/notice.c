@@ -1,11 +1,12 @@
 /* What is asked of the task itself, and what is kept of it. */
 #include "base/keep.h"
+#include "base/owner.h"
 #include "broker/celery/stop.h"
 
 static void
 on_noticed(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct job *job = OWNER(command, struct job, command);
+	struct job *job = QL_OWNER(command, struct job, command);
 	struct delivery *delivery = ql_delivery_find(job->celery, job->incarnation);
 	bool written = !status && reply->integer == 1;
 	if (written && delivery)
@@ -45,7 +46,7 @@ tell_salvaged(struct job *job, int64_t bytes, bool truncated)
 static void
 on_salvaged(struct ql_containers_op *op, int status)
 {
-	struct job *job = OWNER(op, struct job, containers);
+	struct job *job = QL_OWNER(op, struct job, containers);
 	if (!status)
 		tell_salvaged(job, op->output_bytes, op->output_truncated);
 	ql_job_end(job, status, &op->err);

@@ -1,6 +1,7 @@
 /* Is anything of it left? Its worker is asked, its process, its children and its containers, until nothing is. */
 #include <string.h>
 
+#include "base/owner.h"
 #include "broker/celery/stop.h"
 
 static bool
@@ -191,7 +192,7 @@ part_over(struct delivery *delivery)
 static void
 on_proof_looked(struct ql_quest *look)
 {
-	struct delivery *delivery = OWNER(look, struct delivery, look);
+	struct delivery *delivery = QL_OWNER(look, struct delivery, look);
 	delivery->looking = false;
 	part_over(delivery);
 }
@@ -199,7 +200,7 @@ on_proof_looked(struct ql_quest *look)
 static void
 on_stats(struct ql_ask *ask, int status)
 {
-	struct delivery *delivery = OWNER(ask, struct delivery, ask);
+	struct delivery *delivery = QL_OWNER(ask, struct delivery, ask);
 	json_t *reply = json_object_get(ask->replies, delivery->node);
 	delivery->pool_answered = !status && reply;
 	delivery->in_pool = reply && ql_inspect_has_process(reply, delivery->pid);
@@ -229,7 +230,7 @@ void
 ql_stop_rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 {
 	(void)alarm;
-	struct delivery *delivery = OWNER(node, struct delivery, due);
+	struct delivery *delivery = QL_OWNER(node, struct delivery, due);
 	if (ql_delivery_is_busy(delivery))
 		ql_stop_ring_again(delivery);
 	else if (delivery->told_gone)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "broker/celery/driver.h"
 
@@ -42,7 +43,7 @@ keep_why(struct ql_quest *look, const struct ql_err *err)
 static void
 on_found(struct ql_queue_op *op, int status)
 {
-	struct ql_quest *look = OWNER(op, struct ql_quest, find);
+	struct ql_quest *look = QL_OWNER(op, struct ql_quest, find);
 	struct ql_message message;
 	struct ql_err ignored; /* then it isn't marked */
 	look->lists_answered = !status;
@@ -58,7 +59,7 @@ on_found(struct ql_queue_op *op, int status)
 static void
 on_result(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct ql_quest *look = OWNER(command, struct ql_quest, command);
+	struct ql_quest *look = QL_OWNER(command, struct ql_quest, command);
 	look->result_answered = !status;
 	if (status)
 		keep_why(look, &command->err);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "broker/celery/driver.h"
 
@@ -199,7 +200,7 @@ struct saying {
 static void
 on_said(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct saying *saying = OWNER(command, struct saying, command);
+	struct saying *saying = QL_OWNER(command, struct saying, command);
 	(void)reply;
 	if (status)
 		ql_celery_log(saying->celery, "the result of %s could not be written: %s",
@@ -256,7 +257,7 @@ struct news {
 static void
 on_looked(struct ql_quest *look)
 {
-	struct news *news = OWNER(look, struct news, look);
+	struct news *news = QL_OWNER(look, struct news, look);
 	ql_tell_look(news->celery, news->eval_id, news->task_id, news->attempt, look, 0);
 	if (ql_quest_is_complete(look) && (look->copy_count || ql_quest_is_over(look)))
 		ql_started_drop(news->celery, news->task_id); /* it is known as a run by now */

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "base/owner.h"
 #include "broker/celery/driver.h"
 
 struct telling {
@@ -40,7 +41,7 @@ static void go_on(struct telling *telling);
 static void
 on_follower_told(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct follower *follower = OWNER(command, struct follower, command);
+	struct follower *follower = QL_OWNER(command, struct follower, command);
 	struct telling *telling = follower->telling;
 	(void)reply;
 	if (status)
@@ -86,7 +87,7 @@ take_page(struct telling *telling, int status, const redisReply *page, const str
 static void
 on_paged(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct telling *telling = OWNER(command, struct telling, command);
+	struct telling *telling = QL_OWNER(command, struct telling, command);
 	take_page(telling, status, status ? NULL : reply->element[0], &command->err);
 }
 
@@ -112,7 +113,7 @@ static void tell_waiting(struct ql_celery *celery);
 static void
 on_revoked(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct together *together = OWNER(command, struct together, command);
+	struct together *together = QL_OWNER(command, struct together, command);
 	struct ql_celery *celery = together->celery;
 	for (size_t i = 0; i < together->count; i++)
 		take_page(together->tellings[i], status, status ? NULL : reply->element[i],
@@ -151,7 +152,7 @@ ql_revoked_deliver(struct ql_outlet *outlet, struct ql_delivery *op)
 	struct telling *telling = calloc(1, sizeof(*telling));
 	if (!telling)
 		abort(); /* a few hundred bytes: nothing goes on without them */
-	struct ql_celery *celery = OWNER(outlet, struct ql_celery, results);
+	struct ql_celery *celery = QL_OWNER(outlet, struct ql_celery, results);
 	telling->celery = celery;
 	telling->op = op;
 	DL_APPEND(celery->tellings, telling);

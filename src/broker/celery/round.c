@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "broker/celery/driver.h"
 
@@ -102,7 +103,7 @@ on_asked(struct ql_ask *ask, int status)
 	json_t *reply;
 	while (strcmp(ask->method, questions[i].method) != 0)
 		i++;
-	struct look_round *round = OWNER(ask, struct look_round, asks[i]);
+	struct look_round *round = QL_OWNER(ask, struct look_round, asks[i]);
 	struct ql_celery *celery = round->celery;
 	struct ql_err err;
 	json_object_foreach (ask->replies, node, reply) {

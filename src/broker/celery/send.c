@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "broker/celery/driver.h"
 #include "broker/celery/wire/text.h"
@@ -11,7 +12,7 @@
 static void
 on_put(struct ql_queue_put *put, int status)
 {
-	struct job *job = OWNER(put, struct job, put);
+	struct job *job = QL_OWNER(put, struct job, put);
 	ql_job_end(job, status, &put->err);
 }
 
@@ -62,7 +63,7 @@ put_back(struct job *job)
 static void
 on_cleared(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct job *job = OWNER(command, struct job, command);
+	struct job *job = QL_OWNER(command, struct job, command);
 	(void)reply;
 	if (status || job->celery->closing)
 		ql_job_end(job, -1, &command->err);
@@ -179,7 +180,7 @@ taken_out(struct job *job)
 static void
 on_containers_ended(struct ql_containers_op *op, int status)
 {
-	struct job *job = OWNER(op, struct job, containers);
+	struct job *job = QL_OWNER(op, struct job, containers);
 	if (status)
 		ql_job_end(job, -1, &op->err);
 	else
@@ -207,7 +208,7 @@ removed(struct job *job)
 static void
 on_chain_kept(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct job *job = OWNER(command, struct job, command);
+	struct job *job = QL_OWNER(command, struct job, command);
 	(void)reply;
 	if (status)
 		ql_celery_log(job->celery, "what follows %s is not revoked with it: %s",
@@ -238,7 +239,7 @@ keep_chain(struct job *job, const char *bytes, size_t len)
 static void
 on_removed(struct ql_queue_op *op, int status)
 {
-	struct job *job = OWNER(op, struct job, look);
+	struct job *job = QL_OWNER(op, struct job, look);
 	if (status) {
 		ql_job_end(job, -1, &op->err);
 		return;
@@ -265,7 +266,7 @@ ql_celery_remove(struct job *job)
 static void
 on_forgotten(struct ql_queue_forget *forget, int status)
 {
-	struct job *job = OWNER(forget, struct job, forget);
+	struct job *job = QL_OWNER(forget, struct job, forget);
 	ql_job_end(job, status, &forget->err);
 }
 

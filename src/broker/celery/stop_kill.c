@@ -1,5 +1,6 @@
 /* A kill: its containers, then what its worker can do, then our own hand. */
 #include "base/keep.h"
+#include "base/owner.h"
 #include "broker/celery/stop.h"
 
 /* As workers write their ends. */
@@ -53,7 +54,7 @@ ql_stop_go_on(struct delivery *delivery)
 static void
 on_containers_killed(struct ql_containers_op *op, int status)
 {
-	struct delivery *delivery = OWNER(op, struct delivery, containers);
+	struct delivery *delivery = QL_OWNER(op, struct delivery, containers);
 	bool had = op->count > 0;
 	delivery->containing = false;
 	delivery->contained = !status;
@@ -102,7 +103,7 @@ ql_stop_containers(struct delivery *delivery)
 static void
 on_warned(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct delivery *delivery = OWNER(command, struct delivery, notice);
+	struct delivery *delivery = QL_OWNER(command, struct delivery, notice);
 	struct ql_containers *containers = delivery->celery->config.containers;
 	delivery->noticing = false;
 	delivery->noticed |= !status && reply->integer == 1;

@@ -1,10 +1,11 @@
 /* SIGTERM, by its worker: to the run that it was meant for, and to a worker that can. */
+#include "base/owner.h"
 #include "broker/celery/stop.h"
 
 static void
 on_revoked(struct ql_ask *ask, int status)
 {
-	struct delivery *delivery = OWNER(ask, struct delivery, ask);
+	struct delivery *delivery = QL_OWNER(ask, struct delivery, ask);
 	json_t *reply = json_object_get(ask->replies, delivery->node);
 	struct ql_err err = ask->err;
 	const char *why = ql_inspect_error(reply);
@@ -58,7 +59,7 @@ send_term(struct delivery *delivery)
 static void
 on_told(struct ql_ask *ask, int status)
 {
-	struct delivery *delivery = OWNER(ask, struct delivery, ask);
+	struct delivery *delivery = QL_OWNER(ask, struct delivery, ask);
 	json_t *reply = json_object_get(ask->replies, delivery->node);
 	struct ql_err err = ask->err;
 	bool knows = !status && ql_inspect_is_revoked(reply, delivery->task_id);
@@ -83,7 +84,7 @@ ql_stop_ask_told(struct delivery *delivery)
 static void
 on_introduced(struct ql_ask *ask, int status)
 {
-	struct delivery *delivery = OWNER(ask, struct delivery, ask);
+	struct delivery *delivery = QL_OWNER(ask, struct delivery, ask);
 	const json_t *stats = json_object_get(ask->replies, delivery->node);
 	(void)status;
 	if (stats)
@@ -105,7 +106,7 @@ is_stranger(const struct delivery *delivery)
 static void
 on_looked_before(struct ql_quest *look)
 {
-	struct delivery *delivery = OWNER(look, struct delivery, look);
+	struct delivery *delivery = QL_OWNER(look, struct delivery, look);
 	const struct copy *copy = ql_quest_copy(look, delivery->task_id, delivery->incarnation);
 	struct ql_err err = look->err;
 	delivery->looking = false;

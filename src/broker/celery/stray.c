@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 
 #define FOREIGN "task:" /* what the evaluation of a task is called whose id fits no template */
@@ -75,7 +76,7 @@ each_active(void *arg, const struct ql_seen *seen)
 static void
 on_active(struct ql_ask *ask, int status)
 {
-	struct strays *strays = OWNER(ask, struct strays, ask);
+	struct strays *strays = QL_OWNER(ask, struct strays, ask);
 	const char *node;
 	json_t *reply;
 	strays->complete = !status;
@@ -140,7 +141,7 @@ add_container(struct strays *strays, const struct ql_container *container)
 static void
 on_containers(struct ql_containers_op *op, int status)
 {
-	struct strays *strays = OWNER(op, struct strays, containers);
+	struct strays *strays = QL_OWNER(op, struct strays, containers);
 	if (status && strays->complete) {
 		strays->complete = false;
 		strays->err = op->err;
@@ -190,7 +191,7 @@ add_tasks(struct strays *strays)
 static void
 on_result(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct candidate *candidate = OWNER(command, struct candidate, command);
+	struct candidate *candidate = QL_OWNER(command, struct candidate, command);
 	struct strays *strays = candidate->strays;
 	struct ql_result result;
 	struct ql_err ignored;

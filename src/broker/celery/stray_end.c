@@ -1,6 +1,7 @@
 /* The end of a stray: it is looked for first, then the driver's own kill or Docker's, then looked for again. */
 #include <assert.h>
 
+#include "base/owner.h"
 #include "broker/celery/stray.h"
 
 static void
@@ -18,7 +19,7 @@ static void look(struct strays *strays);
 static void
 on_due(uv_timer_t *timer)
 {
-	look(OWNER(timer, struct strays, timer));
+	look(QL_OWNER(timer, struct strays, timer));
 }
 
 static void
@@ -49,7 +50,7 @@ ql_strays_over(struct ql_finder *finder, uint64_t incarnation)
 static void
 on_killed(struct ql_runtime_op *kill, int status)
 {
-	struct strays *strays = OWNER(kill, struct strays, kill);
+	struct strays *strays = QL_OWNER(kill, struct strays, kill);
 	if (!status) {
 		look_later(strays);
 		return;
@@ -76,7 +77,7 @@ kill_task(struct strays *strays)
 static void
 on_looked(struct ql_quest *quest)
 {
-	struct strays *strays = OWNER(quest, struct strays, quest);
+	struct strays *strays = QL_OWNER(quest, struct strays, quest);
 	struct ql_reap *op = strays->reap;
 	const struct copy *copy = ql_quest_copy(quest, op->trace->id, op->trace->incarnation);
 	bool was_killed = strays->kill.done;
@@ -115,7 +116,7 @@ look(struct strays *strays)
 static void
 on_ended(struct ql_containers_op *op, int status)
 {
-	struct strays *strays = OWNER(op, struct strays, containers);
+	struct strays *strays = QL_OWNER(op, struct strays, containers);
 	if (status)
 		strays->reap->err = op->err;
 	finish(strays, status);

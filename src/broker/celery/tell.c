@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "broker/celery/driver.h"
 
 void
@@ -364,7 +365,7 @@ ask_again_of(struct job *job)
 static void
 on_looked(struct ql_quest *look)
 {
-	struct inspection *inspection = OWNER(look, struct inspection, look);
+	struct inspection *inspection = QL_OWNER(look, struct inspection, look);
 	struct job *job = inspection->job;
 	struct ql_celery *celery = job->celery;
 	struct ql_err err = look->err;

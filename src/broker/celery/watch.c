@@ -1,6 +1,7 @@
 /* Who began what: every few seconds the workers are asked what they do, as most of them send no events. */
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "broker/celery/driver.h"
 
@@ -53,7 +54,7 @@ look_after_the_others(struct ql_celery *celery, const json_t *replies)
 static void
 on_active(struct ql_ask *ask, int status)
 {
-	struct ql_celery *celery = OWNER(ask, struct ql_celery, watch_ask);
+	struct ql_celery *celery = QL_OWNER(ask, struct ql_celery, watch_ask);
 	const char *node;
 	json_t *reply;
 	(void)status; /* who did not answer is asked again */

@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/rand.h"
 #include "base/str.h"
-
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 struct asking {
 	struct ql_engine *engine;
@@ -70,7 +69,7 @@ finish(struct asking *asking, const struct ql_err *err)
 static void
 on_later(struct later *later)
 {
-	struct asking *asking = OWNER(later, struct asking, later);
+	struct asking *asking = QL_OWNER(later, struct asking, later);
 	finish(asking, &asking->err);
 }
 
@@ -134,7 +133,7 @@ begin(struct asking *asking)
 static void
 on_durable(struct ql_write *write, int status)
 {
-	struct asking *asking = OWNER(write, struct asking, write);
+	struct asking *asking = QL_OWNER(write, struct asking, write);
 	ql_bulk_attempt_kept(asking->op, status);
 	if (status)
 		finish(asking, &write->err);
@@ -163,7 +162,7 @@ keep(struct asking *asking)
 static void
 on_frozen(struct bulk_freeze *freeze, const struct ql_err *err)
 {
-	struct asking *asking = OWNER(freeze, struct asking, freeze);
+	struct asking *asking = QL_OWNER(freeze, struct asking, freeze);
 	struct ql_err why;
 	if (err) {
 		why = *err; /* it stands in what is freed */
@@ -218,7 +217,7 @@ make(struct asking *asking)
 static void
 on_drifted(struct bulk_drift *drift, const struct ql_err *err)
 {
-	struct asking *asking = OWNER(drift, struct asking, drift);
+	struct asking *asking = QL_OWNER(drift, struct asking, drift);
 	struct ql_err why;
 	if (err) {
 		why = *err;
@@ -339,7 +338,7 @@ take_over(struct asking *asking, const struct ql_bulk_chunk *old)
 static void
 on_old_part(struct ql_store_read *read, int status)
 {
-	struct asking *asking = OWNER(read, struct asking, read);
+	struct asking *asking = QL_OWNER(read, struct asking, read);
 	struct ql_bulk_chunk old;
 	struct ql_err err = read->err;
 	if (!status && !read->object_count)
@@ -437,7 +436,7 @@ may_see(const struct ql_caller *caller, const struct ql_bulk *head)
 static void
 on_head(struct ql_store_read *read, int status)
 {
-	struct asking *asking = OWNER(read, struct asking, read);
+	struct asking *asking = QL_OWNER(read, struct asking, read);
 	struct ql_bulk_ask *op = asking->op;
 	struct ql_err err = read->err;
 	bool there = !status && read->object_count;

@@ -6,9 +6,8 @@
 
 #include <string.h>
 
+#include "base/owner.h"
 #include "rules/selector.h"
-
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 static void read_part(struct bulk_drift *drift);
 
@@ -23,7 +22,7 @@ over(struct bulk_drift *drift, const struct ql_err *err)
 static void
 on_count(struct ql_store_read *read, int status)
 {
-	struct bulk_drift *drift = OWNER(read, struct bulk_drift, read);
+	struct bulk_drift *drift = QL_OWNER(read, struct bulk_drift, read);
 	int64_t now = 0;
 	if (status) {
 		over(drift, &read->err);
@@ -48,7 +47,7 @@ count_now(struct bulk_drift *drift)
 static void
 on_named(struct ql_store_read *read, int status)
 {
-	struct bulk_drift *drift = OWNER(read, struct bulk_drift, read);
+	struct bulk_drift *drift = QL_OWNER(read, struct bulk_drift, read);
 	int64_t now = ql_engine_now(drift->engine);
 	if (status) {
 		over(drift, &read->err);
@@ -67,7 +66,7 @@ on_named(struct ql_store_read *read, int status)
 static void
 on_part(struct ql_store_read *read, int status)
 {
-	struct bulk_drift *drift = OWNER(read, struct bulk_drift, read);
+	struct bulk_drift *drift = QL_OWNER(read, struct bulk_drift, read);
 	struct ql_err err = read->err;
 	if (!status && !read->object_count)
 		status = ql_fail(&err, QL_E_NOT_FOUND, "the preview's set is gone: make another");

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
+
 #define LIVE \
 	(1u << QL_STATUS_QUEUED | 1u << QL_STATUS_RUNNING | 1u << QL_STATUS_CANCELLING | \
 		1u << QL_STATUS_UNCONFIRMED)
-
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 void
 ql_bulk_filter(const struct ql_engine *engine, const struct ql_bulk *head,
@@ -68,7 +68,7 @@ out_of_memory(struct bulk_freeze *freeze)
 static void
 on_written(struct ql_write *write, int status)
 {
-	struct bulk_freeze *freeze = OWNER(write, struct bulk_freeze, write);
+	struct bulk_freeze *freeze = QL_OWNER(write, struct bulk_freeze, write);
 	ql_bulk_attempt_kept(freeze->op, status);
 	over(freeze, status ? &write->err : NULL);
 }
@@ -146,7 +146,7 @@ read_page(struct bulk_freeze *freeze)
 static void
 on_page_kept(struct ql_write *write, int status)
 {
-	struct bulk_freeze *freeze = OWNER(write, struct bulk_freeze, write);
+	struct bulk_freeze *freeze = QL_OWNER(write, struct bulk_freeze, write);
 	if (status)
 		over(freeze, &write->err);
 	else
@@ -165,7 +165,7 @@ keep_page(struct bulk_freeze *freeze)
 static void
 on_matches(struct ql_store_read *read, int status)
 {
-	struct bulk_freeze *freeze = OWNER(read, struct bulk_freeze, read);
+	struct bulk_freeze *freeze = QL_OWNER(read, struct bulk_freeze, read);
 	bool failed = false;
 	if (status) {
 		over(freeze, &read->err);
@@ -200,7 +200,7 @@ ql_bulk_check_confirmed(struct ql_bulk_ask *op, int64_t count, struct ql_err *e)
 static void
 on_count(struct ql_store_read *read, int status)
 {
-	struct bulk_freeze *freeze = OWNER(read, struct bulk_freeze, read);
+	struct bulk_freeze *freeze = QL_OWNER(read, struct bulk_freeze, read);
 	struct ql_err err;
 	int64_t count = 0, most = freeze->op->max_matches;
 	if (status) {
@@ -240,7 +240,7 @@ may_meet(const struct ql_bulk *head, const struct ql_record *record)
 static void
 on_named(struct ql_store_read *read, int status)
 {
-	struct bulk_freeze *freeze = OWNER(read, struct bulk_freeze, read);
+	struct bulk_freeze *freeze = QL_OWNER(read, struct bulk_freeze, read);
 	size_t at = 0;
 	bool failed = false;
 	if (status) {

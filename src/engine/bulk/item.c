@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
+#include "base/owner.h"
 
 struct bulk_item {
 	struct bulk_item *prev, *next;
@@ -89,7 +89,7 @@ answer(struct bulk_item *item, enum ql_said said, const struct ql_err *err, bool
 static void
 on_looking(struct ql_stop *stop)
 {
-	struct bulk_item *item = OWNER(stop, struct bulk_item, stop);
+	struct bulk_item *item = QL_OWNER(stop, struct bulk_item, stop);
 	item->looked_for = true;
 	item->part->bulk->looked_for++;
 	ql_bulk_work(item->part->bulk);
@@ -107,7 +107,7 @@ is_open(const struct bulk_item *item, enum ql_said said)
 static void
 on_stopped(struct ql_stop *stop, int status)
 {
-	struct bulk_item *item = OWNER(stop, struct bulk_item, stop);
+	struct bulk_item *item = QL_OWNER(stop, struct bulk_item, stop);
 	struct ql_err err = stop->err;
 	enum ql_said said = as_ours(item->part->bulk, item, what_was_said(item, status));
 	bool waits = status ? stop->no_room : is_open(item, said);
@@ -118,7 +118,7 @@ on_stopped(struct ql_stop *stop, int status)
 static void
 on_restored(struct ql_revise *revise, int status)
 {
-	struct bulk_item *item = OWNER(revise, struct bulk_item, revise);
+	struct bulk_item *item = QL_OWNER(revise, struct bulk_item, revise);
 	struct ql_err err = revise->err;
 	enum ql_said said = !status                      ? QL_SAID_RESTORED
 			    : err.code == QL_E_NOT_FOUND ? QL_SAID_UNKNOWN
@@ -166,7 +166,7 @@ is_beside(const struct ql_engine *engine)
 static void
 on_loaded(struct want *want, struct ql_live *live, const struct ql_err *err)
 {
-	struct bulk_item *item = OWNER(want, struct bulk_item, want);
+	struct bulk_item *item = QL_OWNER(want, struct bulk_item, want);
 	struct ql_engine *engine = item->part->bulk->engine;
 	if (err || !is_beside(engine)) {
 		ask(item); /* what is wrong with it, is said to that */
@@ -183,7 +183,7 @@ on_loaded(struct want *want, struct ql_live *live, const struct ql_err *err)
 static void
 on_pause(struct wake *wake)
 {
-	struct ql_engine *engine = OWNER(wake, struct ql_engine, bulk_pause);
+	struct ql_engine *engine = QL_OWNER(wake, struct ql_engine, bulk_pause);
 	if (engine->in_flight)
 		return; /* its end begins another */
 	ql_bulk_items_go(engine);

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
+#include "base/owner.h"
+
 #define SWEEP_MS 60000
 #define HEADS_MAX (2 * QL_BULK_KEPT)
 
@@ -30,7 +31,7 @@ again(struct bulk_sweep *sweep)
 static void
 on_dropped(struct ql_write *write, int status)
 {
-	struct bulk_sweep *sweep = OWNER(write, struct bulk_sweep, write);
+	struct bulk_sweep *sweep = QL_OWNER(write, struct bulk_sweep, write);
 	if (status)
 		ql_engine_log(sweep->engine, "old batches are not dropped: %s", write->err.text);
 	again(sweep);
@@ -73,7 +74,7 @@ is_old(const struct bulk_sweep *sweep, const struct ql_bulk *head, size_t surplu
 static void
 on_heads(struct ql_store_read *read, int status)
 {
-	struct bulk_sweep *sweep = OWNER(read, struct bulk_sweep, read);
+	struct bulk_sweep *sweep = QL_OWNER(read, struct bulk_sweep, read);
 	struct ql_engine *engine = sweep->engine;
 	struct ql_change *changes = NULL;
 	size_t kept = read->object_count;
@@ -107,7 +108,7 @@ on_heads(struct ql_store_read *read, int status)
 static void
 on_wake(struct wake *wake)
 {
-	struct bulk_sweep *sweep = OWNER(wake, struct bulk_sweep, wake);
+	struct bulk_sweep *sweep = QL_OWNER(wake, struct bulk_sweep, wake);
 	sweep->read = (struct ql_store_read){.kind = QL_READ_OBJECTS,
 		.filter = {.object = QL_OBJECT_BATCH, .limit = HEADS_MAX},
 		.done = on_heads};

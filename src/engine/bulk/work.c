@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
+#include "base/owner.h"
+
 #define PARTS_MAX (3 + QL_BULK_LOOKED_FOR / QL_BULK_CHUNK) /* in memory, */
 #define PARTS_AHEAD 2 /* of which not all is asked for: one that is, and the next one */
 
@@ -37,7 +38,7 @@ struct farewell {
 static void
 on_farewell(struct ql_write *write, int status)
 {
-	struct farewell *farewell = OWNER(write, struct farewell, write);
+	struct farewell *farewell = QL_OWNER(write, struct farewell, write);
 	if (status)
 		ql_engine_log(farewell->engine, "the end of batch %s is not kept: %s",
 			farewell->head.id, write->err.text);
@@ -76,7 +77,7 @@ drop(struct bulk_part *part)
 static void
 on_kept(struct ql_write *write, int status)
 {
-	struct bulk_part *part = OWNER(write, struct bulk_part, write);
+	struct bulk_part *part = QL_OWNER(write, struct bulk_part, write);
 	struct bulk *bulk = part->bulk;
 	bulk->under_way--;
 	if (status)
@@ -109,7 +110,7 @@ keep(struct bulk_part *part)
 static void
 on_retry(struct wake *wake)
 {
-	struct bulk *bulk = OWNER(wake, struct bulk, retry);
+	struct bulk *bulk = QL_OWNER(wake, struct bulk, retry);
 	struct bulk_part *part;
 	bulk->troubled = false;
 	DL_FOREACH (bulk->parts, part)
@@ -131,7 +132,7 @@ ql_bulk_rest(struct bulk *bulk)
 static void
 on_room(struct later *later)
 {
-	struct bulk *bulk = OWNER(later, struct bulk, room);
+	struct bulk *bulk = QL_OWNER(later, struct bulk, room);
 	bulk->room_told = false;
 	bulk->under_way--;
 	ql_bulk_work(bulk);
@@ -189,7 +190,7 @@ count(struct bulk *bulk, const struct bulk_part *part)
 static void
 on_read(struct ql_store_read *read, int status)
 {
-	struct bulk *bulk = OWNER(read, struct bulk, read);
+	struct bulk *bulk = QL_OWNER(read, struct bulk, read);
 	struct bulk_part *part = NULL;
 	struct ql_err err = read->err;
 	bulk->under_way--;

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 #define LOAD_PAGE 1000
 
 /* ---- the set ---- */
@@ -29,7 +29,7 @@ by_id(const struct hook *one, const struct hook *two)
 static void
 on_wake(struct wake *wake)
 {
-	ql_hook_pump(OWNER(wake, struct hook, wake));
+	ql_hook_pump(QL_OWNER(wake, struct hook, wake));
 }
 
 static struct hook *
@@ -173,13 +173,13 @@ finish(struct changing *changing)
 static void
 on_later(struct later *later)
 {
-	finish(OWNER(later, struct changing, later));
+	finish(QL_OWNER(later, struct changing, later));
 }
 
 static void
 on_written(struct ql_write *write, int status)
 {
-	struct changing *changing = OWNER(write, struct changing, write);
+	struct changing *changing = QL_OWNER(write, struct changing, write);
 	struct ql_hook_write *op = changing->op;
 	struct hook *hook = changing->hook;
 	hook->changing = false;
@@ -307,7 +307,7 @@ struct ending {
 static void
 on_ended(struct ql_write *write, int status)
 {
-	struct ending *ending = OWNER(write, struct ending, write);
+	struct ending *ending = QL_OWNER(write, struct ending, write);
 	struct hook *hook = ending->hook;
 	hook->changing = false;
 	hook->ends = false;
@@ -422,7 +422,7 @@ take_page(struct hooking *hooking, const struct ql_store_read *read)
 static void
 on_loaded(struct ql_store_read *read, int status)
 {
-	struct hooking *hooking = OWNER(read, struct hooking, load);
+	struct hooking *hooking = QL_OWNER(read, struct hooking, load);
 	struct ql_engine *engine = hooking->engine;
 	if (status) {
 		ql_engine_log(engine, "webhooks can't be read: %s", read->err.text);
@@ -461,7 +461,7 @@ load_page(struct hooking *hooking)
 static void
 on_load_again(struct wake *wake)
 {
-	load_page(OWNER(wake, struct hooking, load_again));
+	load_page(QL_OWNER(wake, struct hooking, load_again));
 }
 
 /* ---- its life ---- */

@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
-
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 struct item {
 	struct item *next;
@@ -49,7 +48,7 @@ finish(struct intake *intake, int status, const struct ql_err *err)
 static void
 on_written(struct ql_write *write, int status)
 {
-	struct intake *intake = OWNER(write, struct intake, write);
+	struct intake *intake = QL_OWNER(write, struct intake, write);
 	struct hooking *hooking = intake->hooking;
 	struct item *item;
 	char key[QL_HOOK_KEY_TEXT];
@@ -143,7 +142,7 @@ write_all(struct intake *intake, struct ql_record *record)
 static void
 on_read(struct ql_store_read *read, int status)
 {
-	struct intake *intake = OWNER(read, struct intake, read);
+	struct intake *intake = QL_OWNER(read, struct intake, read);
 	struct ql_err err = read->err;
 	if (!status && read->record_count && write_all(intake, &read->records[0]))
 		status = ql_fail(&err, QL_E_SYSTEM, "out of memory for the messages to webhooks");
@@ -160,7 +159,7 @@ on_read(struct ql_store_read *read, int status)
 static void
 deliver(struct ql_outlet *outlet, struct ql_delivery *op)
 {
-	struct hooking *hooking = OWNER(outlet, struct hooking, outlet);
+	struct hooking *hooking = QL_OWNER(outlet, struct hooking, outlet);
 	struct intake *intake = calloc(1, sizeof(*intake));
 	if (!intake)
 		abort(); /* not even a failure can be queued */

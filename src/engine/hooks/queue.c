@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
-
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 static struct ql_engine *
 engine_of(const struct hook *hook)
@@ -158,7 +157,7 @@ take_page(struct hook *hook)
 static void
 on_read(struct ql_store_read *read, int status)
 {
-	struct hook *hook = OWNER(read, struct hook, read);
+	struct hook *hook = QL_OWNER(read, struct hook, read);
 	struct ql_engine *engine = engine_of(hook);
 	hook->reading = false;
 	bool more = status || take_page(hook);
@@ -208,7 +207,7 @@ ql_hook_counted(struct hook *hook)
 static void
 on_written(struct ql_write *write, int status)
 {
-	struct hook *hook = OWNER(write, struct hook, write);
+	struct hook *hook = QL_OWNER(write, struct hook, write);
 	struct message *message, *next;
 	hook->writing = false;
 	if (status) {

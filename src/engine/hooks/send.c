@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
-
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 static void
 why_not(const struct ql_post *op, int status, char ret_why[static QL_ERR_TEXT])
@@ -78,7 +77,7 @@ refused(struct message *message, int status, int64_t now)
 static void
 on_posted(struct ql_post *op, int status)
 {
-	struct message *message = OWNER(op, struct message, post);
+	struct message *message = QL_OWNER(op, struct message, post);
 	struct hook *hook = message->hook;
 	struct ql_engine *engine = hook->hooking->engine;
 	int64_t now = ql_engine_now(engine);
@@ -179,13 +178,13 @@ finish(struct testing *testing)
 static void
 on_later(struct later *later)
 {
-	finish(OWNER(later, struct testing, later));
+	finish(QL_OWNER(later, struct testing, later));
 }
 
 static void
 on_tested(struct ql_post *post, int status)
 {
-	struct testing *testing = OWNER(post, struct testing, post);
+	struct testing *testing = QL_OWNER(post, struct testing, post);
 	struct ql_hook_test *op = testing->op;
 	op->delivered = !status && ql_hook_judge(post->http) == QL_HOOK_TAKEN;
 	op->http = status ? 0 : post->http;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 
 #define PAGE 1024 /* names that are read at once */
@@ -15,8 +16,7 @@
 static void
 on_kept(struct ql_write *write, int status)
 {
-	struct sweeping *sweeping =
-		(struct sweeping *)((char *)write - offsetof(struct sweeping, naming));
+	struct sweeping *sweeping = QL_OWNER(write, struct sweeping, naming);
 	if (status)
 		ql_engine_log(sweeping->engine, "the name of this server's runs is not kept: %s",
 			write->err.text);
@@ -72,8 +72,7 @@ forget(struct sweeping *sweeping, const struct ql_object *objects, size_t count)
 static void
 on_read(struct ql_store_read *read, int status)
 {
-	struct sweeping *sweeping =
-		(struct sweeping *)((char *)read - offsetof(struct sweeping, read));
+	struct sweeping *sweeping = QL_OWNER(read, struct sweeping, read);
 	struct ql_finder *finder = sweeping->engine->config.finder;
 	size_t kept = 0;
 	if (status)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 
 /* Of what is settled a run may be in memory yet: its processes are on their way out, a task is not. */
@@ -201,8 +202,7 @@ judge(struct sweeping *sweeping)
 static void
 on_named(struct ql_store_read *read, int status)
 {
-	struct sweeping *sweeping =
-		(struct sweeping *)((char *)read - offsetof(struct sweeping, read));
+	struct sweeping *sweeping = QL_OWNER(read, struct sweeping, read);
 	if (!status) {
 		judge(sweeping);
 		return;
@@ -253,8 +253,7 @@ add_run(struct sweeping *sweeping, uint64_t incarnation)
 static void
 on_listed(struct ql_runtime_list *list, int status)
 {
-	struct sweeping *sweeping =
-		(struct sweeping *)((char *)list - offsetof(struct sweeping, list));
+	struct sweeping *sweeping = QL_OWNER(list, struct sweeping, list);
 	if (status && !sweeping->found) {
 		sweeping->found = -1;
 		sweeping->err = list->err;
@@ -282,8 +281,7 @@ list_runs(struct sweeping *sweeping)
 static void
 on_found(struct ql_find *find, int status)
 {
-	struct sweeping *sweeping =
-		(struct sweeping *)((char *)find - offsetof(struct sweeping, find));
+	struct sweeping *sweeping = QL_OWNER(find, struct sweeping, find);
 	if (status && !sweeping->found) {
 		sweeping->found = -1;
 		sweeping->err = find->err;
@@ -324,8 +322,7 @@ begin(struct sweeping *sweeping)
 static void
 on_own(struct ql_orphans *op, int status)
 {
-	struct sweeping *sweeping =
-		(struct sweeping *)((char *)op - offsetof(struct sweeping, own));
+	struct sweeping *sweeping = QL_OWNER(op, struct sweeping, own);
 	struct ql_engine *engine = sweeping->engine;
 	sweeping->own_open = false;
 	if (status)
@@ -338,8 +335,7 @@ on_own(struct ql_orphans *op, int status)
 static void
 on_wake(struct wake *wake)
 {
-	struct sweeping *sweeping =
-		(struct sweeping *)((char *)wake - offsetof(struct sweeping, wake));
+	struct sweeping *sweeping = QL_OWNER(wake, struct sweeping, wake);
 	struct ql_engine *engine = sweeping->engine;
 	if (engine->closing || sweeping->own_open)
 		return;
@@ -355,8 +351,7 @@ on_wake(struct wake *wake)
 static void
 on_turn(struct later *later)
 {
-	struct sweeping *sweeping =
-		(struct sweeping *)((char *)later - offsetof(struct sweeping, later));
+	struct sweeping *sweeping = QL_OWNER(later, struct sweeping, later);
 	begin(sweeping);
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 
 static void next(struct sweeping *sweeping);
@@ -49,8 +50,7 @@ add_row(struct sweeping *sweeping, const struct ql_orphan *orphan)
 static void
 on_written(struct ql_write *write, int status)
 {
-	struct sweeping *sweeping =
-		(struct sweeping *)((char *)write - offsetof(struct sweeping, write));
+	struct sweeping *sweeping = QL_OWNER(write, struct sweeping, write);
 	if (status)
 		ql_engine_log(sweeping->engine, "what was reaped is not in the audit: %s",
 			write->err.text);
@@ -98,16 +98,14 @@ took(struct sweeping *sweeping, int status, const struct ql_err *err)
 static void
 on_purged(struct ql_runtime_op *purge, int status)
 {
-	struct sweeping *sweeping =
-		(struct sweeping *)((char *)purge - offsetof(struct sweeping, purge));
+	struct sweeping *sweeping = QL_OWNER(purge, struct sweeping, purge);
 	took(sweeping, status, &purge->err);
 }
 
 static void
 on_reaped(struct ql_reap *hand, int status)
 {
-	struct sweeping *sweeping =
-		(struct sweeping *)((char *)hand - offsetof(struct sweeping, hand));
+	struct sweeping *sweeping = QL_OWNER(hand, struct sweeping, hand);
 	took(sweeping, status, &hand->err);
 }
 

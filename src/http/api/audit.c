@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "http/bounds.h"
 #include "http/inside.h"
@@ -119,7 +120,7 @@ reply_page(struct reading *reading)
 static void
 on_read(struct ql_store_read *read, int status)
 {
-	struct reading *reading = (struct reading *)((char *)read - offsetof(struct reading, read));
+	struct reading *reading = QL_OWNER(read, struct reading, read);
 	if (status)
 		ql_reply_err(reading->req, &read->err);
 	else if (reading->lines)

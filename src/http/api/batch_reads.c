@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "engine/bulk/bulk.h"
 #include "http/api/batches.h"
@@ -110,8 +111,7 @@ ql_is_callers_batch(const struct ql_request *req, const struct ql_bulk *head)
 static void
 on_head(struct ql_store_read *read, int status)
 {
-	struct ql_look_batch *look =
-		(struct ql_look_batch *)((char *)read - offsetof(struct ql_look_batch, read));
+	struct ql_look_batch *look = QL_OWNER(read, struct ql_look_batch, read);
 	struct ql_err err = read->err;
 	bool there = !status && read->object_count;
 	if (there)
@@ -279,7 +279,7 @@ drop_items(void *state)
 static struct items *
 items_of(struct ql_store_read *read)
 {
-	return (struct items *)((char *)read - offsetof(struct items, read));
+	return QL_OWNER(read, struct items, read);
 }
 
 /* record NULL: there is none, or it isn't the caller's. */

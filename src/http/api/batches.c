@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "engine/bulk/bulk.h"
 #include "http/bounds.h"
@@ -99,7 +100,7 @@ reply_unconfirmed(const struct batching *batching)
 static void
 on_answered(struct ql_bulk_ask *op, int status)
 {
-	struct batching *batching = (struct batching *)((char *)op - offsetof(struct batching, op));
+	struct batching *batching = QL_OWNER(op, struct batching, op);
 	struct ql_problem problem = {.err = op->err};
 	if (!status) {
 		reply_batch(batching);

@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/owner.h"
 #include "http/inside.h"
 #include "http/look.h"
 #include "http/page.h"
@@ -43,7 +44,7 @@ reply_cancellation(struct ql_look *look)
 static void
 on_read(struct ql_store_read *read, int status)
 {
-	struct looking *looking = (struct looking *)((char *)read - offsetof(struct looking, read));
+	struct looking *looking = QL_OWNER(read, struct looking, read);
 	struct ql_look *look = &looking->look;
 	if (status) {
 		ql_reply_err(look->req, &read->err);

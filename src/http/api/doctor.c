@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "http/api/diagnose.h"
 #include "http/inside.h"
@@ -49,7 +50,7 @@ drop(void *state)
 static struct doctor *
 doctor_of(struct ql_store_read *read)
 {
-	return (struct doctor *)((char *)read - offsetof(struct doctor, read));
+	return QL_OWNER(read, struct doctor, read);
 }
 
 static void
@@ -156,7 +157,7 @@ look_for_its_task(struct doctor *doctor)
 static void
 on_elsewhere(struct ql_locate *op, int status)
 {
-	struct doctor *doctor = (struct doctor *)((char *)op - offsetof(struct doctor, locate));
+	struct doctor *doctor = QL_OWNER(op, struct doctor, locate);
 	char detail[QL_ERR_TEXT];
 	if (!status && op->place != QL_PLACE_UNKNOWN) {
 		reply_elsewhere(doctor);
@@ -395,7 +396,7 @@ reply_diagnosis(struct doctor *doctor)
 static void
 on_examined(struct ql_examine *op)
 {
-	reply_diagnosis((struct doctor *)((char *)op - offsetof(struct doctor, examine)));
+	reply_diagnosis(QL_OWNER(op, struct doctor, examine));
 }
 
 static void
@@ -409,7 +410,7 @@ examine(struct doctor *doctor)
 static void
 on_located(struct ql_locate *op, int status)
 {
-	struct doctor *doctor = (struct doctor *)((char *)op - offsetof(struct doctor, locate));
+	struct doctor *doctor = QL_OWNER(op, struct doctor, locate);
 	doctor->located = true;
 	if (status)
 		ql_str_copy(op->note, sizeof(op->note), op->err.text);

@@ -1,6 +1,7 @@
 /* GET /api/eval/{id}, its timeline, the list, and how many there are. */
 #include <stddef.h>
 
+#include "base/owner.h"
 #include "http/inside.h"
 #include "http/look.h"
 #include "http/page.h"
@@ -39,7 +40,7 @@ on_found_again(struct ql_look *look)
 static struct reading *
 reading_of(struct ql_wait *wait)
 {
-	return (struct reading *)((char *)wait - offsetof(struct reading, wait));
+	return QL_OWNER(wait, struct reading, wait);
 }
 
 static void
@@ -100,8 +101,7 @@ ql_serve_evaluation(struct ql_request *req)
 static void
 reply_timeline(struct ql_store_read *read, int status)
 {
-	struct reading *reading =
-		(struct reading *)((char *)read - offsetof(struct reading, look.read));
+	struct reading *reading = QL_OWNER(read, struct reading, look.read);
 	struct ql_request *req = reading->look.req;
 	struct ql_json json = {0};
 	if (status) {
@@ -188,8 +188,7 @@ drop_counting(void *state)
 static void
 reply_count(struct ql_store_read *read, int status)
 {
-	struct counting *counting =
-		(struct counting *)((char *)read - offsetof(struct counting, read));
+	struct counting *counting = QL_OWNER(read, struct counting, read);
 	struct ql_json json = {0};
 	int64_t count = 0;
 	if (status) {

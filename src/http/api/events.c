@@ -6,6 +6,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/rand.h"
 #include "base/str.h"
 #include "engine/policy.h"
@@ -204,8 +205,7 @@ tell(struct ql_events *events, const struct ql_record *record, struct subject *s
 static void
 on_changed(struct ql_subscriber *sub, const struct ql_record *record, bool stopping)
 {
-	struct ql_events *events =
-		(struct ql_events *)((char *)sub - offsetof(struct ql_events, sub));
+	struct ql_events *events = QL_OWNER(sub, struct ql_events, sub);
 	struct listener *listener;
 	if (!is_heard(events)) {
 		drop_all(events);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "http/api/blob.h"
 #include "http/inside.h"
 #include "http/look.h"
@@ -250,8 +251,7 @@ is_over(const struct ql_output *output, const struct ql_record *record)
 static void
 on_changed(struct ql_subscriber *sub, const struct ql_record *record, bool stopping)
 {
-	struct ql_output *output =
-		(struct ql_output *)((char *)sub - offsetof(struct ql_output, sub));
+	struct ql_output *output = QL_OWNER(sub, struct ql_output, sub);
 	(void)stopping;
 	if (strcmp(record->eval_id, output->look.req->id) != 0)
 		return;

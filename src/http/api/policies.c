@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/owner.h"
 #include "base/str.h"
 #include "engine/policy.h"
 #include "http/inside.h"
@@ -141,7 +142,7 @@ ql_serve_policy(struct ql_request *req)
 static void
 on_written(struct ql_rule_write *op, int status)
 {
-	struct making *making = (struct making *)((char *)op - offsetof(struct making, write));
+	struct making *making = QL_OWNER(op, struct making, write);
 	struct ql_request *req = making->req;
 	req->attempt.written = !status;
 	const struct ql_rule_view *view =
@@ -200,7 +201,7 @@ reply_unconfirmed(struct making *making)
 static void
 on_tried_first(struct ql_trial *trial, int status)
 {
-	struct making *making = (struct making *)((char *)trial - offsetof(struct making, trial));
+	struct making *making = QL_OWNER(trial, struct making, trial);
 	if (status)
 		ql_reply_err(making->req, &trial->err);
 	else if (trial->picked * 2 > trial->live && !making->confirm)
@@ -335,7 +336,7 @@ note_of(const struct ql_trial *trial)
 static void
 on_tried(struct ql_trial *trial, int status)
 {
-	struct making *making = (struct making *)((char *)trial - offsetof(struct making, trial));
+	struct making *making = QL_OWNER(trial, struct making, trial);
 	struct ql_json json = {0};
 	if (status) {
 		ql_reply_err(making->req, &trial->err);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "http/inside.h"
 #include "http/look.h"
@@ -75,8 +76,7 @@ read_report(struct reporting *reporting, void (*done)(struct ql_store_read *op, 
 static int
 take_kept(struct ql_store_read *read, int status, struct reporting **ret_reporting)
 {
-	struct reporting *reporting =
-		(struct reporting *)((char *)read - offsetof(struct reporting, read));
+	struct reporting *reporting = QL_OWNER(read, struct reporting, read);
 	*ret_reporting = reporting;
 	if (status) {
 		ql_reply_err(reporting->look.req, &read->err);
@@ -126,8 +126,7 @@ reply_accepted(struct ql_look *look)
 static void
 on_kept(struct ql_report *op, int status)
 {
-	struct reporting *reporting =
-		(struct reporting *)((char *)op - offsetof(struct reporting, op));
+	struct reporting *reporting = QL_OWNER(op, struct reporting, op);
 	struct ql_request *req = reporting->look.req;
 	if (status) {
 		ql_reply_err(req, &op->err);

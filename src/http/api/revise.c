@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/owner.h"
 #include "http/inside.h"
 #include "http/look.h"
 #include "http/route.h"
@@ -32,7 +33,7 @@ reply_revised(struct ql_look *look)
 static void
 on_revised(struct ql_revise *op, int status)
 {
-	struct revising *revising = (struct revising *)((char *)op - offsetof(struct revising, op));
+	struct revising *revising = QL_OWNER(op, struct revising, op);
 	struct ql_look *look = &revising->look;
 	if (status) {
 		ql_reply_err(look->req, &op->err);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "http/inside.h"
 #include "http/look.h"
@@ -165,7 +166,7 @@ show_finished(struct stopping *stopping)
 static void
 on_stopped(struct ql_stop *op, int status)
 {
-	struct stopping *stopping = (struct stopping *)((char *)op - offsetof(struct stopping, op));
+	struct stopping *stopping = QL_OWNER(op, struct stopping, op);
 	struct ql_look *look = &stopping->look;
 	struct ql_request *req = look->req;
 	ql_request_unhold(req);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "http/auth.h"
 #include "http/inside.h"
@@ -43,8 +44,7 @@ drop_submitting(void *state)
 static void
 reply_submitted(struct ql_looks *looks)
 {
-	struct submitting *submitting =
-		(struct submitting *)((char *)looks - offsetof(struct submitting, looks));
+	struct submitting *submitting = QL_OWNER(looks, struct submitting, looks);
 	struct ql_request *req = submitting->req;
 	struct ql_json json = {0};
 	if (submitting->batch) {
@@ -81,8 +81,7 @@ static void read_next(struct submitting *submitting);
 static void
 on_read(struct ql_store_read *read, int status)
 {
-	struct submitting *submitting =
-		(struct submitting *)((char *)read - offsetof(struct submitting, read));
+	struct submitting *submitting = QL_OWNER(read, struct submitting, read);
 	if (status) {
 		ql_reply_err(submitting->req, &read->err);
 		ql_store_read_done(read);
@@ -130,8 +129,7 @@ replay(struct submitting *submitting)
 static void
 on_submitted(struct ql_submit *op, int status)
 {
-	struct submitting *submitting =
-		(struct submitting *)((char *)op - offsetof(struct submitting, op));
+	struct submitting *submitting = QL_OWNER(op, struct submitting, op);
 	if (status) {
 		ql_reply_err(submitting->req, &op->err);
 		return;

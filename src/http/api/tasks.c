@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "http/inside.h"
 #include "http/route.h"
 #include "http/api/stops.h"
@@ -62,7 +63,7 @@ reply_place(struct locating *locating)
 static void
 on_located(struct ql_locate *op, int status)
 {
-	struct locating *locating = (struct locating *)((char *)op - offsetof(struct locating, op));
+	struct locating *locating = QL_OWNER(op, struct locating, op);
 	if (status)
 		ql_reply_err(locating->req, &op->err);
 	else

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "engine/hooks/hook.h"
 #include "http/inside.h"
@@ -157,7 +158,7 @@ ql_serve_webhook(struct ql_request *req)
 static void
 on_written(struct ql_hook_write *op, int status)
 {
-	struct making *making = (struct making *)((char *)op - offsetof(struct making, write));
+	struct making *making = QL_OWNER(op, struct making, write);
 	struct ql_request *req = making->req;
 	req->attempt.written = !status;
 	const struct ql_hook_view *view = ql_engine_hook(req->server->config.engine, making->id);
@@ -302,7 +303,7 @@ ql_serve_webhook_rotate(struct ql_request *req)
 static void
 on_tested(struct ql_hook_test *op, int status)
 {
-	struct making *making = (struct making *)((char *)op - offsetof(struct making, test));
+	struct making *making = QL_OWNER(op, struct making, test);
 	struct ql_json json = {0};
 	if (status) {
 		ql_reply_err(making->req, &op->err);

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define IN_FLIGHT_LOOK_MS 100
 
 static void reach(struct ql_docker_run *run, const struct ql_docker_ask *ask);
@@ -136,7 +136,7 @@ adopt_state(struct ql_docker_run *run)
 static void
 look_later(struct ql_docker_later *later)
 {
-	ql_docker_act_look(OWNER(later, struct ql_docker_run, later));
+	ql_docker_act_look(QL_OWNER(later, struct ql_docker_run, later));
 }
 
 /* Made or not: a container whose maker was given up may yet appear. */

@@ -9,9 +9,8 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/str.h"
-
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static const char *const json_headers[] = {"Content-Type: application/json", NULL};
 static const char *const tar_headers[] = {"Content-Type: application/x-tar", NULL};
@@ -323,7 +322,7 @@ ql_docker_escape(json_t *json)
 static void
 rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 {
-	struct ql_docker_later *later = OWNER(node, struct ql_docker_later, node);
+	struct ql_docker_later *later = QL_OWNER(node, struct ql_docker_later, node);
 	(void)alarm;
 	later->ring(later);
 }
@@ -394,7 +393,7 @@ fetch_closed(void *arg)
 static void
 alarm_closed(struct ql_alarm *alarm)
 {
-	part_closed(OWNER(alarm, struct ql_docker, alarm));
+	part_closed(QL_OWNER(alarm, struct ql_docker, alarm));
 }
 
 void

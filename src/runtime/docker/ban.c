@@ -2,10 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "runtime/docker/containers.h"
-
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 struct ql_docker_ban {
 	UT_hash_handle hh;
@@ -51,7 +50,7 @@ static void
 sweep(struct ql_docker_later *later)
 {
 	struct ql_docker_containers *driver =
-		OWNER(later, struct ql_docker_containers, sweep_later);
+		QL_OWNER(later, struct ql_docker_containers, sweep_later);
 	driver->sweep_is_soon = false;
 	if (ql_docker_listing_start(&driver->sweep))
 		sweep_in(driver, QL_DOCKER_SWEEP_MS);

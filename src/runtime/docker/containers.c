@@ -1,12 +1,11 @@
 #include <stdlib.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "runtime/containers_op.h"
 #include "runtime/docker/docker.h"
 #include "runtime/docker/containers.h"
 #include "runtime/docker/trail.h"
-
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static struct ql_docker_containers *
 driver_of(struct ql_containers *containers)
@@ -19,7 +18,7 @@ driver_of(struct ql_containers *containers)
 static void
 dropped(struct ql_desk *desk, struct ql_ticket *ticket)
 {
-	struct ql_docker_containers *driver = OWNER(desk, struct ql_docker_containers, desk);
+	struct ql_docker_containers *driver = QL_OWNER(desk, struct ql_docker_containers, desk);
 	struct ql_containers_op *op = ql_containers_op_of(ticket);
 	if (op->kind == QL_CONTAINERS_KILL)
 		ql_docker_hunt_leave(driver, op);

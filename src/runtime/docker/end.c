@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/owner.h"
 #include "base/str.h"
 
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define KERNEL (1 << QL_CHECK_PIDFD | 1 << QL_CHECK_CGROUP | 1 << QL_CHECK_PIDNS)
 
 static void look(struct ql_docker_end *end);
@@ -98,13 +98,13 @@ conclude(struct ql_docker_end *end, int32_t unasked)
 static void
 look_again(struct ql_docker_later *later)
 {
-	look(OWNER(later, struct ql_docker_end, later));
+	look(QL_OWNER(later, struct ql_docker_end, later));
 }
 
 static void
 prove_again(struct ql_docker_later *later)
 {
-	prove(OWNER(later, struct ql_docker_end, later));
+	prove(QL_OWNER(later, struct ql_docker_end, later));
 }
 
 static void
@@ -193,7 +193,7 @@ kill_by_docker(struct ql_docker_end *end)
 static void
 hand_failed(struct ql_docker_later *later)
 {
-	struct ql_docker_end *end = OWNER(later, struct ql_docker_end, later);
+	struct ql_docker_end *end = QL_OWNER(later, struct ql_docker_end, later);
 	kill_by_docker(end);
 	come_back(end, look_again);
 }

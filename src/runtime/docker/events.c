@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#include "base/owner.h"
 
 static void open_stream(struct ql_docker_later *later);
 
@@ -59,7 +59,7 @@ ended(struct ql_docker_call *call, int status)
 static void
 open_stream(struct ql_docker_later *later)
 {
-	struct ql_docker_events *events = OWNER(later, struct ql_docker_events, later);
+	struct ql_docker_events *events = QL_OWNER(later, struct ql_docker_events, later);
 	json_t *filters = json_pack("{s:[s]}", "type", "container");
 	if (events->label)
 		json_object_set_new(filters, "label", json_pack("[s]", events->label));

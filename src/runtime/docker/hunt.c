@@ -2,11 +2,10 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "runtime/docker/containers.h"
 #include "runtime/docker/trail.h"
-
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* ---- how it ends ---- */
 
@@ -206,7 +205,7 @@ listed(struct ql_docker_listing *listing, int status)
 static void
 too_long(struct ql_docker_later *later)
 {
-	struct ql_docker_hunt *hunt = OWNER(later, struct ql_docker_hunt, limit);
+	struct ql_docker_hunt *hunt = QL_OWNER(later, struct ql_docker_hunt, limit);
 	struct ql_docker_containers *driver = hunt->driver;
 	hunt_free(hunt);
 	start_queued(driver);

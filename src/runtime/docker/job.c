@@ -3,11 +3,11 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "runtime/docker/containers.h"
 #include "runtime/docker/trail.h"
 
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define AGAIN_MS 20 /* Docker learns of a death after us: before it is asked again */
 
 struct ql_docker_job {
@@ -59,7 +59,7 @@ go_on(struct ql_docker_job *job)
 static void
 again(struct ql_docker_later *later)
 {
-	next(OWNER(later, struct ql_docker_job, later));
+	next(QL_OWNER(later, struct ql_docker_job, later));
 }
 
 static void

@@ -1,6 +1,5 @@
+#include "base/owner.h"
 #include "runtime/docker/pulse.h"
-
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static void beat(struct ql_docker_later *later);
 
@@ -23,7 +22,7 @@ answered(struct ql_docker_call *call, int status)
 static void
 beat(struct ql_docker_later *later)
 {
-	struct ql_docker_pulse *pulse = OWNER(later, struct ql_docker_pulse, later);
+	struct ql_docker_pulse *pulse = QL_OWNER(later, struct ql_docker_pulse, later);
 	pulse->call.owner = pulse;
 	pulse->call.done = answered;
 	if (ql_docker_ask(pulse->docker, &pulse->call, "GET", NULL, QL_DOCKER_CALL_MS, "/_ping"))

@@ -7,11 +7,11 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "proof/process.h"
 #include "runtime/docker/run.h"
 
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define EXIT_STOPPED 75 /* EX_TEMPFAIL: the program's word that it stopped early */
 #define EXIT_NOT_FOUND 127
 #define BY_SIGNAL 128 /* what Docker adds to the signal that ended a program */
@@ -237,7 +237,7 @@ hold_process(struct ql_docker_run *run)
 static void
 look_again(struct ql_docker_later *later)
 {
-	ql_docker_run_write_up(OWNER(later, struct ql_docker_run, later));
+	ql_docker_run_write_up(QL_OWNER(later, struct ql_docker_run, later));
 }
 
 /* A stream that ends while the program runs was cut: the daemon is away, or was for a moment. */
@@ -343,7 +343,7 @@ prove(struct ql_docker_run *run)
 static void
 prove_again(struct ql_docker_later *later)
 {
-	prove(OWNER(later, struct ql_docker_run, later));
+	prove(QL_OWNER(later, struct ql_docker_run, later));
 }
 
 static void
@@ -383,7 +383,7 @@ ended(struct ql_docker_run *run)
 static void
 drained_late(struct ql_docker_later *later)
 {
-	struct ql_docker_run *run = OWNER(later, struct ql_docker_run, stuck);
+	struct ql_docker_run *run = QL_OWNER(later, struct ql_docker_run, stuck);
 	run->keep.truncated |= !run->drained;
 	ended(run);
 }
@@ -475,7 +475,7 @@ ql_docker_run_not_startable(struct ql_docker_run *run, const char *why)
 static void
 still_there(struct ql_docker_later *later)
 {
-	struct ql_docker_run *run = OWNER(later, struct ql_docker_run, stuck);
+	struct ql_docker_run *run = QL_OWNER(later, struct ql_docker_run, stuck);
 	const struct ql_err *why = run->end ? &run->end->why : NULL;
 	run->record.flags |= QL_RUN_STUCK;
 	ql_str_copy(run->record.text, sizeof(run->record.text),

@@ -4,11 +4,10 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "runtime/docker/docker.h"
 #include "runtime/docker/run.h"
-
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* A list under way. */
 struct ql_docker_census {
@@ -63,7 +62,7 @@ purge(struct ql_runtime *runtime, struct ql_runtime_op *op)
 static void
 dropped(struct ql_desk *desk, struct ql_runtime_op *op)
 {
-	struct ql_docker_runtime *driver = OWNER(desk, struct ql_docker_runtime, desk);
+	struct ql_docker_runtime *driver = QL_OWNER(desk, struct ql_docker_runtime, desk);
 	struct ql_docker_run *run = ql_docker_run_find(driver, op->incarnation);
 	struct ql_docker_ask *ask = run ? run->asks : NULL;
 	for (; ask; ask = ask->next) {

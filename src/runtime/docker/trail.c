@@ -4,10 +4,9 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "runtime/docker/logs.h"
-
-#define OWNER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* Of one container. */
 struct strand {
@@ -46,7 +45,7 @@ trail_free(struct ql_docker_trail *trail)
 static void
 too_old(struct ql_docker_later *later)
 {
-	trail_free(OWNER(later, struct ql_docker_trail, limit));
+	trail_free(QL_OWNER(later, struct ql_docker_trail, limit));
 }
 
 static struct ql_docker_trail *
@@ -97,7 +96,7 @@ ql_docker_trail(struct ql_docker_containers *driver, const char *keep_dir, int64
 static void
 read_all(struct ql_docker_logs *logs, int status)
 {
-	struct strand *strand = OWNER(logs, struct strand, logs);
+	struct strand *strand = QL_OWNER(logs, struct strand, logs);
 	bool removed = logs->err.code == QL_E_NOT_FOUND || logs->err.code == QL_E_CONFLICT;
 	strand->open = false;
 	if (status && !removed)

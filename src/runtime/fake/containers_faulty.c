@@ -4,6 +4,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/rand.h"
 #include "base/str.h"
 #include "runtime/alarm.h"
@@ -65,7 +66,7 @@ static void
 arrive(struct ql_alarm *alarm, struct ql_heap_node *node)
 {
 	(void)alarm;
-	move((struct courier *)(void *)((char *)node - offsetof(struct courier, due)));
+	move(QL_OWNER(node, struct courier, due));
 }
 
 /* Never at once, so that nothing reaches anyone from within a call. */
@@ -172,8 +173,7 @@ hurts(const struct faulty *faulty, enum ql_containers_kind kind)
 static void
 inner_done(struct ql_containers_op *op, int status)
 {
-	struct courier *courier =
-		(struct courier *)(void *)((char *)op - offsetof(struct courier, op));
+	struct courier *courier = QL_OWNER(op, struct courier, op);
 	struct faulty *faulty = courier->faulty;
 	courier->status = status;
 	courier->leg = TO_CALLER;
@@ -220,8 +220,7 @@ move(struct courier *courier)
 static void
 dropped(struct ql_desk *desk, struct ql_ticket *ticket)
 {
-	forget_outer((struct faulty *)(void *)((char *)desk - offsetof(struct faulty, desk)),
-		ql_containers_op_of(ticket));
+	forget_outer(QL_OWNER(desk, struct faulty, desk), ql_containers_op_of(ticket));
 }
 
 static struct courier *
@@ -367,7 +366,7 @@ part_closed(void *arg)
 static void
 alarm_closed(struct ql_alarm *alarm)
 {
-	part_closed((char *)alarm - offsetof(struct faulty, alarm));
+	part_closed(QL_OWNER(alarm, struct faulty, alarm));
 }
 
 static void

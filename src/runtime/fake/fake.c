@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "runtime/fake/world.h"
 
@@ -80,7 +81,7 @@ happened(void *arg, struct ql_fake_run *run, enum ql_event_kind kind)
 static void
 dropped(struct ql_desk *desk, struct ql_runtime_op *op)
 {
-	struct fake *fake = (struct fake *)(void *)((char *)desk - offsetof(struct fake, desk));
+	struct fake *fake = QL_OWNER(desk, struct fake, desk);
 	struct ql_fake_run *run = ql_fake_find(fake->world, op->incarnation);
 	if (run && run->purge == op)
 		run->purge = NULL;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/rand.h"
 #include "base/str.h"
 #include "runtime/desk.h"
@@ -62,7 +63,7 @@ static void
 arrive(struct ql_alarm *alarm, struct ql_heap_node *node)
 {
 	(void)alarm;
-	move((struct courier *)(void *)((char *)node - offsetof(struct courier, due)));
+	move(QL_OWNER(node, struct courier, due));
 }
 
 /* Never at once, so that nothing reaches anyone from within a call. */
@@ -114,8 +115,7 @@ hurts_act(const struct faulty *faulty, enum ql_act_kind kind)
 static void
 inner_done(struct ql_runtime_op *op, int status)
 {
-	struct courier *courier =
-		(struct courier *)(void *)((char *)op - offsetof(struct courier, op));
+	struct courier *courier = QL_OWNER(op, struct courier, op);
 	struct faulty *faulty = courier->faulty;
 	courier->status = status;
 	courier->leg = TO_CALLER;
@@ -158,8 +158,7 @@ move(struct courier *courier)
 static void
 dropped(struct ql_desk *desk, struct ql_runtime_op *op)
 {
-	struct faulty *faulty =
-		(struct faulty *)(void *)((char *)desk - offsetof(struct faulty, desk));
+	struct faulty *faulty = QL_OWNER(desk, struct faulty, desk);
 	struct courier *courier;
 	DL_FOREACH (faulty->couriers, courier) {
 		if (courier->outer == op)
@@ -331,7 +330,7 @@ part_closed(struct faulty *faulty)
 static void
 alarm_closed(struct ql_alarm *alarm)
 {
-	part_closed((struct faulty *)(void *)((char *)alarm - offsetof(struct faulty, alarm)));
+	part_closed(QL_OWNER(alarm, struct faulty, alarm));
 }
 
 static void

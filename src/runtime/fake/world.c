@@ -9,12 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 
-#define RUN_OF(node) \
-	((struct ql_fake_run *)(void *)((char *)(node)-offsetof(struct ql_fake_run, next_at)))
-#define WORLD_OF(alarm) \
-	((struct ql_fake_world *)(void *)((char *)(alarm)-offsetof(struct ql_fake_world, alarm)))
+#define RUN_OF(node) (QL_OWNER((node), struct ql_fake_run, next_at))
+#define WORLD_OF(alarm) (QL_OWNER((alarm), struct ql_fake_world, alarm))
 
 /* A run has one thing to come: the earliest. It never comes at all when ms is -1. */
 static void

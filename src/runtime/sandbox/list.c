@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "runtime/sandbox/sandbox.h"
 
@@ -116,8 +117,7 @@ ql_sandbox_list(struct ql_runtime *runtime, struct ql_runtime_list *op)
 void
 ql_sandbox_list_dropped(struct ql_desk *desk, struct ql_runtime_list *op)
 {
-	struct ql_sandbox *sandbox =
-		(struct ql_sandbox *)(void *)((char *)desk - offsetof(struct ql_sandbox, desk));
+	struct ql_sandbox *sandbox = QL_OWNER(desk, struct ql_sandbox, desk);
 	struct ql_sandbox_listing *listing;
 	DL_FOREACH (sandbox->listings, listing) {
 		if (listing->op == op)

@@ -8,11 +8,11 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "runtime/sandbox/launch.h"
 
-#define SANDBOX_OF(ptr, member) \
-	((struct ql_sandbox *)(void *)((char *)(ptr)-offsetof(struct ql_sandbox, member)))
+#define SANDBOX_OF(ptr, member) (QL_OWNER((ptr), struct ql_sandbox, member))
 
 /* ---- acts ---- */
 
@@ -121,9 +121,7 @@ static void
 retry(struct ql_alarm *alarm, struct ql_heap_node *node)
 {
 	(void)alarm;
-	ql_sandbox_reach((struct ql_sandbox_run *)(void *)((char *)node -
-							   offsetof(struct ql_sandbox_run, retry)),
-		NULL);
+	ql_sandbox_reach(QL_OWNER(node, struct ql_sandbox_run, retry), NULL);
 }
 
 /* ---- open and close ---- */

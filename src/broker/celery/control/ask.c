@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "broker/celery/control/inside.h"
 #include "broker/celery/wire/message.h"
 
@@ -62,7 +63,7 @@ finish(struct ql_control *control, struct ql_ask *ask, int status)
 static void
 overdue(struct ql_control *control, struct ql_control_timer *timer)
 {
-	struct ql_ask *ask = (struct ql_ask *)((char *)timer - offsetof(struct ql_ask, due));
+	struct ql_ask *ask = QL_OWNER(timer, struct ql_ask, due);
 	if (!ask->err.text[0])
 		say_missing(ask);
 	finish(control, ask, -1);
@@ -198,8 +199,7 @@ take_reply(struct ql_control *control, const char *bytes, size_t len)
 static void
 popped(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct ql_control *control =
-		(struct ql_control *)((char *)command - offsetof(struct ql_control, pop));
+	struct ql_control *control = QL_OWNER(command, struct ql_control, pop);
 	control->popping = false;
 	if (status == 0 && !control->closing && reply->type == REDIS_REPLY_ARRAY &&
 		reply->elements == 2 && reply->element[1]->str)

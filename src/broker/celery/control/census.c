@@ -1,4 +1,5 @@
 /* Who is there: heartbeats, and a question to all now and then. */
+#include "base/owner.h"
 #include "broker/celery/control/inside.h"
 #include "broker/celery/wire/message.h"
 
@@ -52,8 +53,7 @@ ql_control_learn(struct ql_control *control, const char *node, const json_t *sta
 static void
 surveyed(struct ql_ask *ask, int status)
 {
-	struct ql_control *control =
-		(struct ql_control *)((char *)ask - offsetof(struct ql_control, survey));
+	struct ql_control *control = QL_OWNER(ask, struct ql_control, survey);
 	const char *node;
 	json_t *reply;
 	(void)status;
@@ -95,8 +95,7 @@ survey(struct ql_control *control)
 static void
 counted(struct ql_ask *ask, int status)
 {
-	struct ql_control *control =
-		(struct ql_control *)((char *)ask - offsetof(struct ql_control, census));
+	struct ql_control *control = QL_OWNER(ask, struct ql_control, census);
 	const char *node;
 	json_t *value;
 	(void)status;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "broker/celery/control/inside.h"
 
@@ -29,8 +30,7 @@ struct cast {
 static void
 rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 {
-	struct ql_control *control =
-		(struct ql_control *)((char *)alarm - offsetof(struct ql_control, alarm));
+	struct ql_control *control = QL_OWNER(alarm, struct ql_control, alarm);
 	struct ql_control_timer *timer = (struct ql_control_timer *)node;
 	timer->rang(control, timer);
 }
@@ -231,8 +231,7 @@ connection_closed(void *arg)
 static void
 alarm_closed(struct ql_alarm *alarm)
 {
-	ql_control_let_go(
-		(struct ql_control *)((char *)alarm - offsetof(struct ql_control, alarm)));
+	ql_control_let_go(QL_OWNER(alarm, struct ql_control, alarm));
 }
 
 static void

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "broker/celery/control/inside.h"
 #include "broker/celery/wire/message.h"
@@ -102,8 +103,7 @@ drop_join(struct ql_control *control, struct ql_control_join *join)
 static void
 pinged(struct ql_ask *ask, int status)
 {
-	struct ql_control_join *join =
-		(struct ql_control_join *)((char *)ask - offsetof(struct ql_control_join, ping));
+	struct ql_control_join *join = QL_OWNER(ask, struct ql_control_join, ping);
 	struct ql_control *control = join->control;
 	join->pinging = false;
 	if (status || control->closing)
@@ -117,8 +117,7 @@ pinged(struct ql_ask *ask, int status)
 static void
 join_again(struct ql_control *control, struct ql_control_timer *timer)
 {
-	struct ql_control_join *join =
-		(struct ql_control_join *)((char *)timer - offsetof(struct ql_control_join, due));
+	struct ql_control_join *join = QL_OWNER(timer, struct ql_control_join, due);
 	int64_t age = ql_alarm_ms() - join->began;
 	ql_control_ring(control, timer, join->pause);
 	if (join->pinging)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/owner.h"
 #include "broker/celery/control/inside.h"
 #include "broker/celery/wire/message.h"
 
@@ -169,8 +170,7 @@ eta(struct ql_control *control, struct ql_control_timer *timer)
 	(void)timer;
 	while ((top = ql_heap_top(&control->tombstones.etas)) &&
 		top->at - QL_CONTROL_ETA_MS <= now && json_array_size(ids) < QL_CONTROL_CAST_IDS) {
-		struct ql_buried *buried =
-			(struct ql_buried *)((char *)top - offsetof(struct ql_buried, eta));
+		struct ql_buried *buried = QL_OWNER(top, struct ql_buried, eta);
 		ql_heap_remove(&control->tombstones.etas, top);
 		json_array_append_new(ids, json_string(buried->task_id));
 		buried->told_at = now;

@@ -5,11 +5,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/owner.h"
 #include "broker/celery/control/inspect.h"
 #include "broker/celery/wire/message.h"
 #include "broker/celery/observe/inside.h"
-
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 static const char *const methods[QL_ASKED_COUNT] = {
 	[QL_ASKED_ACTIVE] = "active",
@@ -69,7 +68,7 @@ judge_rest(struct ql_observe_look *look)
 static void
 containers_found(struct ql_containers_op *op, int status)
 {
-	struct ql_observe_look *look = OWNER(op, struct ql_observe_look, containers);
+	struct ql_observe_look *look = QL_OWNER(op, struct ql_observe_look, containers);
 	if (status)
 		ql_observe_unasked(look, "%s", op->err.text);
 	else
@@ -103,7 +102,7 @@ ql_observe_read(struct ql_observe_look *look)
 static void
 on_list(struct ql_queue_survey *survey, const char *queue, int64_t len)
 {
-	struct ql_observe_look *look = OWNER(survey, struct ql_observe_look, survey);
+	struct ql_observe_look *look = QL_OWNER(survey, struct ql_observe_look, survey);
 	json_int_t before = json_integer_value(json_object_get(look->queues, queue));
 	json_object_set_new(look->queues, queue, json_integer(before + len));
 }
@@ -161,7 +160,7 @@ meet_message(struct ql_observe_look *look, const char *queue, const char *bytes,
 static bool
 on_message(struct ql_queue_survey *survey, const char *queue, const char *bytes, size_t len)
 {
-	struct ql_observe_look *look = OWNER(survey, struct ql_observe_look, survey);
+	struct ql_observe_look *look = QL_OWNER(survey, struct ql_observe_look, survey);
 	if (look->messages == QL_OBSERVE_MESSAGES_MAX) {
 		ql_observe_unasked(look,
 			"only the first %d messages were gone through: of those behind them it "
@@ -179,7 +178,7 @@ on_message(struct ql_queue_survey *survey, const char *queue, const char *bytes,
 static void
 surveyed(struct ql_queue_op *op, int status)
 {
-	struct ql_observe_look *look = OWNER(op, struct ql_observe_look, survey.op);
+	struct ql_observe_look *look = QL_OWNER(op, struct ql_observe_look, survey.op);
 	if (status)
 		ql_observe_away(look, &op->err);
 	else
@@ -298,7 +297,7 @@ go_through_lists(struct ql_observe_look *look)
 static void
 answered(struct ql_ask *ask, int status)
 {
-	struct ql_observe_ask *of = OWNER(ask, struct ql_observe_ask, ask);
+	struct ql_observe_ask *of = QL_OWNER(ask, struct ql_observe_ask, ask);
 	struct ql_observe_look *look = of->look;
 	size_t asked = (size_t)(of - look->asks);
 	look->replies[asked] = json_incref(ask->replies);

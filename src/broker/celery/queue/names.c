@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "broker/celery/queue/inside.h"
 
 int
@@ -79,8 +80,7 @@ measured(struct ql_queues *queues)
 static void
 measured_one(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct ql_queue_list *list =
-		(void *)((char *)command - offsetof(struct ql_queue_list, command));
+	struct ql_queue_list *list = QL_OWNER(command, struct ql_queue_list, command);
 	struct ql_queues *queues = list->queues;
 	bool other = status && strstr(command->err.text, "WRONGTYPE");
 	if (!other && !status && reply->type == REDIS_REPLY_INTEGER)

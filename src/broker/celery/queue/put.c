@@ -3,9 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "broker/celery/queue/inside.h"
-
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 char *
 ql_queue_key(const struct ql_queues *queues, const char *what, const char *task_id)
@@ -44,7 +43,7 @@ static const char put_script[] = /* Lua */
 static void
 put_done(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct ql_queue_put *put = OWNER(command, struct ql_queue_put, command);
+	struct ql_queue_put *put = QL_OWNER(command, struct ql_queue_put, command);
 	put->err = command->err;
 	put->again = reply && !reply->integer;
 	put->done(put, status);
@@ -105,7 +104,7 @@ ql_queue_put(struct ql_queues *queues, struct ql_queue_put *put)
 static void
 forget_done(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct ql_queue_forget *forget = OWNER(command, struct ql_queue_forget, command);
+	struct ql_queue_forget *forget = QL_OWNER(command, struct ql_queue_forget, command);
 	(void)reply;
 	forget->err = command->err;
 	forget->done(forget, status);
@@ -134,7 +133,7 @@ static void ask_page(struct ql_queues *queues);
 static void
 kept(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct ql_queues *queues = OWNER(command, struct ql_queues, kept);
+	struct ql_queues *queues = QL_OWNER(command, struct ql_queues, kept);
 	if (!ql_queues_landed(queues, status, &command->err))
 		return;
 	for (size_t i = 0; i < queues->kept_count && i < reply->elements; i++) {

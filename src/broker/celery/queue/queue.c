@@ -6,10 +6,10 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "base/str.h"
 #include "broker/celery/queue/inside.h"
 
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 #define TOLD_IN_A_TURN 500 /* wants: the loop has other work too */
 
 /* ---- answers ---- */
@@ -289,8 +289,8 @@ take_out(struct ql_queues *queues, struct ql_queue_op *op)
 static void
 rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 {
-	struct ql_queues *queues = OWNER(alarm, struct ql_queues, alarm);
-	struct ql_queue_op *op = OWNER(node, struct ql_queue_op, due);
+	struct ql_queues *queues = QL_OWNER(alarm, struct ql_queues, alarm);
+	struct ql_queue_op *op = QL_OWNER(node, struct ql_queue_op, due);
 	take_out(queues, op);
 	ql_fail(&op->err, QL_E_TIMEOUT,
 		"The queues were not looked through in %lld ms: what came of it is not known",
@@ -319,7 +319,7 @@ part_gone(struct ql_queues *queues)
 static void
 alarm_closed(struct ql_alarm *alarm)
 {
-	part_gone(OWNER(alarm, struct ql_queues, alarm));
+	part_gone(QL_OWNER(alarm, struct ql_queues, alarm));
 }
 
 static void

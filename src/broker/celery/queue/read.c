@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner.h"
 #include "broker/celery/queue/inside.h"
 
 #define OVERLAP_MAX 4096
@@ -194,8 +195,7 @@ is_far(const struct ql_queues *queues)
 static void
 chunk_read(struct ql_redis_command *command, int status, const redisReply *chunk)
 {
-	struct ql_queues *queues =
-		(void *)((char *)command - offsetof(struct ql_queues, reading.command));
+	struct ql_queues *queues = QL_OWNER(command, struct ql_queues, reading.command);
 	struct ql_queue_reading *reading = &queues->reading;
 	reading->under_way = false;
 	if (!ql_queues_landed(queues, status, &command->err))

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "base/owner.h"
 #include "broker/celery/queue/inside.h"
 
 static struct ql_queue_list *
@@ -101,8 +102,7 @@ go_on_behind_kept(struct ql_queues *queues)
 static void
 swept(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct ql_queues *queues =
-		(void *)((char *)command - offsetof(struct ql_queues, reading.command));
+	struct ql_queues *queues = QL_OWNER(command, struct ql_queues, reading.command);
 	if (!ql_queues_landed(queues, status, &command->err))
 		return;
 	struct ql_queue_reading *reading = &queues->reading;

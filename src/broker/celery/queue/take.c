@@ -4,6 +4,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/owner.h"
 #include "broker/celery/queue/inside.h"
 
 #define KEYS_MAX (1 + 2 * QL_QUEUE_BATCH)
@@ -146,8 +147,7 @@ note(struct ql_queue_take *take, size_t i, bool done)
 static void
 taken(struct ql_redis_command *command, int status, const redisReply *reply)
 {
-	struct ql_queue_take *take =
-		(void *)((char *)command - offsetof(struct ql_queue_take, command));
+	struct ql_queue_take *take = QL_OWNER(command, struct ql_queue_take, command);
 	struct ql_queues *queues = take->queues;
 	bool fits = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == take->count;
 	for (size_t i = 0; fits && i < take->count; i++)

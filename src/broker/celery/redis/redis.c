@@ -5,11 +5,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/owner.h"
 #include "base/rand.h"
 #include "base/str.h"
 #include "broker/celery/redis/inside.h"
-
-#define OWNER(pointer, type, field) ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 int64_t
 ql_redis_now(const struct ql_redis *redis)
@@ -144,9 +143,9 @@ attempt_took_too_long(struct ql_redis *redis)
 static void
 rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 {
-	struct ql_redis *redis = OWNER(alarm, struct ql_redis, alarm);
+	struct ql_redis *redis = QL_OWNER(alarm, struct ql_redis, alarm);
 	if (node != &redis->turn)
-		ql_redis_expire(redis, OWNER(node, struct ql_redis_command, due));
+		ql_redis_expire(redis, QL_OWNER(node, struct ql_redis_command, due));
 	else if (redis->state == QL_REDIS_WAITING)
 		attempt(redis);
 	else if (redis->state == QL_REDIS_UP)
@@ -220,7 +219,7 @@ ql_redis_arrive(struct ql_redis *redis)
 static void
 alarm_closed(struct ql_alarm *alarm)
 {
-	ql_redis_part_gone(OWNER(alarm, struct ql_redis, alarm));
+	ql_redis_part_gone(QL_OWNER(alarm, struct ql_redis, alarm));
 }
 
 static void
