@@ -224,8 +224,7 @@ run(struct ql_cmd *cmd, struct ql_err *e)
 		return ask_one(cmd, "POST", "/disable", print_webhook, e);
 	return ql_fail(e, QL_E_USAGE,
 		"webhook: wants list, add URL, or show, test, rotate, enable, disable or remove "
-		"and "
-		"which");
+		"and which");
 }
 
 const struct ql_verb ql_verb_webhook = {

@@ -70,8 +70,7 @@ under_way_text(const struct ql_record *record, char ret_text[static MESSAGE])
 	if (record->state.adopted && !record->state.seen)
 		snprintf(ret_text, MESSAGE,
 			"Nothing is known of it yet: it is looked for in every queue and worker, "
-			"and "
-			"%s.",
+			"and %s.",
 			record->state.ahead_until
 				? "its tombstone lies until it comes, for a day at most"
 				: "404 comes where two looks find it nowhere");
@@ -89,8 +88,7 @@ under_way_text(const struct ql_record *record, char ret_text[static MESSAGE])
 	else if (cancel->rung == QL_RUNG_KILL && is_only_held(&record->state))
 		snprintf(ret_text, MESSAGE,
 			"It was not begun: the worker that holds it knows that it must drop it, "
-			"and "
-			"does so when its turn comes.");
+			"and does so when its turn comes.");
 	else if (cancel->rung == QL_RUNG_KILL)
 		snprintf(ret_text, MESSAGE,
 			"SIGKILL goes to its whole container; it is not proven yet that nothing is "

@@ -43,8 +43,7 @@ ql_process_read(int32_t pid, struct ql_process *ret_process)
 	long long users, systems; /* of its children */
 	if (sscanf(close + 1,
 		    " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %*d "
-		    "%*d "
-		    "%llu",
+		    "%*d %llu",
 		    &process.state, &process.ppid, &user, &system, &users, &systems, &start) != 7)
 		return -1;
 	process.start = start;

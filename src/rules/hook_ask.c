@@ -127,8 +127,7 @@ check_url(struct reader *reader, const char *url)
 	if (!is_safe && !(is_open && reader->asker->private))
 		return WRONG(reader, "url", "url must begin with https://%s",
 			is_open ? ": without TLS everybody on the way could read and change what "
-				  "is "
-				  "told (this server would take http:// with --webhook-private)"
+				  "is told (this server would take http:// with --webhook-private)"
 				: "");
 	if (!is_plain(url) || strchr(url, '#'))
 		return WRONG(reader, "url",
@@ -197,10 +196,8 @@ ask_events(struct reader *reader, const json_t *value)
 		return 0;
 	return WRONG(reader, "events",
 		"events must be an array of one or more of: evaluation.succeeded, "
-		"evaluation.failed, "
-		"evaluation.cancelled, evaluation.unconfirmed, evaluation.settled (the first "
-		"three), "
-		"evaluation.* (all)");
+		"evaluation.failed, evaluation.cancelled, evaluation.unconfirmed, "
+		"evaluation.settled (the first three), evaluation.* (all)");
 }
 
 static int

@@ -69,8 +69,7 @@ parse_rate(const char *name, const char *text, struct ql_limit_rate *ret_rate, s
 		ql_str_int(slash + 1, 1, QL_LIMIT_RATE_MAX, &rate.burst))
 		return ql_fail(e, QL_E_USAGE,
 			"the limit of %s is \"%.40s\": it wants A_SECOND/AT_ONCE, both from 1 to "
-			"%d, "
-			"as 100/500, or off",
+			"%d, as 100/500, or off",
 			name, text, QL_LIMIT_RATE_MAX);
 	*ret_rate = rate;
 	return 0;

@@ -23,8 +23,7 @@ choose_ids(struct ql_supervisor *sup, struct ql_err *e)
 	if (!plan->uid)
 		return ql_fail(e, QL_E_INVALID,
 			"the server runs as root and the run has no uid of its own: give the "
-			"server "
-			"a base for them with --uid-base");
+			"server a base for them with --uid-base");
 	return 0;
 }
 

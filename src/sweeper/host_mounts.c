@@ -111,8 +111,7 @@ ql_host_reap_mount(struct ql_host *host, const struct ql_trace *trace, struct ql
 		return 0;
 	if (!before.sure)
 		return ql_fail(e, QL_E_CONFLICT,
-			"the mount at %s carries its marks no more: it "
-			"was left alone",
+			"the mount at %s carries its marks no more: it was left alone",
 			trace->name);
 	if (umount2(trace->name, UMOUNT_NOFOLLOW) && errno != EINVAL && errno != ENOENT)
 		return ql_fail_sys(e, "the mount at %s can't be taken off", trace->name);

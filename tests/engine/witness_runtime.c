@@ -97,8 +97,7 @@ check(struct book *book, const struct ql_runtime_op *op)
 		     op->kind == QL_ACT_FORGET;
 	if (!known || (run && !is_decided(state, run, op->kind)))
 		book_complain(book,
-			"'%s' of run %016llx was released, and its decision isn't "
-			"durable",
+			"'%s' of run %016llx was released, and its decision isn't durable",
 			ql_act_word(op->kind), (unsigned long long)op->incarnation);
 }
 

@@ -123,8 +123,7 @@ fill_place(struct ql_locate *op, const struct ql_quest *look)
 		op->place = QL_PLACE_RESERVED;
 		ql_str_copy(op->note, sizeof(op->note),
 			"a worker took it and has not acknowledged it; none that is known says "
-			"that "
-			"it has it");
+			"that it has it");
 	} else if (ql_quest_is_finished(look) ||
 		   (look->has_result && !strcmp(look->result.state, "REVOKED"))) {
 		op->place = QL_PLACE_FINISHED;
@@ -132,8 +131,7 @@ fill_place(struct ql_locate *op, const struct ql_quest *look)
 		if (left)
 			ql_str_copy(op->note, sizeof(op->note),
 				"it was terminated before it was seen which process ran it: "
-				"whether "
-				"that one swallowed SIGTERM is not known");
+				"whether that one swallowed SIGTERM is not known");
 	}
 	op->complete = ql_quest_is_complete(look) && !look->silent;
 	if (!op->complete)

@@ -28,8 +28,7 @@ ql_stop_by_hand(struct delivery *delivery)
 	if (delivery->node[0])
 		ql_fail(&err, QL_E_CONFLICT,
 			"process %lld of %s swallowed SIGTERM, and its host is out of reach: end "
-			"it "
-			"there, or restart that worker",
+			"it there, or restart that worker",
 			(long long)delivery->pid, delivery->node);
 	else
 		ql_fail(&err, QL_E_CONFLICT,

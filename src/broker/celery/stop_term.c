@@ -46,8 +46,7 @@ send_term(struct delivery *delivery)
 	}
 	ql_fail(&err, QL_E_CONFLICT,
 		"%s can't end a running task: %s; only the task itself can (a cancel asks it), or "
-		"a "
-		"restart of that worker",
+		"a restart of that worker",
 		delivery->node, why);
 	if (delivery->kill)
 		ql_tell_stuck(delivery, err.text);

@@ -168,8 +168,7 @@ on_elsewhere(struct ql_locate *op, int status)
 	if (!status && op->complete) {
 		reply_unknown(doctor, "never_seen",
 			"nor does any queue, worker or result know such a task: its result may "
-			"have "
-			"expired, or it is mistyped, or another server's");
+			"have expired, or it is mistyped, or another server's");
 		return;
 	}
 	snprintf(detail, sizeof(detail), "and whether there is such a task is not known: %.200s",
@@ -190,8 +189,7 @@ on_taken(struct ql_store_read *read, int status)
 	if (taken) {
 		reply_unknown(doctor, "forgotten",
 			"there was one, and it was forgotten, by `quell rm` or by --keep; its id "
-			"is never "
-			"used again");
+			"is never used again");
 	} else if (server->config.broker) {
 		const char *id = doctor->req->id;
 		size_t len = strlen(QL_TASK_FOREIGN);

@@ -66,8 +66,7 @@ ql_tombstones_lay(
 	if (ql_tombstones_count(tombstones) >= QL_BROKER_TOMBSTONES_MAX)
 		return ql_fail(e, QL_E_LIMIT,
 			"%d tombstones are told to workers already, and no more: one goes when its "
-			"task "
-			"is settled",
+			"task is settled",
 			QL_BROKER_TOMBSTONES_MAX);
 	buried = calloc(1, sizeof(*buried) + len + 1);
 	if (!buried || set_eta(tombstones, buried, tombstone->eta)) {

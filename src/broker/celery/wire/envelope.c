@@ -80,8 +80,7 @@ ql_envelope_load(const struct ql_envelope *envelope, struct ql_err *e)
 		return ql_text_load((struct ql_text){envelope->body.data, envelope->body.len}, e);
 	ql_fail(e, QL_E_MEDIA_TYPE,
 		"the body is %.80s%s, and only plain JSON is read: set task_serializer = 'json', "
-		"and no "
-		"compression, in that Celery application",
+		"and no compression, in that Celery application",
 		envelope->content_type ? envelope->content_type : "of no known type",
 		json_object_get(envelope->headers, "compression") ? ", compressed" : "");
 	return NULL;

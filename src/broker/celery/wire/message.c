@@ -184,8 +184,7 @@ fill_chain(const json_t *embed, struct ql_message *message, struct ql_err *e)
 	if (chain.failed)
 		return ql_fail(e, QL_E_LIMIT,
 			"more tasks follow this one than memory has room for, more than %d, or "
-			"deeper "
-			"than %d groups in each other",
+			"deeper than %d groups in each other",
 			QL_MESSAGE_CHAIN_MAX, NESTED_MAX);
 	return 0;
 }
