@@ -1,4 +1,4 @@
-"""What tools/test shows of a failed test: its assertion, however long the logs are."""
+"""What tools/test shows of a failed test: its assertion, however long the logs are; and what a second run makes of it."""
 import importlib.machinery
 import importlib.util
 import os
@@ -68,3 +68,37 @@ def test_a_program_that_ends_early_shows_what_the_sanitizer_saw():
     results, texts = shown(["1..1", "ok 1 - one"], ["build/tests/x"], errors)
     assert results.passed == 1 and "(fail)" in results.failed[0][0]
     assert "open_all" in texts[0] and "line 999" in texts[0]
+
+
+def entry(result, line, suites="celery_system"):
+    return {"name": f"quell:{suites} / y", "result": result, "stdout": f"1..1\n{line}", "stderr": "",
+            "command": ["tests/run-pytest", "test_x.py"]}
+
+
+FAILED, HELD = entry("FAIL", "# E   no answer\nnot ok 1 - one"), entry("OK", "ok 1 - one")
+
+
+def ran(monkeypatch, first, second):
+    tries = [first, *([one] for one in second)]
+    monkeypatch.setattr(TOOL, "attempt", lambda *args: tries.pop(0))
+    results = TOOL.Results()
+    TOOL.run(results, "build-test", [])
+    assert not tries
+    return results
+
+
+def test_what_starved_beside_others_is_named_and_told(monkeypatch, capsys):
+    results = ran(monkeypatch, [FAILED], [HELD])
+    assert (results.passed, results.failed) == (1, [])
+    results.show("FLAKY", results.flaky)
+    assert "FLAKY  celery_system / y: one" in (said := capsys.readouterr().out) and "no answer" in said
+
+
+def test_what_fails_by_itself_too_has_failed(monkeypatch):
+    results = ran(monkeypatch, [FAILED], [FAILED])
+    assert (results.passed, len(results.failed), results.flaky) == (0, 1, [])
+
+
+def test_no_second_run_for_what_is_all_ours_nor_for_many(monkeypatch):
+    assert len(ran(monkeypatch, [entry("FAIL", "not ok 1 - one", "core")], []).failed) == 1
+    assert len(ran(monkeypatch, [FAILED] * (TOOL.AGAIN_MAX + 1), []).failed) == TOOL.AGAIN_MAX + 1
