@@ -5,9 +5,11 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tarfile
 import tempfile
+import threading
 
 import pytest
 
@@ -111,3 +113,62 @@ def docker_daemon():
             process.kill()
             process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class Cutter:
+    """Before a daemon's socket: what follows a log gets that many bytes of it, then the end. On HTTP/1.0 the end is
+    that of the stream, as it is when the daemon itself ends a follow early."""
+
+    def __init__(self, host, after):
+        self.folder = tempfile.mkdtemp(prefix="quell-pytest-cutter-")
+        self.host = f"unix://{self.folder}/sock"
+        self.behind = host.removeprefix("unix://")
+        self.after = after
+        self.cuts = 0
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(f"{self.folder}/sock")
+        self.listener.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_how):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        shutil.rmtree(self.folder)
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near = self.listener.accept()[0]
+                threading.Thread(target=self.serve, args=[near], daemon=True).start()
+
+    def serve(self, near):
+        with near, socket.socket(socket.AF_UNIX) as far, contextlib.suppress(OSError):
+            far.connect(self.behind)
+            head = near.recv(65536)
+            if b"follow=1" in head:
+                far.sendall(head.replace(b"HTTP/1.1", b"HTTP/1.0"))
+                self.cut(far.makefile("rb"), near)
+                return
+            far.sendall(head)
+            up = threading.Thread(target=self.pump, args=[near, far], daemon=True)
+            up.start()
+            self.pump(far, near)
+            near.shutdown(socket.SHUT_RDWR)
+            up.join()
+
+    def cut(self, log, near):
+        for line in log:
+            near.sendall(line)
+            if line == b"\r\n":
+                break
+        near.sendall(log.read(self.after))
+        self.cuts += 1
+
+    @staticmethod
+    def pump(source, sink):
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                sink.sendall(piece)

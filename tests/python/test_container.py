@@ -1,4 +1,5 @@
 """Containers of tasks, in a real dockerd: labelled, heard, and gone with their task however it ends."""
+import contextlib
 import json
 import time
 
@@ -7,7 +8,8 @@ from celery.exceptions import TaskRevokedError
 
 from celeries import Deployment, app_of, redis_server, worker
 from conftest import system
-from dockers import IMAGE, docker_daemon
+from dockers import IMAGE, Cutter, docker_daemon
+from quell.container import Container, body_of
 from quell.docker import Engine
 from quell.errors import DockerError
 
@@ -147,6 +149,58 @@ def test_much_output_comes_whole(prefork):
     assert result.get(timeout=60) == [0, False]
     said = "".join(prefork.said(key)).split()
     assert [word for word in said if word.isdigit()] == [str(n) for n in range(200000)]
+
+
+@contextlib.contextmanager
+def counting(cutter, once):
+    """A container that says 3,000 lines of seven bytes, each in a frame of fifteen, and ends when it is told to. What is
+    followed of it is cut; once is called after that."""
+    command = ["bash", "-c", "trap over=1 TERM; for n in {1000..3999}; do echo n $n; done\n"
+               "until [ $over ]; do sleep 0.05; done; echo over"]
+    todo = [once]
+
+    def tick():
+        if cutter.cuts and todo:
+            todo.pop()(box)
+
+    body = body_of(IMAGE, command, {}, env={}, memory_mb=64, pids=16, cpus=1, network=False,
+                   user=None, options={})
+    box = Container(Engine(cutter.host), body, tick, grace=0)
+    box.create()
+    try:
+        box.start()
+        yield box
+    finally:
+        box.end()
+
+
+LINES = [*(f"n {n}" for n in range(1000, 4000)), "over"]
+FRAME = 15
+
+
+@pytest.mark.parametrize("after", [FRAME, FRAME * 1000, FRAME * 1000 + 11])
+def test_a_follow_that_ends_early_loses_nothing(host, after):
+    """Between two frames, or within one."""
+    with Cutter(host, after) as cutter, counting(cutter, Container.signal) as box:
+        assert b"".join(box.output()).decode().splitlines() == LINES
+        assert box.wait() == (0, False) and cutter.cuts == 1
+
+
+def test_what_was_missed_of_one_that_was_stopped_comes_too(host):
+    with Cutter(host, FRAME * 1000) as cutter, counting(cutter, Container.signal) as box:
+        said = next(iter(box.output()))
+        box.stop(20)
+        assert (said + b"".join(box.rest(20))).decode().splitlines() == LINES
+
+
+def test_one_that_was_removed_meanwhile_has_no_more_output(host):
+    def remove(box):
+        box.engine.ask("DELETE", f"/containers/{box.id}", force=1)
+
+    with Cutter(host, FRAME * 1000) as cutter, counting(cutter, remove) as box:
+        assert b"".join(box.output()).decode().splitlines() == LINES[:1000]
+        with pytest.raises(DockerError, match="removed by somebody else"):
+            box.wait()
 
 
 def test_memory_is_bounded(prefork):

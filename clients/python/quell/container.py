@@ -3,11 +3,14 @@ with the `with` that it was made in.
 """
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
+import math
 import tarfile
 import time
 import uuid
+import zlib
 from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 from .docker import ANSWER_MAX, Engine, Logs, merged
@@ -47,6 +50,9 @@ class Container:
         self.grace = grace
         self._tick = tick
         self._logs: Optional[Logs] = None
+        self._bytes = 0  # of its output that was given out, and their sum
+        self._sum = 0
+        self._whole = False  # nothing is to come
         self._ticked = 0.0
         self._exit: Optional[Exit] = None
 
@@ -102,39 +108,73 @@ class Container:
     def output(self) -> Iterator[bytes]:
         """stdout and stderr as they come, until it ends."""
         self._logs = self._logs or self.engine.logs(str(self.id))
-        while True:
-            self._maybe_tick()
-            piece = self._logs.next(TICK)
-            if piece is None:
-                break
-            if piece:
-                yield piece
-        if self._logs.broken:
-            log.warning("the rest of the output of %s is lost: %s", self.name, self._logs.broken)
+        for piece in pieces(self._logs, self._maybe_tick):
+            yield self._heard(piece)
+        if not self._whole and self._until_exit():
+            yield from self._missed(self._maybe_tick)
 
     def rest(self, seconds: float) -> Iterator[bytes]:
         """What of its output is still to come from one that has ended, without a tick."""
         until = time.monotonic() + seconds
-        while self._logs and time.monotonic() < until:
-            piece = self._logs.next(TICK)
-            if piece is None:
-                return
-            yield piece
+        if self._logs:
+            for piece in pieces(self._logs, no_tick, until):
+                yield self._heard(piece)
+            yield from self._missed(no_tick, until)
 
     def wait(self) -> Exit:
         """Until it has ended."""
         for _ in self.output():
             pass
+        end = self._until_exit()
+        if end is None:
+            raise DockerError(f"the container {self.name} was removed by somebody else, so that "
+                              "nobody can say how it ended", 404)
+        if end.code == 137 and not end.oom:
+            self._heed_killer()
+        return end
+
+    def _until_exit(self) -> Optional[Exit]:
+        """None: it was removed."""
         while self._exit is None:
-            state = self.state()
+            seen = self.engine.ask("GET", f"/containers/{self.id}/json", accepts=(404,))
+            if seen.status == 404:
+                return None
+            state = seen.json["State"]
             if not state["Running"]:
                 self._exit = Exit(int(state["ExitCode"]), bool(state["OOMKilled"]))
                 break
             self._maybe_tick()
             time.sleep(TICK)
-        if self._exit.code == 137 and not self._exit.oom:
-            self._heed_killer()
         return self._exit
+
+    def _heard(self, piece: bytes) -> bytes:
+        self._bytes += len(piece)
+        self._sum = zlib.crc32(piece, self._sum)
+        return piece
+
+    def _missed(self, tick: Callable[[], None], until: float = math.inf) -> Iterator[bytes]:
+        """A stream that is followed may end without the last of it (Docker 20.10 on a busy machine): the log is
+        read once more, now that all of it is there. Of a long one Docker has the end alone."""
+        try:
+            logs = self.engine.logs(str(self.id), follow=False)
+        except DockerError as error:
+            if error.status != 404:
+                raise
+            return
+        known, heard, same = self._bytes, self._sum, 0
+        with contextlib.closing(logs):
+            for piece in pieces(logs, tick, until):
+                same = zlib.crc32(piece[:known], same)
+                new = piece[known:]
+                known -= len(piece) - len(new)
+                if new and same != heard:
+                    break
+                if new:
+                    yield self._heard(new)
+        self._whole = True
+        if known or same != heard or logs.broken:
+            log.warning("some of the output of %s may be lost: %s", self.name,
+                        logs.broken or "Docker has no longer all of its log")
 
     def _heed_killer(self) -> None:
         """Somebody killed it. Where that was for a cancel, the task learns of it a moment later."""
@@ -160,6 +200,21 @@ class Container:
         reply = self.engine.ask("GET", f"/containers/{self.id}/archive", accepts=(404,), limit=limit,
                                 path=path)
         return reply.body if reply.status == 200 else None
+
+
+def pieces(logs: Logs, tick: Callable[[], None], until: float = math.inf) -> Iterator[bytes]:
+    """As they come, with a tick at least each TICK."""
+    while time.monotonic() < until:
+        tick()
+        piece = logs.next(TICK)
+        if piece is None:
+            break
+        if piece:
+            yield piece
+
+
+def no_tick() -> None:
+    pass
 
 
 def body_of(image: str, command: Optional[Sequence[str]], labels: Mapping[str, str], *,

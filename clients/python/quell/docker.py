@@ -73,20 +73,23 @@ class Engine:
         if len(reply.body) > limit:
             raise DockerError(f"{method} {where} has more than {limit} bytes")
         if reply.status >= 400 and reply.status not in accepts:
-            raise DockerError(f"Docker refused {method} {where} ({reply.status}): {reply.message}")
+            raise DockerError(f"Docker refused {method} {where} ({reply.status}): {reply.message}",
+                              reply.status)
         return reply
 
-    def logs(self, container: str) -> Logs:
-        """Its output from the beginning, as it comes."""
+    def logs(self, container: str, follow: bool = True) -> Logs:
+        """Its output from the beginning: as it comes, or what there is."""
         connection = self._connection(TIMEOUT)
         try:
             connection.connect()
             sock = connection.sock
             response = self._send(connection, "GET", f"/containers/{container}/logs", None,
-                                  {"stdout": 1, "stderr": 1, "follow": 1})
+                                  {"stdout": 1, "stderr": 1, "follow": int(follow)})
             if response.status != 200:
                 reply = Reply(response.status, response.read())
-                raise DockerError(f"Docker gives no output of {container}: {reply.message}")
+                connection.close()
+                raise DockerError(f"Docker gives no output of {container}: {reply.message}",
+                                  reply.status)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise self._away("following the output", error) from error

@@ -62,7 +62,14 @@ class Unavailable(Problem):
 
 
 class DockerError(QuellError):
-    """What the Docker daemon refused, or that it is away."""
+    """What the Docker daemon refused, with its status, or that it is away (0)."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(text)
+
+    def __reduce__(self) -> Any:
+        return type(self), (str(self), self.status)
 
 
 class CodeFailed(QuellError):
