@@ -15,7 +15,7 @@ const folder = resolve(process.argv[2] ?? join(here, "dist"));
 
 const bundle = await build({
   absWorkingDir: here,
-  entryPoints: { page: "src/main.tsx" },
+  entryPoints: { page: "src/main.tsx", ahead: "src/ahead.ts" },
   bundle: true,
   minify: true,
   write: false,
@@ -32,20 +32,21 @@ const bundle = await build({
   logLevel: "warning",
 });
 
-const text = (end) => bundle.outputFiles.find((file) => file.path.endsWith(end)).text.trim();
+const text = (name) => bundle.outputFiles.find((file) => file.path.endsWith(`/${name}`)).text.trim();
 const hash = (content) => `'sha256-${createHash("sha256").update(content).digest("base64")}'`;
 
 // A bundle that contains its own end tag would end early.
-const script = text(".js").replaceAll("</script", "<\\/script");
-const style = text(".css");
+const [ahead, script] = ["ahead.js", "page.js"].map((name) => text(name).replaceAll("</script", "<\\/script"));
+const style = text("page.css");
 const frame = readFileSync(join(here, "src/page.html"), "utf8");
 const page = frame
+  .replace("<!-- ahead -->", () => `<script>${ahead}</script>`)
   .replace("<!-- style -->", () => `<style>${style}</style>`)
   .replace("<!-- script -->", () => `<script>${script}</script>`);
 
 const policy = [
   "default-src 'none'",
-  `script-src ${hash(script)}`,
+  `script-src ${hash(ahead)} ${hash(script)}`,
   `style-src ${hash(style)}`,
   "img-src data:",
   "connect-src 'self'",

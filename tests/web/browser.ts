@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import type { Server } from "./server.js";
 
-const FLAGS = [
+export const EXECUTABLE = process.env["QUELL_CHROMIUM"] ?? "/usr/bin/chromium";
+export const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
   "--disable-quic",
@@ -22,8 +23,7 @@ export class Browser {
   readonly complaints: string[] = [];
 
   async start(): Promise<this> {
-    const executablePath = process.env["QUELL_CHROMIUM"] ?? "/usr/bin/chromium";
-    this.#browser = await chromium.launch({ executablePath, args: FLAGS, env: this.#environment() });
+    this.#browser = await chromium.launch({ executablePath: EXECUTABLE, args: FLAGS, env: this.#environment() });
     return this;
   }
 

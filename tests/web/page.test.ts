@@ -128,6 +128,26 @@ test("the list follows what happens, and a link to a filter shows the same", asy
   await other.context().close();
 });
 
+test("the first rows are asked for once, before the page's style and script; without them the page is there as well", async () => {
+  const { eval_id: id } = await server.client().submit({ code: "pass", language: "python" });
+  const page = await browser.open(server, "#/", {}, server.key, () => {
+    const send = window.fetch;
+    const asked: string[] = [];
+    window.fetch = async (...call) => {
+      asked.push(`${document.styleSheets.length} styles: ${String(call[0]).replace(location.origin, "")}`);
+      if (asked.length === 1) await new Promise((release) => Object.assign(window, { asked, release }));
+      return send(...call);
+    };
+  });
+  await page.getByText("Reading the list…").waitFor();
+  await page.evaluate("release()");
+  await row(page, id).waitFor();
+  const asked = (await page.evaluate("asked")) as string[];
+  assert.equal(asked[0], "0 styles: /api/evaluations?limit=50");
+  assert.equal(asked.filter((call) => call.endsWith("evaluations?limit=50")).length, 1);
+  await page.context().close();
+});
+
 test("counts are the server's, also of what the page does not hold, and follow what happens", async () => {
   const quell = server.client();
   const busy = await Promise.all([0, 1, 2].map((i) => hold(server, { eval_id: `full-${i}`, labels: { held: "no" } })));

@@ -5,7 +5,7 @@ import { connect } from "./live.js";
 import { LinkBanner, LinkState } from "./parts/link.js";
 import { Toasts } from "./parts/toasts.js";
 import { href, place } from "./router.js";
-import { access, type Rights, rights, useKey } from "./session.js";
+import { access, keyOfTab, type Rights, rights, useKey } from "./session.js";
 import { AccessView } from "./views/access.js";
 import { BatchView } from "./views/batch.js";
 import { BatchesView } from "./views/batches.js";
@@ -73,7 +73,7 @@ export function App() {
         {!signedOut && <Nav here={view.nav} />}
         <div class="bar-end">
           {!signedOut && <LinkState />}
-          {!signedOut && sessionStorage.getItem("quell.key") && (
+          {!signedOut && keyOfTab() && (
             <button class="plain small" onClick={signOut}>
               Sign out
             </button>

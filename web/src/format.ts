@@ -52,8 +52,9 @@ export function dateTime(iso: string): string {
   return new Date(iso).toLocaleString(undefined, { hour12: false });
 }
 
+/** The browser's own way to write numbers takes 10 ms to begin with. */
 export function count(number: number): string {
-  return number.toLocaleString("en");
+  return String(number).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 export function plural(number: number, one: string, many = `${one}s`): string {

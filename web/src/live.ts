@@ -4,15 +4,14 @@
  * A page and a change may cross on their way. Whatever came as a change after a page was asked for is
  * newer than what stands in that page, or is followed by a change that is: it wins.
  */
-import { signal } from "@preact/signals";
+import { batch, signal } from "@preact/signals";
 import { type Cancellation, type Evaluation, type QuellEvent, Refused } from "quell-client";
-import { access, findRights, quell, refuse } from "./session.js";
+import { SCREEN, takeAhead } from "./first.js";
+import { access, findRights, keyOfTab, quell, refuse } from "./session.js";
 import { LIVE } from "./words.js";
 
 /** The most that is held; who has more finds the rest by filters on the command line. */
 export const MOST = 20_000;
-/** What fills a screen, asked for before anything else is known. */
-const SCREEN = 60;
 const DRAWN_MS = 500;
 const FIRST = 200;
 const PAGE = 1000;
@@ -77,8 +76,8 @@ export function drop(id: string): void {
   if (held.delete(id)) publishSoon();
 }
 
-/** Begins anew, as whom the session is now. */
-export function connect(): void {
+/** Begins anew, as whom the session is now. What it returns ends once a screen can be filled, or can't. */
+export function connect(): Promise<void> {
   stop?.abort();
   stop = new AbortController();
   held.clear();
@@ -86,17 +85,22 @@ export function connect(): void {
   rows.value = [];
   loaded.value = complete.value = false;
   link.value = { state: "connecting" };
-  void watch(stop.signal, glance(stop.signal));
+  const glanced = glance(stop.signal);
+  void watch(stop.signal, glanced.then(drawn));
+  return glanced;
 }
 
 /** What a screen shows, asked for while the stream of events opens; all is read once that was drawn. */
 async function glance(signal: AbortSignal): Promise<void> {
   const began = arrivals;
   try {
-    const page = await quell.listPage({ limit: SCREEN, signal });
-    takePage(page.rows, began, new Set());
-    loaded.value = true;
-    await drawn();
+    const page = (await takeAhead(keyOfTab())) ?? (await quell.listPage({ limit: SCREEN, signal })).rows;
+    if (signal.aborted) return;
+    hold(page, began);
+    batch(() => {
+      publish();
+      loaded.value = true;
+    });
   } catch {
     // The stream of events sees the same trouble, and says so.
   }
@@ -119,7 +123,7 @@ export async function find(selector: string, signal: AbortSignal): Promise<void>
   }
 }
 
-async function watch(signal: AbortSignal, shown: Promise<void>): Promise<void> {
+async function watch(signal: AbortSignal, shown: Promise<unknown>): Promise<void> {
   let begun = false;
   const onState = (state: "open" | "away", retryMs: number) => {
     if (signal.aborted) return;
@@ -186,11 +190,13 @@ async function load(signal: AbortSignal): Promise<void> {
 }
 
 function takePage(page: readonly Evaluation[], began: number, seen: Set<string>): void {
-  for (const row of page) {
-    seen.add(row.eval_id);
-    if ((touched.get(row.eval_id) ?? 0) <= began) held.set(row.eval_id, row);
-  }
+  for (const { eval_id: id } of page) seen.add(id);
+  hold(page, began);
   publishSoon();
+}
+
+function hold(page: readonly Evaluation[], began: number): void {
+  for (const row of page) if ((touched.get(row.eval_id) ?? 0) <= began) held.set(row.eval_id, row);
 }
 
 /** What no page had any more, and no change brought meanwhile, was deleted while nobody looked. */
@@ -204,12 +210,13 @@ function forget(seen: ReadonlySet<string>, began: number): void {
 function publishSoon(): void {
   if (waiting) return;
   waiting = true;
-  const publish = () => {
-    waiting = false;
-    rows.value = [...held.values()].sort(newestFirst);
-  };
   if (document.hidden) setTimeout(publish, 200);
   else requestAnimationFrame(publish);
+}
+
+function publish(): void {
+  waiting = false;
+  rows.value = [...held.values()].sort(newestFirst);
 }
 
 function newestFirst(a: Evaluation, b: Evaluation): number {

@@ -15,12 +15,16 @@ import "./styles/batch.css";
 import "./styles/policies.css";
 import "./styles/forced.css";
 
+/** The longest that the page stays empty while the list is asked for. */
+const PATIENT_MS = 150;
+
 takeKeyFromAddress();
 // A link that is opened in a tab where the page is open already changes the address alone.
 addEventListener("hashchange", () => {
   if (!location.hash.startsWith("#key=")) return;
   takeKeyFromAddress();
-  connect();
+  void connect();
 });
-connect();
-render(<App />, document.getElementById("app")!);
+// With the list where it comes at once: a frame without it, filled a moment later, takes twice as long.
+const enough = new Promise((resolve) => setTimeout(resolve, PATIENT_MS));
+void Promise.race([connect(), enough]).then(() => render(<App />, document.getElementById("app")!));

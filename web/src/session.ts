@@ -1,9 +1,8 @@
 /** Who asks: the key of this tab, and the client that shows it. */
 import { signal } from "@preact/signals";
 import { Quell } from "quell-client";
+import { STORE } from "./first.js";
 import { replace } from "./router.js";
-
-const STORE = "quell.key";
 
 /** `unknown` until the server was asked once. */
 export type Access = "unknown" | "granted" | "refused";
@@ -15,7 +14,11 @@ export type Rights = "user" | "operator" | "admin";
 export const rights = signal<Rights>("user");
 /** Whether a key was shown that the server would not take. */
 export const wrong = signal(false);
-export let quell = client(sessionStorage.getItem(STORE));
+export let quell = client(keyOfTab());
+
+export function keyOfTab(): string | null {
+  return sessionStorage.getItem(STORE);
+}
 
 function client(key: string | null): Quell {
   return new Quell({ key: key || undefined, patience: Infinity });
@@ -32,7 +35,7 @@ export function useKey(key: string | null): void {
 
 /** The server wants a key, or another one. */
 export function refuse(): void {
-  wrong.value = sessionStorage.getItem(STORE) !== null;
+  wrong.value = keyOfTab() !== null;
   access.value = "refused";
 }
 

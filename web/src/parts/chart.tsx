@@ -1,6 +1,6 @@
 /** Lines over time, by uPlot, in the colours of the page. */
 import { useLayoutEffect, useRef } from "preact/hooks";
-import uPlot from "uplot";
+import type uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { clock, span } from "../format.js";
 
@@ -100,18 +100,23 @@ export function Chart(props: Props) {
     const element = box.current!;
     const data = dataOf(props);
     let plot: uPlot | undefined;
-    const draw = () => {
+    let over = false;
+    // Loaded here, as it sets up much of the browser's own formatting that no other view has need of.
+    const draw = async () => {
+      const { default: Plot } = await import("uplot");
       plot?.destroy();
-      plot = new uPlot(optionsOf(props, element.clientWidth), data, element);
+      if (!over) plot = new Plot(optionsOf(props, element.clientWidth), data, element);
     };
     const size = new ResizeObserver(() => plot?.setSize({ width: element.clientWidth, height: HEIGHT }));
     const dark = matchMedia("(prefers-color-scheme: dark)");
-    draw();
+    const redraw = () => void draw();
+    redraw();
     size.observe(element);
-    dark.addEventListener("change", draw);
+    dark.addEventListener("change", redraw);
     return () => {
+      over = true;
       size.disconnect();
-      dark.removeEventListener("change", draw);
+      dark.removeEventListener("change", redraw);
       plot?.destroy();
     };
   }, [props]);

@@ -3,7 +3,7 @@
  * taken for one that comes at the other: a scroll makes and drops no elements, and reads no layout.
  */
 import type { ComponentChildren } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 const BEYOND = 6;
 
@@ -40,21 +40,22 @@ function useFocusOfItsRow(box: { current: HTMLElement | null }): void {
 export function VirtualTable({ count, rowHeight, label, header, id, row }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const elements = useRef<Map<string, number>>(new Map());
-  const [view, setView] = useState({ first: 0, size: 0 });
+  // What fills the window at most, until it was measured: to ask for it now would lay out a page without rows.
+  const [view, setView] = useState(() => ({ first: 0, size: Math.ceil(innerHeight / rowHeight) }));
   useFocusOfItsRow(box);
 
-  useLayoutEffect(() => {
+  useEffect(() => {
     const element = box.current!;
-    let height = element.clientHeight;
+    let height = innerHeight;
     const look = () => {
       const size = Math.ceil(height / rowHeight) + 1 + 2 * BEYOND;
       const first = Math.max(0, Math.floor(element.scrollTop / rowHeight) - BEYOND);
       setView((before) => (before.first === first && before.size === size ? before : { first, size }));
     };
-    look();
-    const size = new ResizeObserver(() => {
-      height = element.clientHeight;
-      look();
+    const size = new ResizeObserver(([entry]) => {
+      height = entry!.contentRect.height;
+      // What is there already is to be painted first.
+      requestAnimationFrame(look);
     });
     size.observe(element);
     element.addEventListener("scroll", look, { passive: true });
