@@ -1,8 +1,11 @@
 /* The table of workers and the set of tombstones, in time of the test's own. */
 #include "fixture.h"
 
+#include <unistd.h>
+
 #include "broker/celery/control/tombstone.h"
 #include "broker/celery/control/worker.h"
+#include "proof/process.h"
 
 static const struct ql_beat beat = {
 	.node = "w1@host", .version = "5.5.0", .pid = 14601, .pace_ms = 1000};
@@ -102,6 +105,27 @@ who_is_silent(void **state)
 	assert_int_equal(worker->state, QL_WORKER_LEFT);
 	assert_int_equal(workers.here, 0);
 	ql_workers_sweep(&workers, 61001 + QL_WORKER_KEEP_MS, count, &silent);
+	assert_null(ql_workers_find(&workers, beat.node));
+	ql_workers_done(&workers);
+}
+
+/* It is on this host, and lives: what it runs is known to run. */
+static void
+one_whose_process_lives_is_kept(void **state)
+{
+	(void)state;
+	struct ql_workers workers = {0};
+	struct ql_beat last = beat;
+	struct ql_process self;
+	int silent = 0;
+	last.offline = true;
+	struct ql_worker *worker = ql_workers_beat(&workers, &last, 1000);
+	assert_int_equal(ql_process_read(getpid(), &self), 0);
+	worker->process = (struct ql_hand_process){.pid = self.pid, .start = self.start};
+	ql_workers_sweep(&workers, 1001 + QL_WORKER_KEEP_MS, count, &silent);
+	assert_ptr_equal(ql_workers_find(&workers, beat.node), worker);
+	worker->process.start++; /* another has its number now */
+	ql_workers_sweep(&workers, 1001 + QL_WORKER_KEEP_MS, count, &silent);
 	assert_null(ql_workers_find(&workers, beat.node));
 	ql_workers_done(&workers);
 }
@@ -233,6 +257,7 @@ main(void)
 		cmocka_unit_test(kinds_of_pools),
 		cmocka_unit_test(what_can_be_terminated),
 		cmocka_unit_test(who_is_silent),
+		cmocka_unit_test(one_whose_process_lives_is_kept),
 		cmocka_unit_test(what_is_known_of_a_silent_one),
 		cmocka_unit_test(who_was_replaced),
 		cmocka_unit_test(workers_have_a_bound),

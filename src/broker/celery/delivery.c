@@ -117,15 +117,36 @@ ql_delivery_add(struct ql_celery *celery, uint64_t incarnation, const char *eval
 	return NULL;
 }
 
+static const struct ql_worker *
+worker_of(const struct delivery *delivery)
+{
+	return ql_workers_find(ql_control_workers(delivery->celery->control), delivery->node);
+}
+
 void
 ql_delivery_reach(struct delivery *delivery)
 {
-	const struct ql_workers *workers = ql_control_workers(delivery->celery->control);
-	const struct ql_worker *worker = ql_workers_find(workers, delivery->node);
+	const struct ql_worker *worker = worker_of(delivery);
 	bool here = worker && !strcmp(ql_worker_host(worker), delivery->celery->host);
 	bool prefork = worker && worker->pool == QL_POOL_PREFORK;
 	if (!delivery->held && here && prefork && !delivery->hand.holds)
 		ql_hand_take(&delivery->hand, worker->pid, delivery->pid);
+}
+
+void
+ql_delivery_listed(struct delivery *delivery)
+{
+	const struct ql_worker *worker = worker_of(delivery);
+	delivery->listed_at = worker ? worker->begun : -1;
+	ql_delivery_reach(delivery);
+}
+
+bool
+ql_delivery_is_last(const struct delivery *delivery)
+{
+	const struct ql_worker *worker = worker_of(delivery);
+	return worker && worker->state == QL_WORKER_LEFT && worker->begun >= 0 &&
+	       worker->begun == delivery->listed_at;
 }
 
 void
@@ -135,7 +156,7 @@ ql_delivery_place(struct delivery *delivery, const struct copy *copy)
 	delivery->pid = copy->pid;
 	delivery->since = copy->since;
 	delivery->held = copy->place != QL_PLACE_ACTIVE;
-	ql_delivery_reach(delivery);
+	ql_delivery_listed(delivery);
 	if (delivery->asked)
 		ql_spend_asked(delivery);
 }

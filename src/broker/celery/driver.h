@@ -245,6 +245,7 @@ struct delivery {
 	char node[QL_TASK_NODE];
 	int64_t pid; /* as its worker counts; 0 = not known */
 	int64_t since;
+	int64_t listed_at; /* how many tasks its worker had begun when it said last that it runs this one; -1: not known */
 	bool held; /* a worker has it and has not begun it */
 	bool watched; /* its worker listed it when all were asked last */
 	bool told_running, told_exited, told_gone, told_absent, told_stuck;
@@ -298,6 +299,10 @@ struct delivery *ql_deliveries_of(struct ql_celery *celery, const char *task_id)
 struct delivery *ql_delivery_add(struct ql_celery *celery, uint64_t incarnation,
 	const char *eval_id, const char *task_id, int32_t attempt);
 void ql_delivery_place(struct delivery *delivery, const struct copy *copy);
+/* Its worker says now that it runs it. */
+void ql_delivery_listed(struct delivery *delivery);
+/* Its worker said that it goes, and that it began nothing since it said last that it runs this one. */
+bool ql_delivery_is_last(const struct delivery *delivery);
 /* Takes hold of its process, where that is on this host and was not held before: its worker may be known by now. */
 void ql_delivery_reach(struct delivery *delivery);
 /* That it is gone was told, or is told now. */

@@ -20,11 +20,22 @@ ql_silence_meet(struct ql_celery *celery, const struct ql_worker *worker)
 		ql_hand_meet(&known->process, known->pid);
 }
 
+/*
+ * One that said that it goes takes nothing more and answers nothing more, and what it runs it runs to the end (a
+ * warm shutdown). Where its process can't be seen, its own word counts that it ran nothing as it said so.
+ */
 bool
 ql_silence_is_of(const struct ql_worker *worker)
 {
-	bool dead = worker->process.pid && !ql_hand_lives(&worker->process);
-	return worker->state == QL_WORKER_SILENT && !dead;
+	switch (worker->state) {
+	case QL_WORKER_HERE:
+		return false;
+	case QL_WORKER_SILENT:
+		return !worker->process.pid || ql_hand_lives(&worker->process);
+	case QL_WORKER_LEFT:
+		break;
+	}
+	return worker->process.pid ? ql_hand_lives(&worker->process) : worker->active != 0;
 }
 
 size_t

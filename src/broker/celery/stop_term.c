@@ -101,6 +101,18 @@ is_stranger(const struct delivery *delivery)
 	return !worker || worker->pool == QL_POOL_UNKNOWN;
 }
 
+/*
+ * Its worker goes: it hears no revoke any more, and what it runs it runs to the end. That it still runs this one is
+ * known where it began nothing after it said so last.
+ */
+static bool
+is_left_to_us(const struct delivery *delivery)
+{
+	const struct ql_quest *look = &delivery->look;
+	return ql_delivery_is_last(delivery) && look->result_answered && !ql_quest_is_over(look) &&
+	       ql_hand_task_lives(&delivery->hand);
+}
+
 /* Right before the signal: is it still this delivery that runs there? */
 static void
 on_looked_before(struct ql_quest *look)
@@ -121,9 +133,9 @@ on_looked_before(struct ql_quest *look)
 		ql_delivery_rest(delivery);
 		return;
 	}
-	if (look->workers_answered && delivery->kill && ql_stop_is_left(delivery)) {
-		ql_stop_by_hand(
-			delivery); /* its worker sent its only signal before, to no effect */
+	bool spent = look->workers_answered && ql_stop_is_left(delivery);
+	if (delivery->kill && (spent || is_left_to_us(delivery))) {
+		ql_stop_by_hand(delivery);
 		ql_delivery_rest(delivery);
 		return;
 	}

@@ -26,6 +26,7 @@ each_active(void *arg, const struct ql_seen *seen)
 	if (delivery)
 		delivery->watched = true;
 	if (delivery && delivery->told_running) {
+		ql_delivery_listed(delivery);
 		ql_spend_read(delivery);
 		return;
 	}

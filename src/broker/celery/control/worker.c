@@ -34,7 +34,7 @@ add(struct ql_workers *workers, const char *node)
 	}
 	worker->state = QL_WORKER_LEFT;
 	worker->pace_ms = QL_WORKER_PACE_MS;
-	worker->active = -1;
+	worker->active = worker->begun = -1;
 	HASH_ADD_STR(workers->by_node, node, worker);
 	return worker;
 }
@@ -65,6 +65,7 @@ ql_workers_beat(struct ql_workers *workers, const struct ql_beat *beat, int64_t 
 	}
 	worker->beats = true;
 	worker->active = beat->active;
+	worker->begun = beat->begun;
 	worker->pace_ms = beat->pace_ms ? beat->pace_ms : QL_WORKER_PACE_MS;
 	if (beat->offline)
 		set_state(workers, worker, QL_WORKER_LEFT);
@@ -137,7 +138,8 @@ ql_workers_sweep(struct ql_workers *workers, int64_t now,
 	struct ql_worker *worker, *next;
 	HASH_ITER (hh, workers->by_node, worker, next) {
 		int64_t since = now - worker->heard_at;
-		if (worker->state != QL_WORKER_HERE && since > QL_WORKER_KEEP_MS) {
+		bool away = worker->state != QL_WORKER_HERE && since > QL_WORKER_KEEP_MS;
+		if (away && !ql_hand_lives(&worker->process)) {
 			HASH_DEL(workers->by_node, worker);
 			free(worker);
 		} else if (worker->state == QL_WORKER_HERE && since > patience(worker)) {
@@ -236,7 +238,7 @@ show_state(const struct ql_worker *worker, int64_t now, char *ret_text, size_t s
 	long long seconds = (long long)(now - worker->heard_at) / 1000;
 	show_load(worker, load, sizeof(load));
 	if (worker->state == QL_WORKER_LEFT)
-		snprintf(ret_text, size, "left %lld s ago", seconds);
+		snprintf(ret_text, size, "left %lld s ago%s", seconds, load);
 	else if (worker->state == QL_WORKER_SILENT)
 		snprintf(ret_text, size,
 			"silent for %lld s%s: gone, frozen or cut off from the broker%s", seconds,

@@ -4,7 +4,8 @@
  *
  * A worker that was heard of is HERE. One that missed QL_WORKER_BEATS beats is SILENT: gone, cut off from
  * the broker, frozen, or of a solo pool at work; which of them cannot be seen from the outside. One that said
- * that it goes has LEFT. Who stays away is dropped after QL_WORKER_KEEP_MS.
+ * that it goes has LEFT: it may yet run what it had. Who stays away is dropped after QL_WORKER_KEEP_MS, but for one
+ * whose process is seen to live.
  */
 #ifndef QL_BROKER_CELERY_CONTROL_WORKER_H
 #define QL_BROKER_CELERY_CONTROL_WORKER_H
@@ -48,6 +49,7 @@ struct ql_worker {
 	int64_t heard_at;
 	int64_t pace_ms;
 	int64_t active; /* tasks that it ran at its last heartbeat; -1 = not said */
+	int64_t begun; /* that it ever began, as of that; -1 = not said */
 	uint64_t given_back; /* the control's: up to this turn it was told what was lifted */
 	struct ql_hand_process
 		process; /* the driver's: its main process, where that is on this host */

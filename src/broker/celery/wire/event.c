@@ -12,6 +12,7 @@ fill_beat(const json_t *body, struct ql_beat *beat)
 	const char *node = json_string_value(json_object_get(body, "hostname"));
 	const char *version = json_string_value(json_object_get(body, "sw_ver"));
 	const json_t *active = json_object_get(body, "active");
+	const json_t *begun = json_object_get(body, "processed");
 	double pace = json_number_value(json_object_get(body, "freq"));
 	if (!node || !*node || ql_str_copy(beat->node, sizeof(beat->node), node))
 		return -1;
@@ -19,6 +20,7 @@ fill_beat(const json_t *body, struct ql_beat *beat)
 		ql_str_copy(beat->version, sizeof(beat->version), version);
 	beat->pid = (int64_t)json_integer_value(json_object_get(body, "pid"));
 	beat->active = json_is_integer(active) ? (int64_t)json_integer_value(active) : -1;
+	beat->begun = json_is_integer(begun) ? (int64_t)json_integer_value(begun) : -1;
 	if (pace > 0 && pace < PACE_MAX_S)
 		beat->pace_ms = (int64_t)(pace * 1000);
 	return 0;

@@ -130,6 +130,7 @@ struct ql_beat {
 	int64_t pid; /* of the worker's main process */
 	int64_t pace_ms; /* from one beat to the next; 0 = not said */
 	int64_t active; /* tasks that it ran then; -1 = not said */
+	int64_t begun; /* tasks that it ever began; -1 = not said */
 	bool offline; /* worker-offline */
 };
 /* worker-online, -heartbeat, -offline: 0; any other event: 1; no event: -1. */
