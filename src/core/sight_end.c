@@ -36,11 +36,35 @@ outlived_its_revoke(const struct ql_run *run, const struct ql_event *event)
 	       !(run->flags & QL_RUN_UNSTARTED) && !(event->flags & QL_RUN_REVOKED);
 }
 
+/*
+ * Every run that is known is over, one of them as its worker said «revoked», and a look at all places found that word
+ * and nothing else. Who looks may have been started since and not know which run it is of.
+ */
+static bool
+is_word_of_another(const struct ql_move *move)
+{
+	const struct ql_event *event = move->event;
+	bool revoked = event->flags & QL_RUN_REVOKED && !(event->flags & QL_RUN_UNSTARTED);
+	if (!revoked || !event->epoch || ql_sight_is_earlier(move) ||
+		!ql_move_is_uncounted(move, move->was))
+		return false;
+	for (int i = 0; i < QL_RUNS; i++) {
+		int32_t flags = move->was->runs[i].flags;
+		if (flags & QL_RUN_REVOKED && !(flags & QL_RUN_UNSTARTED))
+			return true;
+	}
+	return false;
+}
+
 enum ql_verdict
 ql_hear_exited(struct ql_move *move)
 {
 	enum ql_verdict verdict;
 	struct ql_run *run = ql_move_run(move);
+	if (!run && is_word_of_another(move)) {
+		ql_move_act_on(move, QL_ACT_FORGET, move->event->incarnation);
+		return ql_seek_nowhere(move);
+	}
 	if (!run) {
 		run = ql_meet(move, QL_PHASE_RUNNING, &verdict);
 		if (!run)
