@@ -16,6 +16,8 @@
 
 #define RUNS 8
 #define PATIENCE_MS 60000 /* Python is slow to start on a busy machine */
+#define PLAY(play) \
+	cmocka_unit_test_setup_teardown(play, set, clear) /* each in a world of its own */
 
 struct world {
 	struct kit kit;
@@ -100,6 +102,15 @@ submit(struct kit *kit, const char *eval_id)
 		kit_fail(kit, "submit %s: %s", eval_id, ask_why());
 }
 
+static void
+impatient(struct kit *kit, int64_t since, const char *eval_id, const char *wanted)
+{
+	if (ql_alarm_ms() - since <= PATIENCE_MS)
+		return;
+	kit_tell(kit);
+	kit_fail(kit, "%s is not %s", eval_id, wanted);
+}
+
 /* Its task runs, and its container. */
 static struct ql_fake_container *
 run(struct world *world, const char *eval_id)
@@ -108,8 +119,7 @@ run(struct world *world, const char *eval_id)
 	int64_t since = ql_alarm_ms();
 	while (kit_state(kit, eval_id)->status != QL_STATUS_RUNNING) {
 		kit_turn(kit);
-		if (ql_alarm_ms() - since > PATIENCE_MS)
-			kit_fail(kit, "%s does not run", eval_id);
+		impatient(kit, since, eval_id, "running");
 	}
 	struct ql_fake_container *container = ql_fake_container_add(world->containers, eval_id);
 	assert_int_equal(ql_fake_container_start(world->containers, container), 0);
@@ -138,8 +148,7 @@ until_cancelled(struct world *world, const char *eval_id, const struct ql_fake_c
 	int64_t since = ql_alarm_ms();
 	while (!ql_status_settled((enum ql_status)kit_state(kit, eval_id)->status)) {
 		kit_turn(kit);
-		if (ql_alarm_ms() - since > PATIENCE_MS)
-			kit_fail(kit, "%s is not cancelled", eval_id);
+		impatient(kit, since, eval_id, "settled");
 	}
 	kit_check(kit, kit_state(kit, eval_id)->status == QL_STATUS_CANCELLED);
 	kit_check(kit, !runs(container));
@@ -182,8 +191,6 @@ the_daemon_hurts(void **state)
 		until_cancelled(world, ids[i], containers[i]);
 	print_message("# %d kills, %d faults\n", RUNS, (int)world->faults.hurt);
 	assert_true(world->faults.hurt > RUNS);
-	world->faults = (struct ql_containers_faults){0};
-	world->containers->blind = false;
 }
 
 static void
@@ -235,9 +242,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_daemon_hurts),
-		cmocka_unit_test(no_answer_is_no_death),
-		cmocka_unit_test(a_daemon_that_is_away_is_waited_for),
+		PLAY(the_daemon_hurts),
+		PLAY(no_answer_is_no_death),
+		PLAY(a_daemon_that_is_away_is_waited_for),
 	};
-	return cmocka_run_group_tests(tests, set, clear);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,9 +26,8 @@ kit_fail(struct kit *kit, const char *fmt, ...)
 	abort();
 }
 
-/* What is durable and what is true, for whoever has to find out why they differ. */
-static void
-tell_all(struct kit *kit)
+void
+kit_tell(struct kit *kit)
 {
 	for (struct witnessed *eval = kit->book.evals; eval; eval = eval->hh.next) {
 		const struct ql_state *state = &eval->state;
@@ -95,6 +94,7 @@ kit_open(struct kit *kit, const struct kit_options *options)
 	kit_check(kit, !uv_loop_init(&kit->loop));
 	uv_timer_init(&kit->loop, &kit->patience);
 	kit->patience.data = kit;
+	kit->book.log = options->log;
 	snprintf(kit->dir, sizeof(kit->dir), "/tmp/quell-engine-XXXXXX");
 	kit_check(kit, mkdtemp(kit->dir));
 	kit->world = ql_fake_world_new(&kit->loop);
@@ -508,7 +508,7 @@ kit_until(struct kit *kit, bool (*is)(struct kit *kit, void *arg), void *arg, co
 	int64_t start = ql_alarm_ms();
 	while (!is(kit, arg)) {
 		if (ql_alarm_ms() - start > KIT_PATIENCE_MS) {
-			tell_all(kit);
+			kit_tell(kit);
 			kit_fail(kit, "waited for %d ms in vain: %s", KIT_PATIENCE_MS, what);
 		}
 		kit_turn(kit);

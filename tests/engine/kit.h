@@ -130,6 +130,9 @@ const struct ql_fake_run *kit_run(const struct kit *kit, const char *eval_id);
 
 struct ql_health kit_health(const struct kit *kit);
 
+/* What is durable and what is true, for whoever has to find out why they differ. */
+void kit_tell(struct kit *kit);
+
 void
 kit_fail(struct kit *kit, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
 

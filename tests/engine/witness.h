@@ -46,6 +46,7 @@ struct book {
 	int acts[QL_ACT_COUNT];
 	struct named_run *runs;
 	char complaint[400]; /* the first thing that must not happen */
+	bool log; /* each decision is said as it becomes durable */
 };
 
 const struct witnessed *book_find(const struct book *book, const char *eval_id);

@@ -117,6 +117,9 @@ book_drop(struct book *book, const char *eval_id)
 static void
 note(struct book *book, const struct ql_change *change)
 {
+	if (book->log && change->at)
+		fprintf(stderr, "# %lld %s: %s\n", (long long)change->at, change->record.eval_id,
+			change->what);
 	if (change->kind == QL_CHANGE_NEW || change->kind == QL_CHANGE_STATE)
 		note_state(book, &change->record);
 	else if (change->kind == QL_CHANGE_DISOWN)
