@@ -231,10 +231,10 @@ ql_stop_rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 {
 	(void)alarm;
 	struct delivery *delivery = QL_OWNER(node, struct delivery, due);
-	if (ql_delivery_is_busy(delivery))
-		ql_stop_ring_again(delivery);
-	else if (delivery->told_gone)
+	if (delivery->told_gone)
 		ql_delivery_drop(delivery);
+	else if (ql_delivery_is_busy(delivery))
+		ql_stop_ring_again(delivery);
 	else
 		ql_stop_prove(delivery);
 }

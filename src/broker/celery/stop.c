@@ -5,10 +5,11 @@
  */
 #include "broker/celery/stop.h"
 
+/* Not of what is gone: it would be forgotten then, and its result be taken for the end of another run. */
 void
 ql_stop_ring(struct delivery *delivery, int64_t in_ms)
 {
-	if (!delivery->forgotten && !delivery->celery->closing)
+	if (!delivery->forgotten && !delivery->told_gone && !delivery->celery->closing)
 		ql_alarm_set(&delivery->celery->alarm, &delivery->due, in_ms);
 }
 
