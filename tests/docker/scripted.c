@@ -9,6 +9,7 @@
 
 #include "../fetch/server.h"
 #include "base/check.h"
+#include "base/keep.h"
 #include "stage.h"
 
 #define ID "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -27,6 +28,7 @@ struct script {
 	int update_status;
 	bool hung; /* nothing that names the container is answered */
 	bool removed;
+	size_t followed; /* bytes of its log, then the follow of it ends */
 
 	/* what it was asked */
 	char log[4096];
@@ -82,6 +84,19 @@ say_killed(struct script *script, struct peer *peer)
 	peer_answer(peer, status, "{\"message\":\"tried to kill container, but did not\"}");
 }
 
+/* Each line in a frame. A reply with neither a length nor chunks ends with its connection. */
+static void
+say_log(const struct script *script, struct peer *peer)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\n\r\n";
+	static const char all[] = "\1\0\0\0\0\0\0\4one\n"
+				  "\2\0\0\0\0\0\0\4two\n"
+				  "\1\0\0\0\0\0\0\6three\n";
+	peer_say(peer, head, sizeof(head) - 1);
+	peer_say(peer, all, strstr(peer->path, "follow=1") ? script->followed : sizeof(all) - 1);
+	peer_close(peer);
+}
+
 static void
 serve(struct server *server, struct peer *peer)
 {
@@ -102,6 +117,8 @@ serve(struct server *server, struct peer *peer)
 		return;
 	else if (script->removed)
 		peer_answer(peer, 404, "{\"message\":\"No such container\"}");
+	else if (asks(peer, "GET", "/logs"))
+		say_log(script, peer);
 	else if (asks(peer, "GET", "/json"))
 		say_state(script, peer);
 	else if (asks(peer, "GET", "/stats"))
@@ -337,6 +354,46 @@ nonsense_is_no_list(void **state)
 	assert_int_equal(cue.op.err.code, QL_E_UNAVAILABLE);
 }
 
+/* ---- what it wrote ---- */
+
+/* Reads what is kept, and removes it. */
+static void
+assert_kept(const char *folder, const char *want)
+{
+	char path[128], text[64];
+	snprintf(path, sizeof(path), "%s/" QL_KEEP_OUTPUT, folder);
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	size_t len = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[len] = 0;
+	assert_string_equal(text, want);
+	assert_int_equal(remove(path), 0);
+	snprintf(path, sizeof(path), "%s/" QL_KEEP_INDEX, folder);
+	assert_int_equal(remove(path), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
+/* At the beginning, in a frame's head, at its end, in its bytes. */
+static void
+a_follow_that_ends_early_loses_nothing(void **state)
+{
+	struct script *script = *state;
+	static const size_t cuts[] = {0, 5, 12, 22};
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(*cuts); i++) {
+		struct cue cue;
+		script->followed = cuts[i];
+		script->killed = false;
+		script->looks_until_dead = 3;
+		snprintf(script->stage.keep_dir, sizeof(script->stage.keep_dir), "%s/keep-%zu",
+			script->folder, i);
+		assert_int_equal(kill_it(script, &cue, STAGE_PATIENCE_MS), 0);
+		assert_int_equal(stage_act(&script->stage, &cue, QL_CONTAINERS_SALVAGE, "e-1"), 0);
+		assert_int_equal(cue.op.output_bytes, 14);
+		assert_kept(script->stage.keep_dir, "one\ntwo\nthree\n");
+	}
+}
+
 /* ---- settings ---- */
 
 static void
@@ -384,6 +441,7 @@ main(void)
 		PLAY(one_that_hangs_holds_up_no_other),
 		PLAY(strangers_are_left_alone),
 		PLAY(nonsense_is_no_list),
+		PLAY(a_follow_that_ends_early_loses_nothing),
 		PLAY(wrong_settings_are_refused),
 	};
 	return cmocka_run_group_tests(scripted, NULL, NULL);

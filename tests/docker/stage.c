@@ -100,7 +100,12 @@ stage_submit(struct stage *stage, struct cue *cue, enum ql_containers_kind kind,
 	const char *eval_id, int64_t timeout_ms)
 {
 	*cue = (struct cue){.stage = stage,
-		.op = {.kind = kind, .eval_id = eval_id, .timeout_ms = timeout_ms, .done = done}};
+		.op = {.kind = kind,
+			.eval_id = eval_id,
+			.timeout_ms = timeout_ms,
+			.keep_dir = *stage->keep_dir ? stage->keep_dir : NULL,
+			.output_max = STAGE_OUTPUT_MAX,
+			.done = done}};
 	stage->containers->ops->act(stage->containers, &cue->op);
 }
 

@@ -5,12 +5,14 @@
 #include "runtime/docker/docker.h"
 
 #define STAGE_PATIENCE_MS 60000
+#define STAGE_OUTPUT_MAX 1000
 
 struct stage {
 	uv_loop_t loop;
 	uv_timer_t patience;
 	uv_timer_t pulse; /* turns the loop while something else is waited for */
 	struct ql_containers *containers;
+	char keep_dir[64]; /* "" = nothing is kept */
 	bool impatient, closed;
 };
 

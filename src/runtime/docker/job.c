@@ -112,7 +112,7 @@ salvage(struct ql_docker_job *job, const struct ql_docker_state *state)
 		return;
 	}
 	trail = ql_docker_trail(job->driver, op->keep_dir, op->output_max, &e);
-	if (!trail || ql_docker_trail_follow(trail, state->id, state->tty, &e))
+	if (!trail || ql_docker_trail_finish(trail, state->id, state->tty, &e))
 		finish(job, -1, &e);
 	else
 		go_on(job);

@@ -12,8 +12,11 @@
 struct strand {
 	struct strand *prev, *next;
 	char id[QL_CONTAINER_ID];
+	struct ql_docker_trail *trail;
 	struct ql_docker_logs logs;
 	bool open;
+	bool following; /* what is open, or was last */
+	bool ended; /* the container */
 	struct ql_err err; /* what is missing; code 0 = nothing */
 };
 
@@ -92,19 +95,8 @@ ql_docker_trail(struct ql_docker_containers *driver, const char *keep_dir, int64
 	return trail;
 }
 
-/* One that was removed meanwhile, or is being removed, has no more to say. */
-static void
-read_all(struct ql_docker_logs *logs, int status)
-{
-	struct strand *strand = QL_OWNER(logs, struct strand, logs);
-	bool removed = logs->err.code == QL_E_NOT_FOUND || logs->err.code == QL_E_CONFLICT;
-	strand->open = false;
-	if (status && !removed)
-		strand->err = logs->err;
-}
-
 static struct strand *
-strand_of(struct ql_docker_trail *trail, const char *id)
+strand_of(struct ql_docker_trail *trail, const char *id, struct ql_err *e)
 {
 	struct strand *strand;
 	DL_FOREACH (trail->strands, strand) {
@@ -112,35 +104,78 @@ strand_of(struct ql_docker_trail *trail, const char *id)
 			return strand;
 	}
 	strand = calloc(1, sizeof(*strand));
-	if (!strand)
+	if (!strand) {
+		ql_fail(e, QL_E_UNAVAILABLE, "Out of memory to keep a container's logs");
 		return NULL;
+	}
+	strand->trail = trail;
 	ql_str_copy(strand->id, sizeof(strand->id), id);
 	ql_fail(&strand->err, QL_E_UNAVAILABLE, "it was not asked for");
 	DL_APPEND(trail->strands, strand);
 	return strand;
 }
 
-int
-ql_docker_trail_follow(struct ql_docker_trail *trail, const char *id, bool tty, struct ql_err *e)
+static void read_all(struct ql_docker_logs *logs, int status);
+
+/* From where it was left. */
+static int
+read_log(struct strand *strand, bool tty, bool follow, struct ql_err *e)
 {
-	struct strand *strand = strand_of(trail, id);
-	if (!strand)
-		return ql_fail(e, QL_E_UNAVAILABLE, "Out of memory to keep a container's logs");
-	if (strand->open || !strand->err.code)
-		return 0;
 	int64_t known = strand->logs.kept;
-	strand->logs = (struct ql_docker_logs){.docker = trail->driver->docker,
-		.keep = &trail->keep,
+	strand->logs = (struct ql_docker_logs){.docker = strand->trail->driver->docker,
+		.keep = &strand->trail->keep,
 		.skip = known,
 		.kept = known,
 		.done = read_all};
-	if (ql_docker_logs_start(&strand->logs, id, tty, true)) {
+	if (ql_docker_logs_start(&strand->logs, strand->id, tty, follow)) {
 		*e = strand->err = strand->logs.err;
 		return -1;
 	}
 	strand->open = true;
+	strand->following = follow;
 	strand->err.code = QL_E_OK;
 	return 0;
+}
+
+/* One that was removed meanwhile, or is being removed, has no more to say. */
+static void
+read_all(struct ql_docker_logs *logs, int status)
+{
+	struct strand *strand = QL_OWNER(logs, struct strand, logs);
+	struct ql_err e;
+	bool removed = logs->err.code == QL_E_NOT_FOUND || logs->err.code == QL_E_CONFLICT;
+	strand->open = false;
+	if (removed)
+		return;
+	if (strand->following && strand->ended)
+		(void)!read_log(strand, logs->tty, false, &e);
+	else if (status)
+		strand->err = logs->err;
+}
+
+int
+ql_docker_trail_follow(struct ql_docker_trail *trail, const char *id, bool tty, struct ql_err *e)
+{
+	struct strand *strand = strand_of(trail, id, e);
+	if (!strand)
+		return -1;
+	if (strand->open || !strand->err.code)
+		return 0;
+	return read_log(strand, tty, true, e);
+}
+
+/* A stream that is followed may end without the last of it: Docker 20.10 was seen to. */
+int
+ql_docker_trail_finish(struct ql_docker_trail *trail, const char *id, bool tty, struct ql_err *e)
+{
+	struct strand *strand = strand_of(trail, id, e);
+	if (!strand)
+		return -1;
+	bool whole = strand->ended && !strand->err.code;
+	strand->ended = true;
+	if (strand->open || whole)
+		return 0;
+	return read_log(strand, tty, false, e);
 }
 
 int

@@ -23,6 +23,10 @@ ql_docker_trail_find(struct ql_docker_containers *driver, const char *keep_dir);
 int
 ql_docker_trail_follow(struct ql_docker_trail *trail, const char *id, bool tty, struct ql_err *e);
 
+/* Reads what was not read yet of one that has ended. */
+int
+ql_docker_trail_finish(struct ql_docker_trail *trail, const char *id, bool tty, struct ql_err *e);
+
 /* 0: all is there. 1: some is on its way. -1: e says what is missing. */
 int ql_docker_trail_state(const struct ql_docker_trail *trail, struct ql_err *e);
 
