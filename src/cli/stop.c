@@ -26,6 +26,15 @@ print_next(struct ql_buf *line, const json_t *cancellation)
 	ql_buf_addf(line, " What comes by itself: %s in %s.", rung, span);
 }
 
+/* The stop found it queued, and nobody was told yet: what is taken out, or looked for, was not asked to stop. */
+static bool
+told_nobody(const json_t *cancellation)
+{
+	const json_t *steps = json_object_get(cancellation, "steps");
+	const json_t *last = json_array_get(steps, json_array_size(steps) - 1);
+	return strcmp(ql_member_text(last, "rung", ""), ql_rung_word(QL_RUNG_REMOVE)) == 0;
+}
+
 /* Under way, told by what was asked for and what may be asked for still. */
 static void
 print_under_way(struct ql_buf *line, const json_t *cancellation, const char *id)
@@ -52,7 +61,10 @@ print_cancellation(const json_t *cancellation, const char *id)
 	QL_CLEAN_BUF struct ql_buf line = {0};
 	const char *outcome = ql_member_text(cancellation, "outcome", NULL);
 	ql_buf_addf(&line, "%s: ", id);
-	if (!outcome)
+	if (!outcome && told_nobody(cancellation))
+		ql_buf_adds(
+			&line, ql_member_text(cancellation, "message", "the stop is under way"));
+	else if (!outcome)
 		print_under_way(&line, cancellation, id);
 	else if (strcmp(outcome, ql_outcome_word(QL_OUTCOME_UNCONFIRMED)) == 0)
 		ql_buf_addf(&line,

@@ -49,6 +49,10 @@ const struct ql_verb ql_verb_cancel = {
 		 "does what it says. One that had finished first is a failure too: nothing was\n"
 		 "stopped.\n"
 		 "\n"
+		 "Without --wait it is 0 as soon as the request was taken on. Beside Celery that\n"
+		 "may be for an ID that nobody has seen: it is looked for, for two seconds or\n"
+		 "more, and only --wait learns that it is nowhere.\n"
+		 "\n"
 		 "With --selector many are stopped as one batch: what would happen is said first,\n"
 		 "and above 100 evaluations their number is asked for. See: quell help batch\n",
 	.options = options,

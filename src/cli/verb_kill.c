@@ -20,7 +20,8 @@ const struct ql_verb ql_verb_kill = {
 	.brief = "kill evaluations at once, with all their processes",
 	.about = "Sends SIGKILL to everything that an evaluation runs, and says what is proven\n"
 		 "of it. With --wait the exit status is 0 only when the stop was proven in\n"
-		 "time. With --selector many are killed as one batch; see: quell help batch\n",
+		 "time; without it, as soon as the request was taken on (see: quell help cancel).\n"
+		 "With --selector many are killed as one batch; see: quell help batch\n",
 	.options = options,
 	.max_operands = -1,
 	.operand = QL_OPERAND_ID,

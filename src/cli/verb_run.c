@@ -127,8 +127,9 @@ const struct ql_verb ql_verb_run = {
 		 "a third one kills it, and a fourth one leaves it to the server. SIGTERM\n"
 		 "forces it.\n"
 		 "\n"
-		 "It exits with the program's status, with 128+N after signal N, and with 125\n"
-		 "when Quell failed or the program never ran. When the server goes away it is\n"
+		 "It exits with the program's status, with 128+N after signal N, with 127 or 126\n"
+		 "where there is no such program or it can't be executed, and with 125 when Quell\n"
+		 "failed or the evaluation was never started. When the server goes away it is\n"
 		 "waited for; the evaluation goes on meanwhile. With --json the output isn't\n"
 		 "shown: the evaluation as it ended is printed.\n",
 	.options = options,

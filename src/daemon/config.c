@@ -258,6 +258,15 @@ check_broker(const struct ql_config *config, struct ql_err *e)
 }
 
 static int
+check_task_id(const struct ql_config *config, struct ql_err *e)
+{
+	if (!ql_task_template_check(config->task_id, e))
+		return 0;
+	e->code = QL_E_USAGE;
+	return ql_err_prefix(e, "--task-id");
+}
+
+static int
 check(const struct ql_config *config, struct ql_err *e)
 {
 	static const char *const auths[] = {"keys", "none", NULL};
@@ -265,7 +274,7 @@ check(const struct ql_config *config, struct ql_err *e)
 	static const char *const runtimes[] = {"sandbox", "docker", NULL};
 	if (check_word("auth", config->auth, auths, "keys or none", e) ||
 		check_word("store", config->store, stores, "sqlite", e) ||
-		check_broker(config, e) || ql_task_template_check(config->task_id, e) ||
+		check_broker(config, e) || check_task_id(config, e) ||
 		check_word("runtime", config->runtime, runtimes, "sandbox or docker", e))
 		return -1;
 	if (ql_config_has(config->storage_url) &&

@@ -57,6 +57,15 @@ docker_address(const struct ql_config *config)
 	};
 }
 
+/* What a driver can't make sense of came from a setting. */
+static int
+blame_setting(int status, struct ql_err *e)
+{
+	if (status && e->code == QL_E_INVALID)
+		e->code = QL_E_USAGE;
+	return status;
+}
+
 static int
 open_sandbox(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
 	struct ql_runtime **ret_runtime, struct ql_err *e)
@@ -88,7 +97,7 @@ open_docker(uv_loop_t *loop, const struct ql_config *config, const struct ql_dat
 		.run_dir = run_dir,
 		.image = ql_config_has(config->docker_image) ? config->docker_image : NULL,
 	};
-	return ql_runtime_docker_open(loop, &docker, ret_runtime, e);
+	return blame_setting(ql_runtime_docker_open(loop, &docker, ret_runtime, e), e);
 }
 
 int
@@ -112,7 +121,7 @@ ql_drivers_containers(uv_loop_t *loop, const struct ql_config *config,
 		.label = config->container_label,
 		.name = config->container_name,
 	};
-	return ql_containers_docker_open(loop, &docker, ret_containers, e);
+	return blame_setting(ql_containers_docker_open(loop, &docker, ret_containers, e), e);
 }
 
 int
@@ -190,7 +199,7 @@ ql_drivers_broker(uv_loop_t *loop, const struct ql_config *config, const struct 
 		return -1;
 	if (!celery.containers)
 		ql_log("no Docker here (--docker-host): containers of tasks are not looked for");
-	if (!ql_broker_celery_open(loop, &celery, ret_broker, e))
+	if (!blame_setting(ql_broker_celery_open(loop, &celery, ret_broker, e), e))
 		return 0;
 	close_containers(celery.containers);
 	return -1;
@@ -248,7 +257,7 @@ ql_drivers_observe(uv_loop_t *loop, const struct ql_config *config,
 	if (open_containers(loop, config, ret_containers, e))
 		return -1;
 	observe->containers = *ret_containers;
-	if (!ql_observe_open(loop, observe, ret_observe, e))
+	if (!blame_setting(ql_observe_open(loop, observe, ret_observe, e), e))
 		return 0;
 	close_containers(*ret_containers);
 	return -1;

@@ -114,7 +114,10 @@ struct ql_submit {
 	void (*done)(struct ql_submit *op, int status);
 	bool replayed; /* the first answer again: read replay_ids */
 	char *replay_ids; /* one a line; the caller frees */
-	struct ql_err err; /* CONFLICT id exists; LIMIT; INVALID another body under that key */
+	struct ql_err err; /* CONFLICT id exists; LIMIT; INVALID */
+	bool other_body; /* INVALID: under that replay_key; else field says what, of which record */
+	const char *field;
+	size_t index;
 	void *engine_private;
 };
 void ql_engine_submit(struct ql_engine *engine, struct ql_submit *op);

@@ -347,10 +347,11 @@ on_replay(struct ql_store_read *read, int status)
 	if (status)
 		submission->err = read->err;
 	bool known = !status && read->fingerprint;
-	if (known && strcmp(read->fingerprint, op->fingerprint) != 0)
+	if (known && strcmp(read->fingerprint, op->fingerprint) != 0) {
+		op->other_body = true;
 		status = ql_fail(&submission->err, QL_E_INVALID,
 			"this Idempotency-Key was used with another body: use a new one");
-	else if (known) {
+	} else if (known) {
 		op->replayed = true;
 		op->replay_ids = read->text;
 		read->text = NULL;

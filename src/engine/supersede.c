@@ -145,11 +145,24 @@ compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static int
+refuse_twice(struct ql_submit *op, const char *key, struct ql_err *e)
+{
+	op->field = "supersedes";
+	for (op->index = op->count - 1; op->index; op->index--) {
+		const char *other = op->records[op->index].supersedes;
+		if (other && !strcmp(other, key))
+			break;
+	}
+	return ql_fail(e, QL_E_INVALID,
+		"supersedes %s stands twice in one batch: each would replace the other", key);
+}
+
 /* How many records supersede others; -1 when two of them would supersede each other. */
 static int
 count_keys(struct submission *submission, struct ql_err *e)
 {
-	const struct ql_submit *op = submission->op;
+	struct ql_submit *op = submission->op;
 	const char **keys = submission->ids; /* which have been read */
 	size_t count = 0;
 	for (size_t i = 0; i < op->count; i++) {
@@ -159,10 +172,7 @@ count_keys(struct submission *submission, struct ql_err *e)
 	qsort(keys, count, sizeof(*keys), compare_names);
 	for (size_t i = 1; i < count; i++) {
 		if (!strcmp(keys[i - 1], keys[i]))
-			return ql_fail(e, QL_E_INVALID,
-				"supersedes: %s stands twice in one batch: each would replace the "
-				"other",
-				keys[i]);
+			return refuse_twice(op, keys[i], e);
 	}
 	return (int)count;
 }

@@ -314,6 +314,17 @@ def test_a_stop_under_way_is_not_called_a_stop(quell, server, mode, says):
     assert quell("cancel", "--wait", "1s", "e1")[0] == 1
 
 
+def test_what_nobody_was_told_of_is_not_called_asked(quell, server):
+    """Beside Celery an id that nobody knows is looked for first."""
+    looks = "Nothing is known of it yet: it is looked for in every queue and worker."
+    for verb in ("cancel", "kill"):
+        server.on(f"POST /api/eval/e1/{verb}", Answer(202, cancellation(
+            mode=verb, evidence="recorded", message=looks, steps=[
+                {"at": "2026-01-02T03:04:05.678Z", "rung": "remove", "what": "queued -> remove"}])))
+        assert quell(verb, "e1") == (0, f"e1: {looks}\n", "")
+        assert quell(verb, "--wait", "1s", "e1")[0] == 1
+
+
 def test_what_comes_next_is_said(quell, server):
     server.on("POST /api/eval/e1/cancel", Answer(202, cancellation(
         mode="terminate", next={"rung": "kill", "at": "2126-01-02T03:04:05.678Z"})))

@@ -279,7 +279,8 @@ replayed(struct ql_engine *engine, struct ql_submit *op)
 {
 	if (!op->replay_key || !engine->replay_key || strcmp(op->replay_key, engine->replay_key))
 		return 0;
-	if (strcmp(op->fingerprint, engine->fingerprint) != 0)
+	op->other_body = strcmp(op->fingerprint, engine->fingerprint) != 0;
+	if (op->other_body)
 		return ql_fail(&op->err, QL_E_INVALID, "another body under that key");
 	op->replayed = true;
 	op->replay_ids = strdup(engine->replay_ids);

@@ -319,6 +319,7 @@ test_the_same_key_and_body_replays(void **state)
 	again = ask(
 		world, ALICE, "POST", "/api/eval-batch", headers, "{\"evaluations\":[" GOOD "]}");
 	assert_problem(&again, 422, "invalid");
+	assert_string_equal(answer_text(&again, "field"), "Idempotency-Key");
 	answer_done(&again);
 }
 

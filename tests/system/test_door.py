@@ -109,6 +109,16 @@ def test_no_keys_on_other_addresses_is_refused(tmp_path, listen):
     assert status == 2 and "without keys" in said
 
 
+@pytest.mark.parametrize("flag,value,why", [
+    ("--task-id", "bad", "--task-id: a task id needs {eval_id} once"),
+    ("--broker", "redis://:1:2/x", "redis://"),
+    ("--docker-host", "ssh://x", "unix:///PATH or tcp://HOST:PORT")])
+def test_settings_that_will_not_do_are_wrong_usage(flag, value, why, tmp_path):
+    flags = ["--runtime", "docker"] if flag == "--docker-host" else []
+    status, said = Server(flag, value, *flags, data=str(tmp_path)).refused()
+    assert status == 2 and why in said
+
+
 def test_a_key_file_that_others_can_read_is_refused(tmp_path):
     key = tmp_path / "admin.key"
     key.write_text("0" * 64 + "\n")

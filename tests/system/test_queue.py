@@ -92,7 +92,9 @@ def test_supersedes_in_the_queue(make_server):
 def test_a_key_twice_in_one_batch_is_refused(idle):
     batch = [{"code": "1", "language": "python", "supersedes": "k"} for _ in range(2)]
     problem = idle.post("/api/eval-batch", {"evaluations": batch}).problem(422)
-    assert "supersedes" in problem["detail"]
+    assert (problem["field"], problem["index"]) == ("evaluations[1].supersedes", 1)
+    assert problem["detail"] == ("evaluations[1]: supersedes k stands twice in one batch: each would "
+                                 "replace the other")
 
 
 @pytest.mark.deadline(120)

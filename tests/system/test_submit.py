@@ -201,7 +201,8 @@ def test_the_same_key_and_body_replays_the_first_answer(idle):
 def test_the_same_key_with_another_body_is_refused(idle):
     key = {"Idempotency-Key": uuid.uuid4().hex}
     idle.post("/api/eval", GOOD, headers=key).expect(201)
-    idle.post("/api/eval", {**GOOD, "priority": 6}, headers=key).problem(422)
+    problem = idle.post("/api/eval", {**GOOD, "priority": 6}, headers=key).problem(422)
+    assert problem["field"] == "Idempotency-Key" and "use a new one" in problem["detail"]
 
 
 def test_a_batch_is_replayed_whole(idle):

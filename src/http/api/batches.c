@@ -251,13 +251,13 @@ parse_mode(struct ql_request *req, enum ql_mode *ret_mode)
 	bool terminate = false;
 	if (ql_param_text(req, "mode", 16, &word) || ql_param_bool(req, "terminate", &terminate))
 		return -1;
-	int32_t mode = word ? ql_mode_parse(word) : terminate ? QL_MODE_TERMINATE : QL_MODE_CANCEL;
+	int32_t mode = word ? ql_mode_parse(word) : QL_MODE_CANCEL;
 	if (mode <= QL_MODE_NONE)
 		return ql_problem_field(&req->problem, "mode", "'mode' must be %s, %s or %s",
 			ql_mode_word(QL_MODE_CANCEL), ql_mode_word(QL_MODE_TERMINATE),
 			ql_mode_word(QL_MODE_KILL));
-	*ret_mode = terminate && mode < QL_MODE_TERMINATE ? QL_MODE_TERMINATE : (enum ql_mode)mode;
-	return 0;
+	*ret_mode = (enum ql_mode)mode;
+	return terminate ? ql_param_force(req, ret_mode) : 0;
 }
 
 /* What a kill of one needs, a kill of many needs too. */

@@ -127,11 +127,38 @@ replay(struct submitting *submitting)
 }
 
 static void
+name_field(struct submitting *submitting, size_t index, const char *field)
+{
+	struct ql_problem *problem = &submitting->req->problem;
+	if (!submitting->batch) {
+		ql_str_copy(problem->field, sizeof(problem->field), field ? field : "");
+		return;
+	}
+	problem->index = (int64_t)index + 1;
+	snprintf(problem->field, sizeof(problem->field), "evaluations[%zu]%s%s", index,
+		field ? "." : "", field ? field : "");
+	ql_err_prefix(&problem->err, "evaluations[%zu]", index);
+}
+
+static void
+reply_refused(struct submitting *submitting)
+{
+	const struct ql_submit *op = &submitting->op;
+	struct ql_problem *problem = &submitting->req->problem;
+	problem->err = op->err;
+	if (op->other_body)
+		ql_str_copy(problem->field, sizeof(problem->field), "Idempotency-Key");
+	else if (op->field)
+		name_field(submitting, op->index, op->field);
+	ql_reply_problem(submitting->req, problem);
+}
+
+static void
 on_submitted(struct ql_submit *op, int status)
 {
 	struct submitting *submitting = QL_OWNER(op, struct submitting, op);
 	if (status) {
-		ql_reply_err(submitting->req, &op->err);
+		reply_refused(submitting);
 		return;
 	}
 	if (op->replayed) {
@@ -145,20 +172,6 @@ on_submitted(struct ql_submit *op, int status)
 }
 
 /* ---- the request ---- */
-
-static void
-name_field(struct submitting *submitting, size_t index, const char *field)
-{
-	struct ql_problem *problem = &submitting->req->problem;
-	if (!submitting->batch) {
-		ql_str_copy(problem->field, sizeof(problem->field), field ? field : "");
-		return;
-	}
-	problem->index = (int64_t)index + 1;
-	snprintf(problem->field, sizeof(problem->field), "evaluations[%zu]%s%s", index,
-		field ? "." : "", field ? field : "");
-	ql_err_prefix(&problem->err, "evaluations[%zu]", index);
-}
 
 static int
 parse_one(struct submitting *submitting, json_t *object, size_t index)
