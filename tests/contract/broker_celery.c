@@ -133,7 +133,7 @@ set_elsewhere(struct broker_place *place, bool there)
 	char event[512];
 	snprintf(event, sizeof(event),
 		"{\"body\":\"{\\\"type\\\":\\\"%s\\\",\\\"hostname\\\":\\\"w2@elsewhere\\\","
-		"\\\"freq\\\":0.1,\\\"pid\\\":1,\\\"sw_ver\\\":\\\"5.2.6\\\"}\","
+		"\\\"freq\\\":0.1,\\\"pid\\\":1,\\\"active\\\":0,\\\"sw_ver\\\":\\\"5.2.6\\\"}\","
 		"\"content-type\":\"application/json\",\"content-encoding\":\"utf-8\","
 		"\"headers\":{},\"properties\":{}}",
 		type);
