@@ -256,8 +256,24 @@ parse_mode(struct ql_request *req, enum ql_mode *ret_mode)
 		return ql_problem_field(&req->problem, "mode", "'mode' must be %s, %s or %s",
 			ql_mode_word(QL_MODE_CANCEL), ql_mode_word(QL_MODE_TERMINATE),
 			ql_mode_word(QL_MODE_KILL));
-	*ret_mode = (enum ql_mode)mode;
-	return terminate ? ql_param_force(req, ret_mode) : 0;
+	if (terminate && mode == QL_MODE_KILL)
+		return ql_problem_field(&req->problem, "terminate",
+			"'terminate' contradicts the mode kill: leave one of them out");
+	*ret_mode = terminate ? QL_MODE_TERMINATE : (enum ql_mode)mode;
+	return 0;
+}
+
+/* Of one a kill takes any: it asks for no less. Who stops many said two things, and it is not known which is meant. */
+static int
+parse_top(struct ql_request *req, enum ql_mode mode, enum ql_rung *ret_top)
+{
+	const char *word = NULL;
+	if (ql_param_escalate(req, mode, ret_top) || ql_param_text(req, "escalate", 16, &word))
+		return -1;
+	if (!word || mode != QL_MODE_KILL || !strcmp(word, ql_rung_word(QL_RUNG_KILL)))
+		return 0;
+	return ql_problem_field(&req->problem, "escalate",
+		"'escalate' %s contradicts a kill, which is the last means: leave it out", word);
 }
 
 /* What a kill of one needs, a kill of many needs too. */
@@ -295,7 +311,7 @@ parse(struct batching *batching)
 		ql_limit_confirmed(req, &op->confirmed))
 		return -1;
 	name_attempt(req, op->mode, op->preview);
-	return check_kill(req, op->mode) || ql_param_escalate(req, op->mode, &op->top) ||
+	return check_kill(req, op->mode) || parse_top(req, op->mode, &op->top) ||
 			       ql_param_seconds(req, "grace", QL_HTTP_GRACE_MAX, &op->grace_ms) ||
 			       ql_param_text(req, "reason", QL_REASON_MAX, &op->reason) ||
 			       ql_param_int(req, "max_matches", 1, QL_BULK_MAX, &op->max_matches) ||

@@ -38,21 +38,6 @@ ql_param_escalate(struct ql_request *req, enum ql_mode mode, enum ql_rung *ret_t
 	if (text && ql_mode_escalate(mode, text, ret_top))
 		return ql_problem_field(&req->problem, "escalate",
 			"'escalate' must be none, terminate or kill, not '%.32s'", text);
-	if (text && mode == QL_MODE_KILL && strcmp(text, ql_rung_word(QL_RUNG_KILL)) != 0)
-		return ql_problem_field(&req->problem, "escalate",
-			"'escalate' %s contradicts a kill, which is the last means: leave it out",
-			text);
-	return 0;
-}
-
-int
-ql_param_force(struct ql_request *req, enum ql_mode *mode)
-{
-	if (*mode == QL_MODE_KILL)
-		return ql_problem_field(&req->problem, "terminate",
-			"'terminate' contradicts a kill, which sends SIGKILL at once: leave it "
-			"out");
-	*mode = QL_MODE_TERMINATE;
 	return 0;
 }
 
@@ -101,8 +86,8 @@ parse_stop(struct ql_request *req, struct ql_stop *op)
 	bool terminate = false;
 	if (ql_param_bool(req, "terminate", &terminate) || ql_param_bool(req, "ahead", &op->ahead))
 		return -1;
-	if (terminate && ql_param_force(req, &op->mode))
-		return -1;
+	if (terminate && op->mode == QL_MODE_CANCEL)
+		op->mode = QL_MODE_TERMINATE;
 	op->wait_ms = op->mode == QL_MODE_CANCEL ? 0 : 1000;
 	parse_prefer(ql_request_header(req, "Prefer"), &op->wait_ms);
 	return ql_param_seconds(req, "grace", QL_HTTP_GRACE_MAX, &op->grace_ms) ||

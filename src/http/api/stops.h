@@ -16,10 +16,7 @@ void ql_stop_for(struct ql_request *req, const struct ql_stop *wanted, ql_stoppe
 /* The same with what the request asks for, answered by the stop's outcome. wanted: mode, task_id. */
 void ql_stop_asked(struct ql_request *req, struct ql_stop *wanted);
 
-/* `terminate` was asked for: that is the mode then, unless it is a kill, which that contradicts. */
-int ql_param_force(struct ql_request *req, enum ql_mode *mode);
-
-/* `escalate`: the highest rung that is asked for; NONE = the mode's own. Of a kill it can be nothing else. */
+/* `escalate`: the highest rung that is asked for; NONE = the mode's own. */
 int ql_param_escalate(struct ql_request *req, enum ql_mode mode, enum ql_rung *ret_top);
 
 /* The cancellation, with its Location where it is under way (202). */
