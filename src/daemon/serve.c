@@ -19,6 +19,7 @@
 #include "daemon/lag.h"
 #include "daemon/log.h"
 #include "daemon/observe.h"
+#include "daemon/outages.h"
 #include "daemon/rundir.h"
 #include "engine/engine.h"
 #include "http/server.h"
@@ -40,6 +41,7 @@ struct daemon {
 	struct ql_limiter *limiter;
 	struct ql_signer *signer;
 	struct ql_lag lag;
+	struct ql_outages outages;
 	struct ql_engine *engine;
 	struct ql_access access;
 	struct ql_server *server;
@@ -177,6 +179,7 @@ on_engine_closed(void *arg)
 	if (!daemon->started)
 		return;
 	ql_lag_stop(&daemon->lag);
+	ql_outages_stop(&daemon->outages);
 	ql_tokens_stop(&daemon->access.tokens);
 	for (int i = 0; i < 2; i++)
 		uv_close((uv_handle_t *)&daemon->signals[i], NULL);
@@ -352,6 +355,7 @@ run(struct daemon *daemon, struct ql_err *e)
 	daemon->started = true;
 	watch_signals(daemon);
 	ql_lag_start(&daemon->lag, &daemon->loop, &daemon->meter);
+	ql_outages_start(&daemon->outages, &daemon->loop, daemon->engine, ql_log);
 	ql_tokens_start(&daemon->access.tokens, &daemon->loop);
 	ql_engine_start(daemon->engine, announce, daemon);
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);

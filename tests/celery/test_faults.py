@@ -1,6 +1,9 @@
 """Cancels while what they need is away."""
 import contextlib
 import json
+import os
+import signal
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -59,6 +62,31 @@ def test_redis_is_down(deployed):
         deployed.fence(queue="quiet")
         plain.until("ran")
     assert not held.said
+
+
+def test_redis_is_frozen(deployed):
+    """Nobody hears of it but by the lack of answers: it shows, with the reason, and is logged once."""
+    def broker():
+        return deployed.quell.get("/readyz").json["dependencies"]["broker"]
+
+    def logged(word):
+        return [line for line in deployed.quell.log[before:] if f" broker: {word}" in line]
+    system.eventually(lambda: broker()["state"] == "ok", what="the broker")
+    before = len(deployed.quell.log)
+    os.kill(deployed.redis.process.pid, signal.SIGSTOP)
+    try:
+        away = system.eventually(lambda: one if (one := broker())["state"] != "ok" else None,
+                                 what="that it is missed")
+        assert "does not answer" in away["detail"] and away["since"]
+        system.eventually(lambda: logged("away"), what="its line in the log")
+        told = subprocess.run([system.QUELL, "doctor", "--broker", deployed.redis.url], text=True,
+                              capture_output=True, timeout=50, check=False)
+        assert told.returncode == 3 and "does not answer" in told.stderr, told
+    finally:
+        os.kill(deployed.redis.process.pid, signal.SIGCONT)
+    system.eventually(lambda: logged("is back"), 60, what="its return in the log")
+    assert "does not answer" in logged("away")[0] and broker()["state"] == "ok"
+    assert len(logged("away")) == len(logged("is back")) == 1
 
 
 def test_it_ran_while_quell_was_cut_off(deployed, proxy):

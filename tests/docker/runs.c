@@ -262,6 +262,37 @@ a_dead_daemon_loses_nothing(void **state)
 	assert_string_equal(text, "ready\n");
 }
 
+static int
+ask_start(struct stage *stage, uint64_t run)
+{
+	return stage_finish(stage, stage_start(stage, run, PROGRAM_STAYS, 0, SUITE_PATIENCE_MS));
+}
+
+/* It fails for no reason of its own: it is made when its start is asked for again. */
+static void
+a_start_waits_for_a_dead_daemon(void **state)
+{
+	struct stage *stage = *state;
+	char text[64];
+	uint64_t run = ql_rand_u64(), given_up = ql_rand_u64();
+	script(stage, "echo ready");
+	daemon_kill(&inn_of(stage)->house.daemon);
+	assert_int_not_equal(ask_start(stage, run), 0);
+	assert_int_not_equal(ask_start(stage, given_up), 0);
+	daemon_restart(&inn_of(stage)->house.daemon);
+	assert_int_not_equal(stage_refused(stage, QL_ACT_INSPECT, run), QL_E_OK);
+	assert_int_equal(stage_count(stage, run, QL_EVENT_FAILED_START), 0);
+	while (ask_start(stage, run))
+		;
+	stage_await(stage, run, QL_EVENT_HELD);
+	assert_int_equal(stage_act(stage, QL_ACT_RELEASE, run), 0);
+	assert_int_equal(finish(stage, run)->exit_code, 0);
+	read_output(stage, run, text, sizeof(text));
+	assert_string_equal(text, "ready\n");
+	(void)!stage_act(stage, QL_ACT_KILL, given_up);
+	stage_await(stage, given_up, QL_EVENT_FAILED_START);
+}
+
 /* The boot that its record names is over. */
 static void
 another_boot_is_the_end(void **state)
@@ -314,6 +345,7 @@ main(void)
 		PLAY(an_image_is_needed),
 		PLAY(removed_by_others_is_lost_or_killed),
 		PLAY(a_dead_daemon_loses_nothing),
+		PLAY(a_start_waits_for_a_dead_daemon),
 		PLAY(another_boot_is_the_end),
 	};
 	daemon_start(&inn.house.daemon);

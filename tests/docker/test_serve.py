@@ -1,5 +1,6 @@
 """`quell serve --runtime docker`, from outside."""
 import json
+import signal
 import subprocess
 
 import dockerd
@@ -115,3 +116,24 @@ def test_a_daemon_that_is_away_shows_and_so_does_its_return(server, daemon):
     assert runtime()["detail"].startswith("docker: memory") and metered("ok") == 1
     server.wait(eval_id, status="succeeded")
     assert server.output(eval_id) == "late\n"
+
+
+def test_a_frozen_daemon_is_missed(server, daemon):
+    """It takes connections, and answers nothing: nobody asks it for anything, and it shows all the same."""
+    def logged(word):
+        return [line for line in server.log if f" runtime: {word}" in line]
+
+    def state():
+        return server.get("/readyz").expect(200).json["dependencies"]["runtime"]
+
+    eventually(lambda: state()["state"] == "ok", what="Docker")
+    daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        away = eventually(lambda: one if (one := state())["state"] != "ok" else None,
+                          what="that it is missed")
+        assert "does not answer" in away["detail"]
+        (line,) = eventually(lambda: logged("away"), what="its line in the log")
+        assert "does not answer" in line
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
+    eventually(lambda: state()["state"] == "ok" and logged("is back"), 60, "Docker to be seen again")

@@ -96,11 +96,11 @@ health(const struct ql_broker *broker, struct ql_dependency *ret, size_t size)
 	size_t count = 0;
 	if (count < size) {
 		ret[count].name = "broker";
-		ql_breaker_show(ql_redis_breaker(celery->commands), &ret[count++]);
+		ql_redis_show(celery->commands, &ret[count++]);
 	}
 	if (apart && count < size) {
 		ret[count].name = "result_backend";
-		ql_breaker_show(ql_redis_breaker(celery->backend), &ret[count++]);
+		ql_redis_show(celery->backend, &ret[count++]);
 	}
 	if (containers && count < size)
 		count += containers->ops->health(containers, ret + count, size - count);

@@ -113,6 +113,14 @@ is_left_to_us(const struct delivery *delivery)
 	       ql_hand_task_lives(&delivery->hand);
 }
 
+/* An act alone named it, late: no worker has it, and nothing was ever seen of it here that could be looked after. */
+static bool
+is_hearsay(const struct delivery *delivery)
+{
+	return !delivery->node[0] && !delivery->told_exited && !delivery->sent &&
+	       !delivery->noticed;
+}
+
 /* Right before the signal: is it still this delivery that runs there? */
 static void
 on_looked_before(struct ql_quest *look)
@@ -142,6 +150,11 @@ on_looked_before(struct ql_quest *look)
 	if (look->workers_answered)
 		ql_fail(&err, QL_E_CONFLICT, "no worker runs %s any more", delivery->task_id);
 	ql_stop_answer(delivery, -1, &err);
+	if (look->workers_answered && is_hearsay(delivery)) {
+		ql_delivery_drop(
+			delivery); /* who wants to know what became of it asks for a look */
+		return;
+	}
 	ql_stop_prove(delivery);
 	ql_delivery_rest(delivery);
 }

@@ -139,14 +139,34 @@ look_later(struct ql_docker_later *later)
 	ql_docker_act_look(QL_OWNER(later, struct ql_docker_run, later));
 }
 
+/* The daemon was away when it was to be made: it is made now, or when its start is asked for again. */
+static void
+make_late(struct ql_docker_run *run, const struct ql_docker_ask *ask)
+{
+	struct ql_err e;
+	if (ask->kind == QL_ACT_START && ask->op) {
+		ql_docker_act_make(run, ask->op->launch);
+		return;
+	}
+	run->known = false;
+	ql_fail(&e, QL_E_UNAVAILABLE, "The container of the run %s is not made yet", run->name);
+	ql_docker_act_answer(run, -1, &e);
+}
+
 /* Made or not: a container whose maker was given up may yet appear. */
 static void
 not_there(struct ql_docker_run *run)
 {
 	bool making = run->record.phase == QL_DOCKER_MAKING;
+	bool starts =
+		run->asks && (run->asks->kind == QL_ACT_START || run->asks->kind == QL_ACT_INSPECT);
 	if (making && ql_docker_folder_age(run) * 1000 <= QL_DOCKER_IN_FLIGHT_MS) {
 		run->later.ring = look_later;
 		ql_docker_later(run->driver->docker, &run->later, IN_FLIGHT_LOOK_MS);
+		return;
+	}
+	if (making && starts) {
+		make_late(run, run->asks);
 		return;
 	}
 	run->known = true;

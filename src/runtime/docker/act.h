@@ -18,6 +18,9 @@ void ql_docker_act_look(struct ql_docker_run *run);
 /* ---- start.c ---- */
 
 void ql_docker_act_start(struct ql_docker_run *run, const struct ql_launch *launch);
+
+/* Its folder is there, and no container yet. */
+void ql_docker_act_make(struct ql_docker_run *run, const struct ql_launch *launch);
 void ql_docker_act_release(struct ql_docker_run *run, const struct ql_docker_ask *ask);
 
 /* It could not be made: written down and told. */

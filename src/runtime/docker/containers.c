@@ -68,7 +68,7 @@ health(const struct ql_containers *containers, struct ql_dependency *ret, size_t
 	if (!size)
 		return 0;
 	ret->name = "docker";
-	ql_breaker_show(&driver->docker->breaker, ret);
+	ql_docker_pulse_show(&driver->pulse, ret);
 	ret->backlog = (int64_t)HASH_COUNT(driver->hunts);
 	if (driver->bans_refused && !ret->detail[0])
 		ql_str_copy(ret->detail, sizeof(ret->detail),
@@ -107,6 +107,7 @@ close_driver(struct ql_containers *containers, void (*closed)(void *arg), void *
 	driver->closed = closed;
 	driver->closed_arg = arg;
 	ql_docker_ban_stop(driver);
+	ql_docker_pulse_stop(&driver->pulse);
 	ql_desk_close(&driver->desk, desk_closed, driver);
 	ql_docker_hunt_stop_all(driver);
 	ql_docker_trails_stop_all(driver);
@@ -140,6 +141,8 @@ ql_containers_docker_open(uv_loop_t *loop, const struct ql_docker_config *config
 	driver->containers.loop = loop;
 	driver->parts = 2;
 	ql_docker_ban_start(driver);
+	driver->pulse.docker = driver->docker;
+	ql_docker_pulse_start(&driver->pulse);
 	*ret_containers = &driver->containers;
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "runtime/docker/end.h"
 #include "runtime/docker/events.h"
 #include "runtime/docker/list.h"
+#include "runtime/docker/pulse.h"
 
 #define QL_DOCKER_HUNTS \
 	64 /* evaluations whose containers are ended at once; others wait in order */
@@ -30,6 +31,7 @@ struct ql_docker_containers {
 	struct ql_docker *docker;
 	struct ql_docker_match match;
 	struct ql_docker_events events;
+	struct ql_docker_pulse pulse;
 	struct ql_docker_hunt *hunts; /* by evaluation */
 	struct ql_docker_hunt *queue; /* those that wait for a place */
 	int hunting; /* that have one */

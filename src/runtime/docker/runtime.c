@@ -204,7 +204,7 @@ static void
 health(const struct ql_runtime *runtime, struct ql_dependency *ret_health)
 {
 	const struct ql_docker_runtime *driver = (const struct ql_docker_runtime *)runtime;
-	ql_breaker_show(&driver->docker->breaker, ret_health);
+	ql_docker_pulse_show(&driver->pulse, ret_health);
 }
 
 static void

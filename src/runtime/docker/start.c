@@ -138,6 +138,22 @@ check_launch(const struct ql_launch *launch, const char *image, struct ql_err *e
 }
 
 void
+ql_docker_act_make(struct ql_docker_run *run, const struct ql_launch *launch)
+{
+	struct ql_docker_runtime *driver = run->driver;
+	const char *image = launch->image ? launch->image : driver->image;
+	run->known = true;
+	run->call.done = created;
+	if (ql_docker_ask(driver->docker, &run->call, "POST",
+		    ql_docker_create_body(run, launch, image), QL_DOCKER_SLOW_MS,
+		    "/containers/create?name=quell-%s", run->name) == 0)
+		return;
+	struct ql_err e = run->call.err;
+	run->known = false;
+	ql_docker_act_answer(run, -1, &e);
+}
+
+void
 ql_docker_act_start(struct ql_docker_run *run, const struct ql_launch *launch)
 {
 	struct ql_docker_runtime *driver = run->driver;
@@ -158,15 +174,7 @@ ql_docker_act_start(struct ql_docker_run *run, const struct ql_launch *launch)
 		ql_docker_act_answer(run, 0, NULL);
 		return;
 	}
-	run->known = true;
-	run->call.done = created;
-	if (ql_docker_ask(driver->docker, &run->call, "POST",
-		    ql_docker_create_body(run, launch, image), QL_DOCKER_SLOW_MS,
-		    "/containers/create?name=quell-%s", run->name) == 0)
-		return;
-	e = run->call.err;
-	run->known = false;
-	ql_docker_act_answer(run, -1, &e);
+	ql_docker_act_make(run, launch);
 }
 
 /* ---- release ---- */

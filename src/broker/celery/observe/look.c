@@ -33,8 +33,13 @@ ql_observe_unasked(struct ql_observe_look *look, const char *fmt, ...)
 void
 ql_observe_away(struct ql_observe_look *look, const struct ql_err *err)
 {
-	if (!look->redis_away)
-		look->err = *err;
+	struct ql_dependency shown;
+	if (look->redis_away)
+		return;
+	ql_redis_show(look->observe->commands, &shown);
+	look->err = *err;
+	if (shown.detail[0])
+		ql_fail(&look->err, err->code, "%s", shown.detail);
 	look->redis_away = true;
 }
 

@@ -62,6 +62,7 @@ struct ql_redis {
 	struct ql_heap_node turn;
 	int failures; /* attempts in a row, for the backoff */
 	int64_t heard_at; /* of the last reply, or since when one is awaited */
+	int64_t well_until; /* not UP: when it still was, or was opened */
 
 	/* commands */
 	struct ql_redis_wire *waiting; /* not sent, in order */

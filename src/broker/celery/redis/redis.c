@@ -1,6 +1,7 @@
 #include "broker/celery/redis/redis.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -78,10 +79,21 @@ attempt(struct ql_redis *redis)
 		ql_redis_connect(redis, redis->config.url->host, redis->config.url->port);
 }
 
+/* Of one that is up and owes no answer nothing else is known. */
+static int64_t
+well_until(const struct ql_redis *redis)
+{
+	if (redis->state != QL_REDIS_UP)
+		return redis->well_until;
+	return redis->sent ? redis->heard_at : ql_alarm_ms();
+}
+
 void
 ql_redis_fail(struct ql_redis *redis, const struct ql_err *err)
 {
 	bool was_up = redis->state == QL_REDIS_UP;
+	if (was_up)
+		redis->well_until = well_until(redis);
 	drop_link(redis);
 	redis->state = QL_REDIS_WAITING;
 	redis->failures++;
@@ -251,6 +263,7 @@ ql_redis_open(uv_loop_t *loop, const struct ql_redis_config *config, struct ql_r
 	redis->config = *config;
 	redis->name = name;
 	redis->parts = 2;
+	redis->well_until = ql_alarm_ms();
 	redis->wall_ms = wall.tv_sec * 1000 + wall.tv_nsec / 1000000 - ql_alarm_ms();
 	redis->breaker = (struct ql_breaker){
 		.threshold = QL_REDIS_BREAKER_FAILURES,
@@ -299,4 +312,20 @@ const struct ql_breaker *
 ql_redis_breaker(const struct ql_redis *redis)
 {
 	return &redis->breaker;
+}
+
+void
+ql_redis_show(const struct ql_redis *redis, struct ql_dependency *ret)
+{
+	char at[128];
+	int64_t mute_ms = ql_alarm_ms() - well_until(redis);
+	ql_breaker_show(&redis->breaker, ret);
+	if (ret->state != QL_BREAKER_CLOSED || mute_ms < QL_REDIS_MUTE_MS)
+		return;
+	ql_redis_url_show(redis->config.url, at, sizeof(at));
+	ret->state = QL_BREAKER_OPEN;
+	ret->since = ql_redis_now(redis) - mute_ms;
+	snprintf(ret->detail, sizeof(ret->detail),
+		"Redis at %s does not answer: see whether it is overloaded, stopped or cut off",
+		at);
 }

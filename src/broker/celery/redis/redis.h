@@ -29,8 +29,9 @@
 #define QL_REDIS_BACKOFF_MS \
 	50 /* before the second attempt to connect; doubles, half of it chance */
 #define QL_REDIS_BACKOFF_MAX_MS 5000
-#define QL_REDIS_WATCH_MS 1000 /* between looks at whether the server is alive */
-#define QL_REDIS_IDLE_MS 2000 /* without a word: PING */
+#define QL_REDIS_WATCH_MS 500 /* between looks at whether the server is alive */
+#define QL_REDIS_IDLE_MS 1000 /* without a word: PING */
+#define QL_REDIS_MUTE_MS 1500 /* while an answer or a connection is awaited: it shows as away */
 #define QL_REDIS_SILENCE_MS 4000 /* while an answer is awaited: the connection is given up */
 #define QL_REDIS_BREAKER_FAILURES \
 	3 /* failed attempts and lost connections in a row open the breaker */
@@ -107,6 +108,13 @@ bool ql_redis_is_up(const struct ql_redis *redis);
 bool ql_redis_was_away(const struct ql_redis *redis);
 
 const struct ql_breaker *ql_redis_breaker(const struct ql_redis *redis);
+
+/*
+ * What is shown of the server: the breaker's word, but that one which says nothing is away long before the
+ * connection to it is given up and the breaker opens.
+ */
+void ql_redis_show(const struct ql_redis *redis, struct ql_dependency *ret);
+
 /* Whatever is open is done with -1 before `closed`. From within those `done` more may be sent: it is refused. */
 void ql_redis_close(struct ql_redis *redis, void (*closed)(void *arg), void *arg);
 
