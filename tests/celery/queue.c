@@ -443,6 +443,37 @@ marks_left_behind_are_swept(void **state)
 	look_done(&look);
 }
 
+/* More of them than are read at once: a sweep for one that is not there would pass the whole list. */
+static void
+marks_are_counted_once(void **state)
+{
+	struct hall *hall = *state;
+	struct look look = {0};
+	char id[16];
+	free(text(hall->context, "CONFIG SET slowlog-log-slower-than 0"));
+	for (int i = 0; i < 600; i++) {
+		snprintf(id, sizeof(id), "%d", i);
+		if (i / 200 == 1)
+			push(hall, "celery", ql_queue_mark);
+		else
+			push_new(hall, "celery", id, NULL);
+	}
+	find(hall, &look, "none");
+	assert_int_equal(number(hall->context, "LLEN celery"), 400);
+	redisReply *log = redisCommand(hall->context, "SLOWLOG GET 20");
+	int sweeps = 0;
+	for (size_t i = 0; i < log->elements; i++) {
+		const redisReply *words = log->element[i]->element[3];
+		if (strcmp(words->element[0]->str, "LREM") != 0)
+			continue;
+		assert_int_equal(labs(strtol(words->element[2]->str, NULL, 10)), 200);
+		sweeps++;
+	}
+	assert_int_equal(sweeps, 1);
+	freeReplyObject(log);
+	look_done(&look);
+}
+
 static void
 a_frozen_server_does_not_hold_an_answer_up(void **state)
 {
@@ -505,6 +536,7 @@ main(void)
 		TEST(a_queue_that_was_sent_to_is_looked_through),
 		TEST(a_prefix_and_another_separator),
 		TEST(marks_left_behind_are_swept),
+		TEST(marks_are_counted_once),
 		TEST(a_frozen_server_does_not_hold_an_answer_up),
 		TEST(closing_answers_what_is_open),
 	};

@@ -108,6 +108,17 @@ count(const char *words, int *seen, int all)
 	}
 }
 
+/* Those of a look that followed another one are swept a moment later. */
+static bool
+is_swept(const struct ql_queues *queues)
+{
+	for (size_t i = 0; i < queues->list_count; i++) {
+		if (queues->lists[i].standing > 0)
+			return false;
+	}
+	return !queues->looking;
+}
+
 static void
 removes(int wanted, int every)
 {
@@ -129,6 +140,7 @@ removes(int wanted, int every)
 		if (looks[i].status) /* a look that fails may leave marks */
 			fail_msg("%s: %s", ids[i], looks[i].op.err.text);
 	}
+	UNTIL(&crowd->hall.client, is_swept(crowd->hall.queues), 20000);
 	crowd->over = true;
 	pthread_join(crowd->worker, NULL);
 	pthread_join(crowd->producer, NULL);

@@ -12,6 +12,7 @@
 #define QL_QUEUE_FIRST 16 /* messages of a list that are read first, or as many as are looked for */
 #define QL_QUEUE_NEAR \
 	64 /* messages before the last finds, from where on the next are looked for, */
+#define QL_QUEUE_DISORDER 256 /* of them which are looked for anew, */
 #define QL_QUEUE_NEARBY 2048 /* and then, where not all of them are there */
 #define QL_QUEUE_FAR 1000 /* messages without a find: it is somewhere else */
 #define QL_QUEUE_STRIDE 8 /* messages from find to find, as far as they are foreseen */
@@ -20,11 +21,13 @@
 #define QL_QUEUE_BATCH 250 /* messages removed by one command at most, */
 #define QL_QUEUE_BATCH_US 2500 /* or as many as Redis needs so long for */
 #define QL_QUEUE_BATCH_BYTES (256 << 10)
-#define QL_QUEUE_SWEEP 1000 /* marks swept by one command */
+#define QL_QUEUE_SWEEP 4000 /* marks swept by one command at most, */
+#define QL_QUEUE_SWEEP_LEAST 1000 /* or as many as Redis needs so long for, but at least so many */
+#define QL_QUEUE_SWEEP_US 24000
 #define QL_QUEUE_MARKS 1000 /* made at least before a sweep in the middle of a look */
 #define QL_QUEUE_REST_MS 30 /* between looks that do not follow each other */
-#define QL_QUEUE_LEFT 5000 /* marks that may be left standing while looks do, */
-#define QL_QUEUE_WORTH 10 /* or one to so many messages that a sweep would pass */
+#define QL_QUEUE_LEFT 10000 /* marks that may be left standing while looks do, */
+#define QL_QUEUE_WORTH 4 /* or one to so many messages that a sweep would pass */
 #define QL_QUEUE_PAGE 100 /* COUNT of SSCAN and HSCAN; keys of MGET */
 #define QL_QUEUE_KEYS_PAGE 1000 /* COUNT of SCAN */
 
@@ -92,7 +95,9 @@ struct ql_queue_reading {
 	int64_t wanted; /* and how many it has at most */
 	bool under_way;
 	int64_t from; /* the first index of the chunk that is looked at */
-	struct ql_buf edge; /* the last message that was looked at, to go on behind it */
+	struct ql_buf
+		edge; /* the last message that was looked at and is no mark, to go on behind it, */
+	int64_t behind; /* and behind so many marks: one can't be told from another */
 	struct ql_buf kept; /* the last one that stays; after a sweep the edge is there */
 	int restarts;
 	int64_t marks; /* asked for since the last sweep, */
@@ -131,9 +136,15 @@ struct ql_queues {
 	char **bindings; /* owned: keys that are still to be read */
 	size_t binding_count;
 
+	/* the look before: its answers go out while Redis is asked for the next one */
+	struct ql_queue_want *told;
+	bool told_failed;
+	bool told_old; /* names_old, as it was */
+	struct ql_err told_err;
+
 	/* the look under way */
 	bool looking;
-	bool telling; /* it is over: its answers go out */
+	bool alone; /* it does not follow another one */
 	bool failed;
 	struct ql_err err; /* why it failed */
 	struct ql_queue_want *wants;

@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "broker/celery/queue/inside.h"
 
-#define TOLD_IN_A_TURN 500 /* wants: the loop has other work too */
+#define TOLD_IN_A_TURN 100 /* wants: the loop has other work too, and the next look goes on */
 
 /* ---- answers ---- */
 
@@ -40,7 +40,7 @@ fill(struct ql_queue_op *op, const struct ql_queue_want *want)
 static bool
 is_doubtful(struct ql_queues *queues, const struct ql_queue_want *want)
 {
-	if (!queues->names_old || want->listed || want->removed || want->unacked)
+	if (!queues->told_old || want->listed || want->removed || want->unacked)
 		return false;
 	queues->names_at = 0;
 	return true;
@@ -53,8 +53,8 @@ tell_want(struct ql_queues *queues, struct ql_queue_want *want)
 	while (want->ops) {
 		struct ql_queue_op *op = want->ops;
 		DL_DELETE(want->ops, op);
-		if (queues->failed) {
-			op->err = queues->err;
+		if (queues->told_failed) {
+			op->err = queues->told_err;
 			tell(queues, op, -1);
 		} else if (doubtful || want->put_off ||
 			   (want->missed && ++op->tries < QL_QUEUE_TRIES)) {
@@ -86,23 +86,22 @@ tell_surveys(struct ql_queues *queues)
 	}
 }
 
-/* The memory of a look of many thousand tasks goes with the last answer. */
 static void
-tell_some(struct ql_queues *queues)
+tell_some(struct ql_queues *queues, int most)
 {
-	for (int i = 0; i < TOLD_IN_A_TURN && queues->wants; i++) {
-		struct ql_queue_want *want = queues->wants;
+	for (int i = 0; i < most && queues->told; i++) {
+		struct ql_queue_want *want = queues->told;
 		tell_want(queues, want);
-		HASH_DEL(queues->wants, want);
+		HASH_DEL(queues->told, want);
 		want_free(want);
 	}
-	if (queues->wants)
-		return;
-	tell_surveys(queues);
-	queues->telling = false;
-	queues->looking = false;
-	ql_queues_rest(queues);
-	ql_queues_reading_done(queues);
+}
+
+static void
+tell_all(struct ql_queues *queues)
+{
+	while (queues->told)
+		tell_some(queues, TOLD_IN_A_TURN);
 }
 
 static void
@@ -119,11 +118,24 @@ tell_refused(struct ql_queues *queues)
 
 /* ---- a look ---- */
 
+/* What is told is told apart from the look, so that Redis need not wait for the next one. */
 void
 ql_queues_finish(struct ql_queues *queues)
 {
-	assert(!queues->flying);
-	queues->telling = true;
+	assert(!queues->flying && queues->looking);
+	queues->looking = false; /* whoever is told may close the queues */
+	tell_all(queues); /* of the look before: mostly that is over by now */
+	queues->told = queues->wants;
+	queues->told_failed = queues->failed;
+	queues->told_old = queues->names_old;
+	queues->told_err = queues->err;
+	queues->wants = NULL;
+	if (queues->surveys) {
+		tell_all(queues);
+		tell_surveys(queues);
+	}
+	ql_queues_rest(queues);
+	ql_queues_reading_done(queues);
 	uv_idle_start(&queues->idle, ql_queues_turn);
 }
 
@@ -133,7 +145,7 @@ ql_queues_fail(struct ql_queues *queues, const struct ql_err *err)
 	if (!queues->failed)
 		queues->err = *err;
 	queues->failed = true;
-	if (!queues->flying && !queues->telling)
+	if (!queues->flying && queues->looking)
 		ql_queues_finish(queues);
 }
 
@@ -216,6 +228,7 @@ static void
 begin(struct ql_queues *queues)
 {
 	queues->looking = true;
+	queues->alone = ql_alarm_ms() >= queues->rested_at + QL_QUEUE_REST_MS;
 	queues->failed = false;
 	queues->removals = 0;
 	queues->open = 0;
@@ -241,11 +254,10 @@ ql_queues_turn(uv_idle_t *idle)
 {
 	struct ql_queues *queues = idle->data;
 	tell_refused(queues);
-	if (queues->telling)
-		tell_some(queues);
 	if (is_to_look(queues))
 		begin(queues);
-	if (queues->refused || queues->telling)
+	tell_some(queues, TOLD_IN_A_TURN);
+	if (queues->refused || queues->told || is_to_look(queues))
 		return;
 	uv_idle_stop(idle);
 	if (queues->closing && !queues->looking)
@@ -404,6 +416,8 @@ ql_queues_close(struct ql_queues *queues, void (*closed)(void *arg), void *arg)
 	give_up(queues, &queues->pending);
 	give_up(queues, &queues->surveys);
 	for (struct ql_queue_want *want = queues->wants; want; want = want->hh.next)
+		give_up(queues, &want->ops);
+	for (struct ql_queue_want *want = queues->told; want; want = want->hh.next)
 		give_up(queues, &want->ops);
 	if (queues->looking)
 		ql_queues_fail(queues, &err);

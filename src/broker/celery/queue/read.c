@@ -43,6 +43,12 @@ is(const struct ql_buf *buf, const redisReply *message)
 }
 
 static bool
+is_mark(const redisReply *message)
+{
+	return message->str && ql_queues_is_mark(message->str, message->len);
+}
+
+static bool
 is_awaited(const struct ql_queues *queues)
 {
 	const struct ql_queue_want *want = queues->wants;
@@ -79,20 +85,40 @@ lost_the_way(struct ql_queues *queues)
 	reading->met = reading->made = 0;
 	reading->overlap = QL_QUEUE_OVERLAP;
 	ql_buf_consume(&reading->edge, reading->edge.len);
+	reading->behind = 0;
 	read_chunk(queues);
 }
 
-/* How many of the chunk are new: those before the edge. -1: the edge is not in it. */
+/* How many of the chunk are new: those before the edge, and before the marks there. -1: the edge is not in it. */
 static int64_t
 news_of(const struct ql_queue_reading *reading, const redisReply *chunk)
 {
 	if (!reading->edge.len)
 		return (int64_t)chunk->elements;
-	for (size_t i = chunk->elements; i > 0; i--) {
-		if (is(&reading->edge, chunk->element[i - 1]))
-			return (int64_t)i - 1;
+	size_t news = chunk->elements;
+	while (news > 0 && !is(&reading->edge, chunk->element[news - 1]))
+		news--;
+	if (!news)
+		return -1;
+	news--;
+	for (int64_t n = reading->behind; n > 0 && news > 0 && is_mark(chunk->element[news - 1]);
+		n--)
+		news--;
+	return (int64_t)news;
+}
+
+static int
+keep_edge(struct ql_queue_reading *reading, const redisReply *chunk, int64_t news)
+{
+	int64_t marks = 0;
+	while (marks < news && is_mark(chunk->element[marks]))
+		marks++;
+	if (marks == news) { /* the edge is where it was */
+		reading->behind += news;
+		return 0;
 	}
-	return -1;
+	reading->behind = marks;
+	return keep(&reading->edge, chunk->element[marks]->str, chunk->element[marks]->len);
 }
 
 /* The next chunk is as large as the bound of bytes lets it be, and at most twice this one. */
@@ -214,14 +240,14 @@ chunk_read(struct ql_redis_command *command, int status, const redisReply *chunk
 			reading->moved = news > reading->asked ? news - reading->asked : 0;
 	}
 	reading->seen = count - 1 - to;
-	reading->overlap = QL_QUEUE_OVERLAP + reading->taken;
-	reading->taken = 0;
 	if (count)
 		adapt(queues, chunk);
-	if (news && keep(&reading->edge, chunk->element[0]->str, chunk->element[0]->len)) {
+	if (keep_edge(reading, chunk, news)) {
 		ql_queues_out_of_memory(queues);
 		return;
 	}
+	reading->overlap = QL_QUEUE_OVERLAP + reading->taken + reading->behind;
+	reading->taken = 0;
 	struct ql_queue_take *takes = NULL;
 	look(queues, &takes, chunk, news);
 	if (!queues->failed && !reading->at_head && reading->marks < reading->enough &&
@@ -336,6 +362,8 @@ leave_list(struct ql_queues *queues)
 	if (reading->finds) {
 		list->near = reading->first_at;
 		list->last = reading->found_at;
+		if (list->near < list->last - QL_QUEUE_DISORDER)
+			list->near = list->last - QL_QUEUE_DISORDER;
 	}
 	reading->list++;
 	next_list(queues);

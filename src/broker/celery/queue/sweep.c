@@ -7,8 +7,15 @@
 #include "base/owner.h"
 #include "broker/celery/queue/inside.h"
 
+/*
+ * What Redis needs for a message that a sweep passes, and for a mark that it takes out. Each message is fetched from
+ * memory, so passing many costs far more than taking some out; measured.
+ */
+#define PASS_NS 300
+#define DROP_NS 3000
+
 static struct ql_queue_list *
-list_of(struct ql_queues *queues)
+list_of(const struct ql_queues *queues)
 {
 	return &queues->lists[queues->reading.list];
 }
@@ -34,7 +41,7 @@ bool
 ql_queues_sweep_is_due(const struct ql_queues *queues, const struct ql_queue_list *list)
 {
 	int64_t passed = queues->reading.seen;
-	bool alone = !queues->pending && ql_alarm_ms() >= queues->rested_at + QL_QUEUE_REST_MS;
+	bool alone = queues->alone && !queues->pending;
 	return alone || list->standing >= QL_QUEUE_LEFT ||
 	       passed <= list->standing * QL_QUEUE_WORTH;
 }
@@ -96,6 +103,7 @@ go_on_behind_kept(struct ql_queues *queues)
 	reading->sweeping = false;
 	list->standing = 0;
 	ql_buf_consume(&reading->edge, reading->edge.len);
+	reading->behind = 0;
 	return any ? ql_buf_add(&reading->edge, reading->kept.data, reading->kept.len) : 0;
 }
 
@@ -117,10 +125,29 @@ swept(struct ql_redis_command *command, int status, const redisReply *reply)
 	ql_queues_read_on(queues);
 }
 
-/*
- * From the end that the marks are nearer to, and no more than there are: LREM goes on to the other
- * end for one that it does not find.
- */
+/* Messages that a sweep passes before it meets the first mark: from the end that they are nearer to. */
+static int64_t
+passed(const struct ql_queues *queues, bool *ret_forward)
+{
+	const struct ql_queue_list *list = list_of(queues);
+	int64_t tail = queues->reading.seen ? queues->reading.seen : list->near;
+	int64_t head = list->len > tail ? list->len - tail : 0;
+	*ret_forward = head < tail;
+	return head < tail ? head : tail;
+}
+
+static int64_t
+most_at_once(const struct ql_queue_list *list, int64_t passed)
+{
+	int64_t most = (QL_QUEUE_SWEEP_US * INT64_C(1000) - passed * PASS_NS) / DROP_NS;
+	if (most > QL_QUEUE_SWEEP)
+		most = QL_QUEUE_SWEEP;
+	if (most < QL_QUEUE_SWEEP_LEAST)
+		most = QL_QUEUE_SWEEP_LEAST;
+	return most < list->standing ? most : list->standing;
+}
+
+/* No more than there are: LREM goes on to the other end for one that it does not find. */
 void
 ql_queues_sweep(struct ql_queues *queues)
 {
@@ -128,8 +155,8 @@ ql_queues_sweep(struct ql_queues *queues)
 	const struct ql_queue_list *list = list_of(queues);
 	char count[24];
 	const char *const argv[] = {"LREM", list->key, count, ql_queue_mark};
-	int64_t most = list->standing < QL_QUEUE_SWEEP ? list->standing : QL_QUEUE_SWEEP;
-	bool forward = (reading->seen ? reading->seen : list->near) > list->len / 2;
+	bool forward;
+	int64_t most = most_at_once(list, passed(queues, &forward));
 	snprintf(count, sizeof(count), "%lld", (long long)(forward ? most : -most));
 	reading->wanted = most;
 	reading->sweeping = true;
