@@ -237,6 +237,7 @@ struct ql_engine {
 	struct outbox *outboxes[QL_OUTLET_COUNT]; /* NULL where there is no such outlet */
 
 	struct bulk *bulks; /* those at work */
+	struct asking *bulk_askings; /* those that will be, each with its place */
 	struct bulk_item *bulk_held; /* in memory, waiting for a commit */
 	struct wake bulk_pause; /* ends that wait where no other commit is begun */
 	struct bulk_sweep *bulk_sweep;

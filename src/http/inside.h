@@ -103,6 +103,9 @@ int ql_request_limit(struct ql_request *req);
 /* The answer is known: says how much is left, and counts what leads to nothing. */
 void ql_limit_end(struct ql_request *req);
 
+/* A batch that kills: what a kill takes, besides what its route did. -1 when there is none. */
+int ql_limit_kill(struct ql_request *req);
+
 /* It submits `more` besides the one that every request is. */
 void ql_limit_more(struct ql_request *req, size_t more);
 

@@ -51,18 +51,31 @@ count_abuse(struct ql_request *req, enum ql_abuse_pattern pattern)
 		req->server->config.meter, QL_METRIC_ABUSE, QL_LABELS(ql_abuse_word(pattern)), 1);
 }
 
-int
-ql_request_limit(struct ql_request *req)
+static int
+take_one(struct ql_request *req, enum ql_limit_verb verb)
 {
 	const struct ql_server_config *config = &req->server->config;
-	enum ql_limit_verb verb = verb_of(req->route);
 	if (!is_counted(req) || !ql_limit_take(config->limiter, req->caller.actor, is_wide(req),
 					verb, 1, now_of(req), &req->limit, &req->problem.err))
 		return 0;
+	req->limited = verb;
 	req->problem.limit = req->limit.quota;
 	req->retry_s = req->limit.retry_s;
 	ql_meter_add(config->meter, QL_METRIC_LIMITED, QL_LABELS(ql_limit_word(verb)), 1);
 	return -1;
+}
+
+int
+ql_request_limit(struct ql_request *req)
+{
+	req->limited = verb_of(req->route);
+	return take_one(req, req->limited);
+}
+
+int
+ql_limit_kill(struct ql_request *req)
+{
+	return take_one(req, QL_LIMIT_KILL);
 }
 
 void
@@ -79,7 +92,7 @@ tell_limit(struct ql_request *req)
 {
 	char text[96];
 	const struct ql_limit_state *limit = &req->limit;
-	const char *word = ql_limit_word(verb_of(req->route));
+	const char *word = ql_limit_word(req->limited);
 	snprintf(text, sizeof(text), "\"%s\";q=%lld;w=%lld", word, (long long)limit->quota,
 		(long long)limit->window_s);
 	ql_reply_header(req, "RateLimit-Policy", text);

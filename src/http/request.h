@@ -54,6 +54,7 @@ struct ql_request {
 	struct ql_attempt attempt; /* verb NULL = it leaves no row in the audit */
 	const char *outcome; /* of a problem: its name */
 	struct ql_limit_state limit; /* quota 0 = there is none */
+	enum ql_limit_verb limited; /* as which it was counted last */
 	int64_t retry_s; /* of a refusal; 0 = a second, where another try may help */
 	struct ql_target target;
 	struct ql_buf body;

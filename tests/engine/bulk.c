@@ -319,6 +319,56 @@ an_undo_restores_what_was_removed(void **state)
 	kit_close(&kit);
 }
 
+/* Asked for at once: none of them runs yet, and each has its place. */
+static int
+ask_many(struct kit *kit, struct bulk_asking *asked, size_t count, struct ql_caller caller)
+{
+	static const char *const ids[] = {"q1"};
+	int made = 0;
+	for (size_t i = 0; i < count; i++) {
+		asked[i] = (struct bulk_asking){.op = {.verb = QL_BULK_MAKE,
+							.caller = caller,
+							.mode = QL_MODE_CANCEL,
+							.grace_ms = -1,
+							.ids = ids,
+							.id_count = 1,
+							.done = on_answered}};
+		ql_engine_bulk(kit->engine, &asked[i].op);
+	}
+	for (size_t i = 0; i < count; i++) {
+		kit_until_set(kit, &asked[i].answered, "the batch is answered");
+		made += !asked[i].status;
+		if (asked[i].status)
+			assert_int_equal(asked[i].op.err.code, QL_E_LIMIT);
+	}
+	return made;
+}
+
+static void
+nobody_takes_every_place(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct bulk_asking alice[6], admin[10];
+	struct ql_caller user = {.actor = "user:alice", .owner = "alice"};
+	struct ql_caller all = {.actor = "user:root", .owner = "root", .all = true};
+	ask_world(&kit);
+	hold_slots(&kit);
+	submit_many(&kit, 4);
+	assert_int_equal(ask_many(&kit, alice, 6, user), QL_BULK_OWN_MAX);
+	assert_non_null(strstr(alice[4].op.err.text, "batches of yours"));
+	for (size_t i = 0; i < QL_BULK_OWN_MAX; i++) {
+		struct ql_bulk over = until_over(&kit, alice[i].op.bulk.id);
+		ql_bulk_done(&over);
+	}
+	assert_int_equal(ask_many(&kit, admin, 10, all), QL_BULK_RUNNING_MAX);
+	for (size_t i = 0; i < 6; i++)
+		ql_bulk_ask_done(&alice[i].op);
+	for (size_t i = 0; i < 10; i++)
+		ql_bulk_ask_done(&admin[i].op);
+	kit_close(&kit);
+}
+
 /* What nobody executed for a quarter of an hour, and what was stopped more than a day ago. */
 static void
 time_ends_a_preview_and_an_undo(void **state)
@@ -636,6 +686,7 @@ main(void)
 		cmocka_unit_test(too_many_are_refused_whole),
 		cmocka_unit_test(many_want_a_confirmation),
 		cmocka_unit_test(an_undo_restores_what_was_removed),
+		cmocka_unit_test(nobody_takes_every_place),
 		cmocka_unit_test(time_ends_a_preview_and_an_undo),
 		cmocka_unit_test(a_cancelled_one_asks_no_more),
 		cmocka_unit_test(a_restart_goes_on),

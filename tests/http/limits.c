@@ -67,6 +67,49 @@ test_an_empty_bucket_is_429(void **state)
 }
 
 static void
+narrow_kills(struct world *world)
+{
+	struct ql_limits limits;
+	struct ql_err e;
+	assert_int_equal(ql_limits_parse("kill=1/1", &limits, &e), 0);
+	ql_limiter_free(world->limiter);
+	world->limiter = ql_limiter_new(&limits);
+	assert_non_null(world->limiter);
+	world->config.limiter = world->limiter;
+}
+
+static int
+setup_kills(void **state)
+{
+	return world_setup_with(state, narrow_kills);
+}
+
+static void
+test_a_batch_is_no_way_around_the_limit_of_kills(void **state)
+{
+	struct world *world = *state;
+	static const char json[] = "Content-Type: application/json\r\n";
+	static const char killing[] = "{\"ids\":[\"none\"],\"mode\":\"kill\"}";
+	struct answer answer = stop(world, ALICE, "/api/eval/none/kill", NULL);
+	assert_int_equal(answer.status, 404);
+	answer_done(&answer);
+	answer = ask(world, ALICE, "POST", "/api/batches", json, killing);
+	assert_refused(&answer, "urn:quell:problem:limit", 1);
+	assert_string_equal(answer_header(&answer, "RateLimit-Policy"), "\"kill\";q=1;w=1");
+	answer_done(&answer);
+	answer = ask(world, ALICE, "POST", "/api/batches", json,
+		"{\"ids\":[\"none\"],\"mode\":\"kill\",\"dry_run\":true}");
+	assert_int_equal(answer.status, 200);
+	answer_done(&answer);
+	answer = ask(world, ALICE, "POST", "/api/batches", json, "{\"ids\":[\"none\"]}");
+	assert_int_equal(answer.status, 202);
+	answer_done(&answer);
+	answer = ask(world, BOB, "POST", "/api/batches", json, killing);
+	assert_int_equal(answer.status, 202);
+	answer_done(&answer);
+}
+
+static void
 test_each_of_a_batch_counts(void **state)
 {
 	struct world *world = *state;
@@ -201,6 +244,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		LIMIT_TEST(test_an_empty_bucket_is_429),
 		LIMIT_TEST(test_each_of_a_batch_counts),
+		cmocka_unit_test_setup_teardown(test_a_batch_is_no_way_around_the_limit_of_kills,
+			setup_kills, world_teardown),
 		LIMIT_TEST(test_a_storm_asks_for_a_confirmation),
 		LIMIT_TEST(test_the_header_confirms_too),
 		LIMIT_TEST(test_the_admin_sees_who),

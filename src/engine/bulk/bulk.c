@@ -9,6 +9,8 @@
 #include "base/str.h"
 
 struct asking {
+	struct asking *prev, *next; /* among those that hold room */
+	bool holds_room;
 	struct ql_engine *engine;
 	struct ql_bulk_ask *op;
 	struct later later;
@@ -36,17 +38,41 @@ ql_bulk_find(struct ql_engine *engine, const char *id)
 	return bulk;
 }
 
-int
-ql_bulk_check_room(const struct ql_engine *engine, struct ql_err *e)
+static bool
+is_own(const struct ql_caller *caller, const char *owner)
 {
+	return caller->owner && owner && !strcmp(caller->owner, owner);
+}
+
+/* Held from here on: a batch that is being frozen takes a place as one that runs does. */
+static int
+take_room(struct asking *asking, struct ql_err *e)
+{
+	struct ql_engine *engine = asking->engine;
+	const struct ql_caller *caller = &asking->op->caller;
 	const struct bulk *bulk;
-	int running;
-	DL_COUNT(engine->bulks, bulk, running);
-	if (running < QL_BULK_RUNNING_MAX)
-		return 0;
-	return ql_fail(e, QL_E_LIMIT,
-		"%d batches are under way, and no more may be: wait for one, or cancel it",
-		running);
+	const struct asking *other;
+	int all = 0, own = 0;
+	DL_FOREACH (engine->bulks, bulk) {
+		all++;
+		own += is_own(caller, bulk->head.owner);
+	}
+	DL_FOREACH (engine->bulk_askings, other) {
+		all++;
+		own += is_own(caller, other->op->caller.owner);
+	}
+	if (all >= QL_BULK_RUNNING_MAX)
+		return ql_fail(e, QL_E_LIMIT,
+			"%d batches are under way, and no more may be: wait for one, or cancel it",
+			all);
+	if (own >= QL_BULK_OWN_MAX && !caller->all)
+		return ql_fail(e, QL_E_LIMIT,
+			"%d batches of yours are under way, and no more may be: wait for one, or "
+			"cancel it",
+			own);
+	asking->holds_room = true;
+	DL_APPEND(engine->bulk_askings, asking);
+	return 0;
 }
 
 /* ---- answers ---- */
@@ -58,6 +84,8 @@ finish(struct asking *asking, const struct ql_err *err)
 	struct ql_bulk_ask *op = asking->op;
 	if (err)
 		op->err = *err;
+	if (asking->holds_room)
+		DL_DELETE(engine->bulk_askings, asking);
 	ql_bulk_done(&asking->old);
 	ql_bulk_chunk_done(&asking->chunk);
 	ql_changes_free(asking->changes);
@@ -246,7 +274,7 @@ execute(struct asking *asking)
 		finish(asking, &err);
 		return;
 	}
-	if (ql_bulk_check_room(asking->engine, &err)) {
+	if (take_room(asking, &err)) {
 		finish(asking, &err);
 		return;
 	}
@@ -384,7 +412,7 @@ read_old_part(struct asking *asking)
 }
 
 static int
-check_undo(const struct asking *asking, const struct ql_bulk *old, struct ql_err *e)
+check_undo(struct asking *asking, const struct ql_bulk *old, struct ql_err *e)
 {
 	int64_t age = ql_engine_now(asking->engine) - old->started_at;
 	if (!ql_bulk_phase_ends(old->phase) || !old->started_at)
@@ -401,7 +429,7 @@ check_undo(const struct asking *asking, const struct ql_bulk *old, struct ql_err
 		return ql_fail(e, QL_E_CONFLICT,
 			"batch %s began %lld hours ago, and an undo comes within %lld", old->id,
 			(long long)(age / 3600000), (long long)(QL_BULK_UNDO_MS / 3600000));
-	return ql_bulk_check_room(asking->engine, e);
+	return take_room(asking, e);
 }
 
 static void
@@ -430,7 +458,7 @@ undo(struct asking *asking)
 static bool
 may_see(const struct ql_caller *caller, const struct ql_bulk *head)
 {
-	return caller->all || (caller->owner && head->owner && !strcmp(caller->owner, head->owner));
+	return caller->all || is_own(caller, head->owner);
 }
 
 static void
@@ -459,13 +487,14 @@ on_head(struct ql_store_read *read, int status)
 }
 
 static int
-check_make(const struct ql_engine *engine, struct ql_bulk_ask *op, struct ql_err *e)
+check_make(struct asking *asking, struct ql_err *e)
 {
+	struct ql_bulk_ask *op = asking->op;
 	if (op->verb != QL_BULK_MAKE || op->preview)
 		return 0;
 	if (!op->selector && ql_bulk_check_confirmed(op, (int64_t)op->id_count, e))
 		return -1;
-	return ql_bulk_check_room(engine, e);
+	return take_room(asking, e);
 }
 
 void
@@ -480,7 +509,7 @@ ql_engine_bulk(struct ql_engine *engine, struct ql_bulk_ask *op)
 	asking->engine = engine;
 	asking->op = op;
 	ql_engine_op_begin(engine);
-	if (ql_engine_check_open(engine, &asking->err) || check_make(engine, op, &asking->err)) {
+	if (ql_engine_check_open(engine, &asking->err) || check_make(asking, &asking->err)) {
 		fail_later(asking);
 	} else if (op->verb == QL_BULK_MAKE) {
 		make(asking);

@@ -27,6 +27,7 @@
 #define QL_BULK_BESIDE_MS 100
 #define QL_BULK_PAUSE_MS 2
 #define QL_BULK_RUNNING_MAX 8 /* batches that ask at a time; more are refused */
+#define QL_BULK_OWN_MAX 4 /* of these, one user's */
 #define QL_BULK_KEPT 1000 /* batches in the list; the oldest that are over go first */
 #define QL_BULK_PAGE 5000 /* matches that one read brings */
 #define QL_BULK_RETRY_MS 1000 /* after the store or the broker was away */

@@ -53,8 +53,6 @@ struct bulk {
 
 /* bulk.c */
 struct bulk *ql_bulk_find(struct ql_engine *engine, const char *id);
-/* -1 when so many run already. */
-int ql_bulk_check_room(const struct ql_engine *engine, struct ql_err *e);
 
 /* work.c: takes the head's texts; -1 when out of memory (then they stay the caller's). */
 int ql_bulk_begin(struct ql_engine *engine, struct ql_bulk *head, struct ql_err *e);

@@ -278,10 +278,12 @@ parse_top(struct ql_request *req, enum ql_mode mode, enum ql_rung *ret_top)
 
 /* What a kill of one needs, a kill of many needs too. */
 static int
-check_kill(struct ql_request *req, enum ql_mode mode)
+check_kill(struct ql_request *req, enum ql_mode mode, bool preview)
 {
-	if (mode != QL_MODE_KILL || req->principal.scopes >> QL_SCOPE_KILL & 1)
+	if (mode != QL_MODE_KILL)
 		return 0;
+	if (req->principal.scopes >> QL_SCOPE_KILL & 1)
+		return preview ? 0 : ql_limit_kill(req);
 	req->problem.scope = ql_scope_word(QL_SCOPE_KILL);
 	return ql_fail(&req->problem.err, QL_E_FORBIDDEN, "the key lacks the scope %s",
 		req->problem.scope);
@@ -311,11 +313,11 @@ parse(struct batching *batching)
 		ql_limit_confirmed(req, &op->confirmed))
 		return -1;
 	name_attempt(req, op->mode, op->preview);
-	return check_kill(req, op->mode) || parse_top(req, op->mode, &op->top) ||
+	return parse_top(req, op->mode, &op->top) ||
 			       ql_param_seconds(req, "grace", QL_HTTP_GRACE_MAX, &op->grace_ms) ||
 			       ql_param_text(req, "reason", QL_REASON_MAX, &op->reason) ||
 			       ql_param_int(req, "max_matches", 1, QL_BULK_MAX, &op->max_matches) ||
-			       parse_set(batching)
+			       parse_set(batching) || check_kill(req, op->mode, op->preview)
 		       ? -1
 		       : 0;
 }
@@ -329,7 +331,7 @@ execute(struct ql_look_batch *look)
 	struct ql_request *req = batching->req;
 	name_attempt(req, look->head.mode, false);
 	req->attempt.target = look->id;
-	if (check_kill(req, look->head.mode)) {
+	if (check_kill(req, look->head.mode, false)) {
 		ql_reply_problem(req, &req->problem);
 		return;
 	}
