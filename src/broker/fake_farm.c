@@ -256,8 +256,8 @@ knows_tombstone(const struct ql_farm_run *run)
 	return run->task->told && !run->program.deaf;
 }
 
-static void
-give_back(struct ql_farm *farm, struct ql_farm_run *run)
+void
+ql_farm_give_back(struct ql_farm *farm, struct ql_farm_run *run)
 {
 	ql_alarm_clear(&farm->runs_due, &run->due);
 	leave(run);
@@ -273,7 +273,7 @@ begin_held(struct ql_farm *farm, struct ql_farm_run *run)
 		drop(farm, run);
 	} else if (run->task->put_back < run->program.put_back) {
 		run->task->put_back++;
-		give_back(farm, run);
+		ql_farm_give_back(farm, run);
 	} else {
 		leave(run);
 		run->phase = QL_FARM_LEFT;
@@ -314,8 +314,8 @@ free_worker(const struct ql_farm *farm)
 }
 
 /* What is held and ready is begun, then what lies in the queue is taken. */
-static void
-work(struct ql_farm *farm)
+void
+ql_farm_work(struct ql_farm *farm)
 {
 	struct ql_farm_run *run;
 	struct ql_farm_message *message, *next;
@@ -345,7 +345,7 @@ message_rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 	message->ready = true;
 	if (first && first->phase != QL_FARM_RUNNING)
 		message_free(farm, message); /* it was acknowledged */
-	work(farm);
+	ql_farm_work(farm);
 }
 
 static void
@@ -376,7 +376,7 @@ run_rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 		vanish(farm, run);
 		break;
 	}
-	work(farm);
+	ql_farm_work(farm);
 }
 
 /* ---- acts ---- */
@@ -400,7 +400,7 @@ ql_farm_terminate(struct ql_farm *farm, struct ql_farm_run *run)
 		end_by(farm, run, QL_RUNG_TERMINATE);
 	else
 		run->sent = QL_RUNG_TERMINATE;
-	work(farm);
+	ql_farm_work(farm);
 }
 
 void
@@ -418,7 +418,17 @@ ql_farm_kill(struct ql_farm *farm, struct ql_farm_run *run, int64_t grace_ms)
 		plan(farm, run, QL_FARM_NEXT_TERM, waits ? grace_ms : 0);
 }
 
-/* ---- for tests ---- */
+void
+ql_farm_let_go(struct ql_farm *farm, uint64_t incarnation)
+{
+	struct ql_farm_run *run = ql_farm_find(farm, incarnation);
+	if (run && run->phase == QL_FARM_EXITED)
+		vanish(farm, run);
+	else if (run && run->stuck)
+		end_by(farm, run, QL_RUNG_KILL);
+}
+
+/* ---- its life ---- */
 
 struct ql_farm *
 ql_farm_new(uv_loop_t *loop)
@@ -482,178 +492,4 @@ ql_farm_free(struct ql_farm *farm)
 	farm->open_parts = 2;
 	ql_alarm_close(&farm->messages_due, messages_closed);
 	ql_alarm_close(&farm->runs_due, runs_closed);
-}
-
-struct ql_farm_worker *
-ql_farm_hire(struct ql_farm *farm, const char *node, int concurrency, int prefetch)
-{
-	struct ql_farm_worker *worker = need(calloc(1, sizeof(*worker)));
-	worker->farm = farm;
-	worker->concurrency = concurrency;
-	worker->prefetch = prefetch;
-	ql_str_copy(worker->node, sizeof(worker->node), node);
-	DL_APPEND(farm->workers, worker);
-	work(farm);
-	return worker;
-}
-
-static void
-come_back(struct ql_farm *farm, bool all)
-{
-	if (farm->back)
-		farm->back(farm->arg, all);
-	work(farm);
-}
-
-void
-ql_farm_set_away(struct ql_farm_worker *worker, bool away)
-{
-	worker->away = away;
-	worker->silent = false;
-	if (!away)
-		come_back(worker->farm, false);
-}
-
-void
-ql_farm_set_silent(struct ql_farm_worker *worker)
-{
-	worker->away = worker->silent = true;
-}
-
-void
-ql_farm_set_down(struct ql_farm *farm, bool down)
-{
-	farm->down = down;
-	if (!down)
-		come_back(farm, true);
-}
-
-void
-ql_farm_set_cut(struct ql_farm *farm, bool cut)
-{
-	farm->cut = cut;
-	if (!cut)
-		come_back(farm, true);
-}
-
-void
-ql_farm_kill_worker(struct ql_farm_worker *worker)
-{
-	struct ql_farm *farm = worker->farm;
-	struct ql_farm_run *run;
-	DL_DELETE(farm->workers, worker);
-	DL_FOREACH (farm->runs, run) {
-		if (run->worker != worker)
-			continue;
-		run->worker = NULL;
-		if (run->phase == QL_FARM_HELD)
-			give_back(farm, run);
-		if (run->phase != QL_FARM_RUNNING)
-			continue;
-		ql_alarm_clear(&farm->runs_due, &run->due);
-		run->phase = QL_FARM_GONE;
-		run->lost = true;
-	}
-	free(worker);
-	work(farm);
-}
-
-void
-ql_farm_restart_workers(struct ql_farm *farm)
-{
-	struct ql_farm_task *task, *next;
-	HASH_ITER (hh, farm->tasks, task, next)
-		task->told = task->buried;
-}
-
-const struct ql_farm_task *
-ql_farm_task(const struct ql_farm *farm, const char *task_id)
-{
-	struct ql_farm_task *task;
-	HASH_FIND_STR(farm->tasks, task_id, task);
-	return task;
-}
-
-const char *
-ql_farm_queued(const struct ql_farm *farm, const char *task_id)
-{
-	const struct ql_farm_message *message;
-	DL_FOREACH (farm->messages, message) {
-		if (!message->copy_of && !strcmp(message->task->task_id, task_id))
-			return message->bytes;
-	}
-	return NULL;
-}
-
-int
-ql_farm_count(const struct ql_farm *farm, const char *task_id)
-{
-	const struct ql_farm_message *message;
-	int count = 0;
-	DL_FOREACH (farm->messages, message)
-		count += !message->copy_of && !strcmp(message->task->task_id, task_id);
-	return count;
-}
-
-const struct ql_farm_run *
-ql_farm_runs(const struct ql_farm *farm)
-{
-	return farm->runs;
-}
-
-const struct ql_farm_run *
-ql_farm_last(const struct ql_farm *farm, const char *task_id)
-{
-	const struct ql_farm_run *run, *last = NULL;
-	DL_FOREACH (farm->runs, run) {
-		if (!strcmp(run->task->task_id, task_id))
-			last = run;
-	}
-	return last;
-}
-
-int
-ql_farm_alive(const struct ql_farm *farm)
-{
-	const struct ql_farm_run *run;
-	int alive = 0;
-	DL_FOREACH (farm->runs, run)
-		alive += run->phase <= QL_FARM_EXITED;
-	return alive;
-}
-
-int
-ql_farm_waiting(const struct ql_farm *farm)
-{
-	const struct ql_farm_message *message;
-	int waiting = 0;
-	DL_FOREACH (farm->messages, message)
-		waiting += !message->copy_of;
-	return waiting;
-}
-
-void
-ql_farm_hurry(struct ql_farm *farm, const char *task_id)
-{
-	struct ql_farm_message *message;
-	struct ql_farm_run *run;
-	DL_FOREACH (farm->messages, message)
-		message->ready |= !message->copy_of && !strcmp(message->task->task_id, task_id);
-	DL_FOREACH (farm->runs, run) {
-		if (run->phase != QL_FARM_HELD || strcmp(run->task->task_id, task_id) != 0)
-			continue;
-		ql_alarm_clear(&farm->runs_due, &run->due);
-		run->ready = true;
-	}
-	work(farm);
-}
-
-void
-ql_farm_let_go(struct ql_farm *farm, uint64_t incarnation)
-{
-	struct ql_farm_run *run = ql_farm_find(farm, incarnation);
-	if (run && run->phase == QL_FARM_EXITED)
-		vanish(farm, run);
-	else if (run && run->stuck)
-		end_by(farm, run, QL_RUNG_KILL);
 }

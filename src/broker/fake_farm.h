@@ -1,4 +1,4 @@
-/* What the fake driver does to its farm. */
+/* What the fake driver does to its farm; and the farm's inside, for its two files: the machine and the test's hand. */
 #ifndef QL_BROKER_FAKE_FARM_H
 #define QL_BROKER_FAKE_FARM_H
 
@@ -63,6 +63,12 @@ ql_farm_put(struct ql_farm *farm, struct ql_farm_task *task, const char *bytes, 
 
 /* Takes every message of it out; the bytes are kept in the task. False: there was none. */
 bool ql_farm_remove(struct ql_farm *farm, struct ql_farm_task *task);
+
+/* Workers begin what they may begin of what they hold, and take what they have room for. */
+void ql_farm_work(struct ql_farm *farm);
+
+/* A run that was held goes back to the queue. */
+void ql_farm_give_back(struct ql_farm *farm, struct ql_farm_run *run);
 
 void ql_farm_notice(struct ql_farm *farm, struct ql_farm_task *task);
 void ql_farm_terminate(struct ql_farm *farm, struct ql_farm_run *run);

@@ -4,160 +4,14 @@
  * it is delivered, so one may be delivered again after a crash. Only so many are in memory; the
  * rest stays in the store. Nothing else waits for any of this.
  */
-#include "engine/private.h"
+#include "engine/outboxing.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/breaker.h"
 #include "base/owner.h"
 #include "rules/task.h"
 #include "rules/trace.h"
-
-enum stage {
-	STAGE_WAITING,
-	STAGE_UNDER_WAY,
-	STAGE_DELIVERED, /* or refused for good: to be removed */
-	STAGE_REMOVING, /* by a commit that is under way */
-};
-
-struct parcel {
-	struct parcel *prev, *next;
-	struct outbox *outbox;
-	struct parcel
-		*after; /* the one before of the same evaluation, if it is not delivered yet */
-	struct parcel *then; /* the one whose `after` this is */
-	UT_hash_handle hh; /* while it is not delivered, and the last one of its evaluation */
-	struct ql_letter letter; /* owned */
-	struct ql_trace_context trace;
-	struct ql_delivery op;
-	enum stage stage;
-	int tries; /* that failed */
-	int64_t again_at; /* 0 = at once */
-};
-
-struct outbox {
-	struct ql_engine *engine;
-	struct ql_outlet *outlet;
-	enum ql_outlet_kind kind;
-	struct ql_breaker breaker;
-	struct wake wake;
-	struct parcel *parcels; /* in the order of their letters */
-	struct parcel *lasts; /* by eval_id: the last one that is not delivered */
-	size_t count;
-	size_t under_way;
-	size_t most; /* under way at once */
-	size_t delivered; /* in that stage */
-	size_t removing;
-	int64_t remove_at; /* those that are delivered, not earlier */
-	int64_t backlog; /* letters, here and in the store */
-	struct ql_store_read read;
-	int64_t cursor; /* what was read so far */
-	int64_t read_at; /* not earlier */
-	bool reading;
-	bool more; /* there may be letters above the cursor */
-	bool doubt; /* a commit failed, and may be durable all the same: so many may wait or not */
-};
-
-static void pump(struct outbox *outbox);
-
-static void
-parcel_free(struct parcel *parcel)
-{
-	struct outbox *outbox = parcel->outbox;
-	DL_DELETE(outbox->parcels, parcel);
-	outbox->count--;
-	ql_letter_done(&parcel->letter);
-	free(parcel);
-}
-
-/* ---- from the store ---- */
-
-static void
-queue_up(struct outbox *outbox, struct parcel *parcel)
-{
-	struct parcel *last;
-	HASH_FIND_STR(outbox->lasts, parcel->letter.eval_id, last);
-	if (last) {
-		HASH_DEL(outbox->lasts, last);
-		last->then = parcel;
-		parcel->after = last;
-	}
-	HASH_ADD_KEYPTR(
-		hh, outbox->lasts, parcel->letter.eval_id, strlen(parcel->letter.eval_id), parcel);
-}
-
-/* Takes the letter. */
-static int
-add_parcel(struct outbox *outbox, struct ql_letter *letter)
-{
-	struct parcel *parcel = calloc(1, sizeof(*parcel));
-	if (!parcel)
-		return -1;
-	parcel->outbox = outbox;
-	parcel->letter = *letter;
-	*letter = (struct ql_letter){0};
-	queue_up(outbox, parcel);
-	DL_APPEND(outbox->parcels, parcel);
-	outbox->count++;
-	outbox->cursor = parcel->letter.number;
-	return 0;
-}
-
-/* Exact again, where all that there is was read and nothing of what failed is open any more. */
-static void
-count_again(struct outbox *outbox)
-{
-	struct ql_engine *engine = outbox->engine;
-	struct ql_live *live, *next;
-	bool open = outbox->more || ql_batch_under_way(engine);
-	HASH_ITER (hh, engine->lives, live, next)
-		open |= live->stale;
-	outbox->doubt = open;
-	if (!open) {
-		outbox->backlog = (int64_t)outbox->count;
-		return;
-	}
-	outbox->more = true;
-	outbox->read_at = ql_engine_now(engine) + QL_ENGINE_RETRY_MS;
-}
-
-static void
-on_read(struct ql_store_read *read, int status)
-{
-	struct outbox *outbox = QL_OWNER(read, struct outbox, read);
-	struct ql_engine *engine = outbox->engine;
-	bool cut = status || read->letter_count == (size_t)read->filter.limit;
-	outbox->reading = false;
-	for (size_t i = 0; !status && i < read->letter_count; i++)
-		status = add_parcel(outbox, &read->letters[i]);
-	if (status)
-		outbox->read_at = ql_engine_now(engine) + QL_ENGINE_RETRY_MS;
-	outbox->more |= cut || status;
-	if (outbox->doubt)
-		count_again(outbox);
-	ql_store_read_done(read);
-	pump(outbox);
-	ql_engine_op_end(engine);
-}
-
-static void
-read_more(struct outbox *outbox, int64_t now)
-{
-	struct ql_engine *engine = outbox->engine;
-	if (outbox->reading || !outbox->more || outbox->count > QL_ENGINE_LETTERS_MAX / 2 ||
-		now < outbox->read_at)
-		return;
-	outbox->reading = true;
-	outbox->more = false;
-	outbox->read = (struct ql_store_read){.kind = QL_READ_OUTBOX,
-		.filter = {.outlet = outbox->kind,
-			.cursor = outbox->cursor,
-			.limit = (int32_t)(QL_ENGINE_LETTERS_MAX - outbox->count)},
-		.done = on_read};
-	ql_engine_op_begin(engine);
-	ql_engine_read(engine, &outbox->read);
-}
 
 /* ---- to the outlet ---- */
 
@@ -229,7 +83,7 @@ on_done(struct ql_delivery *op, int status)
 				ql_outlet_word(outbox->kind), op->err.text);
 		arrived(outbox, parcel, now);
 	}
-	pump(outbox);
+	ql_outbox_pump(outbox);
 }
 
 static void
@@ -293,83 +147,6 @@ deliver_some(struct outbox *outbox, int64_t now)
 	return 0;
 }
 
-/* ---- out of the store ---- */
-
-/* Those of the commit that failed are delivered and still there. */
-static void
-take_back(struct outbox *outbox)
-{
-	struct parcel *parcel;
-	DL_FOREACH (outbox->parcels, parcel) {
-		if (parcel->stage == STAGE_REMOVING)
-			parcel->stage = STAGE_DELIVERED;
-	}
-	outbox->delivered += outbox->removing;
-	outbox->removing = 0;
-	outbox->remove_at = ql_engine_now(outbox->engine) + QL_ENGINE_RETRY_MS;
-}
-
-static void
-on_removed(struct decided *decided, const struct ql_err *err)
-{
-	struct outbox *outbox = decided->arg;
-	struct parcel *parcel, *next;
-	if (err) {
-		take_back(outbox);
-		if (!outbox->engine->closing)
-			pump(outbox);
-		return;
-	}
-	outbox->backlog -= (int64_t)outbox->removing;
-	outbox->removing = 0;
-	DL_FOREACH_SAFE (outbox->parcels, parcel, next) {
-		if (parcel->stage == STAGE_REMOVING)
-			parcel_free(parcel);
-	}
-	pump(outbox);
-}
-
-static struct ql_change *
-removals(struct outbox *outbox)
-{
-	struct ql_change *changes = NULL, *change;
-	struct parcel *parcel;
-	DL_FOREACH (outbox->parcels, parcel) {
-		if (parcel->stage != STAGE_DELIVERED)
-			continue;
-		change = ql_change_new(QL_CHANGE_DELIVERED);
-		if (!change)
-			break;
-		change->letter = parcel->letter.number;
-		LL_PREPEND(changes, change);
-		parcel->stage = STAGE_REMOVING;
-		outbox->delivered--;
-		outbox->removing++;
-	}
-	return changes;
-}
-
-/* Several with one commit, and not in a hurry: stops come first. One commit at a time. */
-static void
-remove_some(struct outbox *outbox, int64_t now)
-{
-	struct ql_engine *engine = outbox->engine;
-	bool many = engine->store_ok && outbox->delivered >= QL_ENGINE_LETTERS_MAX / 4;
-	bool soon = engine->closing || many || now >= outbox->remove_at;
-	if (!outbox->delivered || outbox->removing || !soon)
-		return;
-	outbox->remove_at = now + QL_ENGINE_REMOVE_MS;
-	struct ql_change *changes = removals(outbox);
-	struct decided *decided = changes ? ql_batch_add(engine, changes) : NULL;
-	if (decided) {
-		decided->done = on_removed;
-		decided->arg = outbox;
-		return;
-	}
-	ql_changes_free(changes);
-	take_back(outbox);
-}
-
 /* ---- all of it ---- */
 
 static int64_t
@@ -380,18 +157,17 @@ earliest(int64_t one, int64_t two)
 	return one < two ? one : two;
 }
 
-/* Does what can be done now, and sets the wake for what can't. */
-static void
-pump(struct outbox *outbox)
+void
+ql_outbox_pump(struct outbox *outbox)
 {
 	struct ql_engine *engine = outbox->engine;
 	int64_t now = ql_engine_now(engine);
 	if (outbox->kind == QL_OUTLET_WEBHOOKS && !ql_hooks_loaded(engine))
 		return; /* it is not known yet whom to tell */
-	remove_some(outbox, now);
+	ql_parcels_remove(outbox, now);
 	if (engine->closing)
 		return; /* what is under way comes to its end, or is delivered by the next start */
-	read_more(outbox, now);
+	ql_parcels_read(outbox, now);
 	int64_t at = deliver_some(outbox, now);
 	if (outbox->delivered && !outbox->removing)
 		at = earliest(at, outbox->remove_at);
@@ -403,7 +179,7 @@ pump(struct outbox *outbox)
 static void
 on_wake(struct wake *wake)
 {
-	pump(QL_OWNER(wake, struct outbox, wake));
+	ql_outbox_pump(QL_OWNER(wake, struct outbox, wake));
 }
 
 int
@@ -446,7 +222,7 @@ ql_outbox_start(struct ql_engine *engine)
 		if (!outbox)
 			continue;
 		outbox->more = true;
-		pump(outbox);
+		ql_outbox_pump(outbox);
 	}
 }
 
@@ -502,7 +278,7 @@ ql_outbox_posted(struct ql_engine *engine, uint32_t outlets)
 void
 ql_outbox_go_on(struct ql_engine *engine, enum ql_outlet_kind kind)
 {
-	pump(engine->outboxes[kind]);
+	ql_outbox_pump(engine->outboxes[kind]);
 }
 
 void
@@ -526,7 +302,7 @@ ql_outbox_stop(struct ql_engine *engine)
 		if (!outbox)
 			continue;
 		ql_wake_clear(engine, &outbox->wake);
-		pump(outbox);
+		ql_outbox_pump(outbox);
 	}
 }
 
@@ -555,7 +331,7 @@ ql_outbox_free(struct ql_engine *engine)
 		if (outbox)
 			HASH_CLEAR(hh, outbox->lasts);
 		while (outbox && outbox->parcels)
-			parcel_free(outbox->parcels);
+			ql_parcel_free(outbox->parcels);
 		free(outbox);
 	}
 }

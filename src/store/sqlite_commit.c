@@ -1,244 +1,7 @@
 #include <string.h>
 
 #include "store/field.h"
-#include "store/sqlite.h"
-
-/* ---- the parts of an evaluation that have tables of their own ---- */
-
-static int
-run_with_seq(struct ql_db *db, enum ql_sql id, int64_t seq, struct ql_err *e)
-{
-	sqlite3_stmt *stmt = ql_db_statement(db, id, e);
-	if (!stmt)
-		return -1;
-	sqlite3_bind_int64(stmt, 1, seq);
-	return ql_db_run(db, stmt, e);
-}
-
-static int
-run_with_text(struct ql_db *db, enum ql_sql id, int64_t seq, const char *text, struct ql_err *e)
-{
-	sqlite3_stmt *stmt = ql_db_statement(db, id, e);
-	if (!stmt)
-		return -1;
-	sqlite3_bind_int64(stmt, 1, seq);
-	ql_field_bind_text(stmt, 2, text);
-	return ql_db_run(db, stmt, e);
-}
-
-static int
-write_runs(struct ql_db *db, int64_t seq, const struct ql_state *state, struct ql_err *e)
-{
-	for (int n = 0; n < QL_RUNS; n++) {
-		if (!state->runs[n].incarnation)
-			continue;
-		sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_NEW_RUN, e);
-		if (!stmt)
-			return -1;
-		sqlite3_bind_int64(stmt, 1, seq);
-		sqlite3_bind_int(stmt, 2, n);
-		ql_field_bind_run(stmt, 3, &state->runs[n]);
-		if (ql_db_run(db, stmt, e))
-			return -1;
-	}
-	return 0;
-}
-
-/* Where an evaluation is, and where its chains begin; 0 = there is none yet. */
-struct head {
-	int64_t seq;
-	int64_t last_row;
-	int64_t last_cancel;
-	int32_t attempt;
-	int32_t status;
-	int32_t cancel_attempt; /* of last_cancel */
-	int32_t place;
-	int64_t past_bytes; /* of its earlier attempts' output */
-	int64_t output_bytes;
-	int64_t checkpoint_bytes;
-	bool has_runs;
-};
-
-/* What a commit adds to the counters of the table `meta`. */
-struct tally {
-	int64_t queued;
-	int64_t kept_bytes;
-	int64_t audit_bytes;
-	int64_t audit_head; /* the last of its rows; 0 = it has none */
-	int64_t forgotten; /* the highest seq of what goes */
-	int64_t last_seq; /* the highest that there ever was; 0 = not looked for yet */
-};
-
-static int64_t
-kept_bytes(const struct head *head)
-{
-	if (head->place != QL_PLACE_DONE)
-		return 0;
-	return head->past_bytes + head->output_bytes + head->checkpoint_bytes;
-}
-
-/* NULL: there was none before, or there is none any more. */
-static void
-count(struct tally *tally, const struct head *was, const struct head *is)
-{
-	tally->queued += is && is->status == QL_STATUS_QUEUED;
-	tally->queued -= was && was->status == QL_STATUS_QUEUED;
-	tally->kept_bytes += is ? kept_bytes(is) : 0;
-	tally->kept_bytes -= was ? kept_bytes(was) : 0;
-}
-
-static int
-find_head(struct ql_db *db, const char *eval_id, struct head *ret_head, struct ql_err *e)
-{
-	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_HEAD, e);
-	if (!stmt)
-		return -1;
-	ql_field_bind_text(stmt, 1, eval_id);
-	int rc = ql_db_step(db, stmt, e);
-	if (rc == 0)
-		return ql_fail(e, QL_E_NOT_FOUND, "there is no evaluation %s", eval_id);
-	*ret_head = (struct head){
-		.seq = sqlite3_column_int64(stmt, 0),
-		.attempt = sqlite3_column_int(stmt, 1),
-		.status = sqlite3_column_int(stmt, 2),
-		.last_row = sqlite3_column_int64(stmt, 3),
-		.last_cancel = sqlite3_column_int64(stmt, 4),
-		.cancel_attempt = sqlite3_column_int(stmt, 5),
-		.place = sqlite3_column_int(stmt, 6),
-		.past_bytes = sqlite3_column_int64(stmt, 7),
-		.output_bytes = sqlite3_column_int64(stmt, 8),
-		.checkpoint_bytes = sqlite3_column_int64(stmt, 9),
-		.has_runs = sqlite3_column_int(stmt, 10) != 0,
-	};
-	return rc == 1 ? 0 : -1;
-}
-
-/* What the head is once that state is written. */
-static void
-advance(struct head *head, const struct ql_state *state)
-{
-	if (state->attempt > head->attempt)
-		head->past_bytes += head->output_bytes;
-	head->attempt = state->attempt;
-	head->status = state->status;
-	head->place = (int32_t)ql_row_place(state);
-	head->output_bytes = state->output_bytes;
-	head->checkpoint_bytes = state->checkpoint_bytes;
-}
-
-static void
-bind_link(sqlite3_stmt *stmt, int at, int64_t id)
-{
-	if (id)
-		sqlite3_bind_int64(stmt, at, id);
-	else
-		sqlite3_bind_null(stmt, at);
-}
-
-static int
-write_link(struct ql_db *db, const struct head *head, struct ql_err *e)
-{
-	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_LINK, e);
-	if (!stmt)
-		return -1;
-	sqlite3_bind_int64(stmt, 1, head->seq);
-	bind_link(stmt, 2, head->last_row);
-	bind_link(stmt, 3, head->last_cancel);
-	return ql_db_run(db, stmt, e);
-}
-
-/* At the head of the evaluation's chain. The row shows the head's attempt and status. */
-static int
-write_row(struct ql_db *db, struct head *head, const struct ql_change *change, struct ql_err *e)
-{
-	if (!change->at)
-		return 0;
-	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_ROW, e);
-	if (!stmt)
-		return -1;
-	bind_link(stmt, 1, head->last_row);
-	sqlite3_bind_int64(stmt, 2, change->at);
-	sqlite3_bind_int(stmt, 3, head->attempt);
-	sqlite3_bind_int(stmt, 4, head->status);
-	sqlite3_bind_int(stmt, 5, change->rung);
-	ql_field_bind_text(stmt, 6, change->what);
-	if (ql_db_run(db, stmt, e))
-		return -1;
-	head->last_row = sqlite3_last_insert_rowid(db->sql);
-	return 0;
-}
-
-/* Who asked, and why: the last who did. */
-static int
-write_asked(
-	struct ql_db *db, const struct head *head, const struct ql_record *record, struct ql_err *e)
-{
-	if (!record->actor && !record->reason)
-		return 0;
-	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_CANCEL_ASKED, e);
-	if (!stmt)
-		return -1;
-	sqlite3_bind_int64(stmt, 1, head->last_cancel);
-	ql_field_bind_text(stmt, 2, record->actor);
-	ql_field_bind_text(stmt, 3, record->reason);
-	return ql_db_run(db, stmt, e);
-}
-
-static int
-raise_cancel(
-	struct ql_db *db, const struct head *head, const struct ql_record *record, struct ql_err *e)
-{
-	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_CANCEL, e);
-	if (!stmt)
-		return -1;
-	sqlite3_bind_int64(stmt, 1, head->last_cancel);
-	sqlite3_bind_int(stmt, 2, head->cancel_attempt);
-	ql_field_bind_cancel(stmt, 3, &record->state.cancel);
-	return ql_db_run(db, stmt, e) ? -1 : write_asked(db, head, record, e);
-}
-
-/* One for an attempt: a new one goes to the head of the chain, the attempt's own is written over. */
-static int
-write_cancel(struct ql_db *db, struct head *head, const struct ql_record *record, struct ql_err *e)
-{
-	const struct ql_state *state = &record->state;
-	if (!state->cancel.requested_at)
-		return 0;
-	if (head->last_cancel && head->cancel_attempt == state->attempt)
-		return raise_cancel(db, head, record, e);
-	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_NEW_CANCEL, e);
-	if (!stmt)
-		return -1;
-	sqlite3_bind_int64(stmt, 1, head->seq);
-	bind_link(stmt, 2, head->last_cancel);
-	sqlite3_bind_int(stmt, 3, state->attempt);
-	ql_field_bind_text(stmt, 4, record->actor);
-	ql_field_bind_text(stmt, 5, record->reason);
-	ql_field_bind_cancel(stmt, 6, &state->cancel);
-	if (ql_db_run(db, stmt, e))
-		return -1;
-	head->last_cancel = sqlite3_last_insert_rowid(db->sql);
-	return 0;
-}
-
-/* After the evaluation itself: what its letters say is read from there. */
-static int
-write_letters(struct ql_db *db, int64_t seq, const struct ql_change *change, struct ql_err *e)
-{
-	for (int outlet = 0; outlet < QL_OUTLET_COUNT; outlet++) {
-		if (!(change->outlets >> outlet & 1))
-			continue;
-		sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_LETTER, e);
-		if (!stmt)
-			return -1;
-		sqlite3_bind_int64(stmt, 1, seq);
-		sqlite3_bind_int(stmt, 2, outlet);
-		ql_field_bind_text(stmt, 3, change->task_id);
-		if (ql_db_run(db, stmt, e))
-			return -1;
-	}
-	return 0;
-}
+#include "store/sqlite_parts.h"
 
 /* ---- one function for each kind of change ---- */
 
@@ -259,7 +22,7 @@ insert(struct ql_db *db, const struct ql_record *record, int64_t last_row, struc
 	ql_field_bind_text(stmt, 12, record->container);
 	ql_field_bind_text(stmt, 13, record->task_id);
 	sqlite3_bind_int(stmt, 14, (int)ql_row_place(&record->state));
-	bind_link(stmt, 15, last_row);
+	ql_commit_bind_link(stmt, 15, last_row);
 	sqlite3_bind_int64(stmt, 16, record->seq);
 	ql_field_bind_eval(stmt, 17, &record->state);
 	return ql_db_run(db, stmt, e);
@@ -297,22 +60,25 @@ write_new(struct ql_db *db, struct ql_change *change, struct tally *tally, struc
 {
 	struct ql_record *record = &change->record;
 	struct head head = {0};
-	advance(&head, &record->state);
-	count(tally, NULL, &head);
-	if (write_row(db, &head, change, e) || find_last_seq(db, tally, e))
+	ql_commit_advance(&head, &record->state);
+	ql_commit_count(tally, NULL, &head);
+	if (ql_commit_write_row(db, &head, change, e) || find_last_seq(db, tally, e))
 		return -1;
 	head.seq = record->seq = ++tally->last_seq;
 	if (insert(db, record, head.last_row, e))
 		return explain_insert(db, record->eval_id, e);
-	if (record->payload && run_with_text(db, QL_SQL_PAYLOAD_IS, head.seq, record->payload, e))
+	if (record->payload &&
+		ql_commit_run_text(db, QL_SQL_PAYLOAD_IS, head.seq, record->payload, e))
 		return -1;
-	if (record->labels && run_with_text(db, QL_SQL_NEW_LABELS, head.seq, record->labels, e))
+	if (record->labels &&
+		ql_commit_run_text(db, QL_SQL_NEW_LABELS, head.seq, record->labels, e))
 		return -1;
-	if (write_runs(db, head.seq, &record->state, e) || write_cancel(db, &head, record, e))
+	if (ql_commit_write_runs(db, head.seq, &record->state, e) ||
+		ql_commit_write_cancel(db, &head, record, e))
 		return -1;
-	if (head.last_cancel && write_link(db, &head, e))
+	if (head.last_cancel && ql_commit_write_link(db, &head, e))
 		return -1;
-	return write_letters(db, head.seq, change, e);
+	return ql_commit_write_letters(db, head.seq, change, e);
 }
 
 static int
@@ -328,8 +94,8 @@ update(struct ql_db *db, const struct head *head, const struct ql_record *record
 	ql_field_bind_text(stmt, 5, record->container);
 	sqlite3_bind_int(stmt, 6, record->state.attempt);
 	sqlite3_bind_int(stmt, 7, head->place);
-	bind_link(stmt, 8, head->last_row);
-	bind_link(stmt, 9, head->last_cancel);
+	ql_commit_bind_link(stmt, 8, head->last_row);
+	ql_commit_bind_link(stmt, 9, head->last_cancel);
 	sqlite3_bind_int64(stmt, 10, head->past_bytes);
 	ql_field_bind_eval(stmt, 11, &record->state);
 	return ql_db_run(db, stmt, e);
@@ -340,19 +106,20 @@ write_state(struct ql_db *db, const struct ql_change *change, struct tally *tall
 {
 	const struct ql_record *record = &change->record;
 	struct head head;
-	if (find_head(db, record->eval_id, &head, e))
+	if (ql_commit_find_head(db, record->eval_id, &head, e))
 		return -1;
 	struct head was = head;
-	advance(&head, &record->state);
-	count(tally, &was, &head);
-	if (write_row(db, &head, change, e) || write_cancel(db, &head, record, e) ||
-		update(db, &head, record, e) ||
-		(head.has_runs && run_with_seq(db, QL_SQL_DROP_RUNS, head.seq, e)) ||
-		write_runs(db, head.seq, &record->state, e))
+	ql_commit_advance(&head, &record->state);
+	ql_commit_count(tally, &was, &head);
+	if (ql_commit_write_row(db, &head, change, e) ||
+		ql_commit_write_cancel(db, &head, record, e) || update(db, &head, record, e) ||
+		(head.has_runs && ql_commit_run_seq(db, QL_SQL_DROP_RUNS, head.seq, e)) ||
+		ql_commit_write_runs(db, head.seq, &record->state, e))
 		return -1;
-	if (record->payload && run_with_text(db, QL_SQL_PAYLOAD_IS, head.seq, record->payload, e))
+	if (record->payload &&
+		ql_commit_run_text(db, QL_SQL_PAYLOAD_IS, head.seq, record->payload, e))
 		return -1;
-	return write_letters(db, head.seq, change, e);
+	return ql_commit_write_letters(db, head.seq, change, e);
 }
 
 static int
@@ -364,13 +131,13 @@ write_forget(
 		QL_SQL_FORGET_REPORT, QL_SQL_DROP_RUNS, QL_SQL_FORGET};
 	const char *eval_id = change->record.eval_id;
 	struct head head;
-	if (find_head(db, eval_id, &head, e))
+	if (ql_commit_find_head(db, eval_id, &head, e))
 		return -1;
-	count(tally, &head, NULL);
+	ql_commit_count(tally, &head, NULL);
 	tally->forgotten = head.seq > tally->forgotten ? head.seq : tally->forgotten;
 	size_t first = change->kind == QL_CHANGE_DISOWN; /* no tombstone */
 	for (size_t i = first; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		if (run_with_seq(db, steps[i], head.seq, e))
+		if (ql_commit_run_seq(db, steps[i], head.seq, e))
 			return -1;
 	}
 	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_FORGET_REFUSALS, e);
@@ -396,13 +163,13 @@ write_refusal(struct ql_db *db, const struct ql_change *change, struct ql_err *e
 	if (ql_db_run(db, stmt, e))
 		return -1;
 	int64_t gone = sqlite3_last_insert_rowid(db->sql) - QL_STORE_REFUSALS_MAX;
-	return gone > 0 ? run_with_seq(db, QL_SQL_TRIM_REFUSALS, gone, e) : 0;
+	return gone > 0 ? ql_commit_run_seq(db, QL_SQL_TRIM_REFUSALS, gone, e) : 0;
 }
 
 static int
 write_replay(struct ql_db *db, const struct ql_change *change, struct ql_err *e)
 {
-	if (run_with_seq(db, QL_SQL_TRIM_REPLAYS, QL_STORE_REPLAY_MS, e))
+	if (ql_commit_run_seq(db, QL_SQL_TRIM_REPLAYS, QL_STORE_REPLAY_MS, e))
 		return -1;
 	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_REPLAY, e);
 	if (!stmt)
@@ -423,11 +190,11 @@ static int
 write_report(struct ql_db *db, const struct ql_change *change, struct ql_err *e)
 {
 	struct head head;
-	if (find_head(db, change->record.eval_id, &head, e) ||
-		run_with_text(db, QL_SQL_REPORT, head.seq, change->report, e) ||
-		write_row(db, &head, change, e))
+	if (ql_commit_find_head(db, change->record.eval_id, &head, e) ||
+		ql_commit_run_text(db, QL_SQL_REPORT, head.seq, change->report, e) ||
+		ql_commit_write_row(db, &head, change, e))
 		return -1;
-	return change->at ? write_link(db, &head, e) : 0;
+	return change->at ? ql_commit_write_link(db, &head, e) : 0;
 }
 
 static int
@@ -457,7 +224,7 @@ write_change(struct ql_db *db, struct ql_change *change, struct tally *tally, st
 	case QL_CHANGE_REPORT:
 		return write_report(db, change, e);
 	case QL_CHANGE_DELIVERED:
-		return run_with_seq(db, QL_SQL_DELIVERED, change->letter, e);
+		return ql_commit_run_seq(db, QL_SQL_DELIVERED, change->letter, e);
 	case QL_CHANGE_PUT_OBJECT:
 	case QL_CHANGE_DROP_OBJECT:
 		return ql_sqlite_object(db, change, e);
@@ -481,8 +248,8 @@ write_last_ms(struct ql_db *db, const struct ql_change *changes, struct ql_err *
 	int64_t last = 0;
 	for (const struct ql_change *change = changes; change; change = change->next)
 		last = change->at > last ? change->at : last;
-	return last ? run_with_seq(db, QL_SQL_LAST_MS, last, e)
-		    : run_with_seq(db, QL_SQL_PROBE, 1, e);
+	return last ? ql_commit_run_seq(db, QL_SQL_LAST_MS, last, e)
+		    : ql_commit_run_seq(db, QL_SQL_PROBE, 1, e);
 }
 
 static int

@@ -1,7 +1,8 @@
 /*
  * The inside of webhooks, shared by its files only.
  *
- *	hooks.c	       the hooks: loaded, changed, shown
+ *	hooks.c   the hooks: changed, shown
+ *	load.c    read at the start
  *	intake.c  a letter becomes messages
  *	queue.c   the messages of one hook: which wait, which is next, what is kept of them
  *	send.c    one message on its way, what its answer means; and tests
@@ -78,10 +79,17 @@ struct hooking {
 
 /* hooks.c */
 struct hook *ql_hook_find(const struct hooking *hooking, const char *id);
+/* NULL when out of memory. */
+struct hook *ql_hook_new(struct hooking *hooking, const char *id);
+/* Takes the document, whose id the hook has already. */
+void ql_hook_take(struct hook *hook, struct ql_hook *document);
 /* It is gone and nothing of it is left. */
 void ql_hook_forget(struct hook *hook);
 /* Its receiver said that it is gone: it is told nothing any more. */
 void ql_hook_end(struct hook *hook, const char *why);
+
+/* load.c */
+void ql_hooks_load_again(struct wake *wake);
 
 /* queue.c */
 /* Takes the text. It is durable. */
