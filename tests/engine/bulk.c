@@ -583,6 +583,44 @@ others_are_found_by_the_next_start(void **state)
 	kit_close(&kit);
 }
 
+/* Beside a broker nobody knows at once that a message is out of the queue: what is by then is put back, what ran is not. */
+static void
+an_undo_restores_what_left_a_brokers_queue(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	static const char *const ids[] = {"runs", "w0", "w1", "w2", NULL};
+	struct bulk_asking asked, undone;
+	struct ask_stop kill = {.mode = QL_MODE_KILL};
+	open_farm(&kit);
+	ask_as("alice");
+	for (const char *const *id = ids; *id; id++)
+		kit_check(&kit,
+			!ask_submit(&kit,
+				"{\"eval_id\":\"%s\",\"language\":\"python\",\"code\":\"%s\"}", *id,
+				id == ids ? "after=never" : "wait=never"));
+	kit_until_status(&kit, "runs", QL_STATUS_RUNNING);
+	while (!ql_farm_queued(kit.farm, "celery-w2"))
+		kit_turn(&kit);
+	assert_int_equal(make(&kit, "eval_id=*", false, &asked), QL_E_OK);
+	struct ql_bulk over = until_over(&kit, asked.op.bulk.id);
+	assert_int_equal(over.said[QL_SAID_STOPPING], 4);
+	ql_bulk_done(&over);
+	kit_until_status(&kit, "w0", QL_STATUS_CANCELLED);
+	kit_until_status(&kit, "w1", QL_STATUS_CANCELLED);
+	kit_until_status(&kit, "w2", QL_STATUS_CANCELLED);
+	assert_int_equal(act(&kit, QL_BULK_UNDO, asked.op.bulk.id, &undone), QL_E_OK);
+	assert_int_equal(undone.op.bulk.total, 3);
+	over = until_over(&kit, undone.op.bulk.id);
+	assert_int_equal(over.said[QL_SAID_RESTORED], 3);
+	ql_bulk_done(&over);
+	ask_stop(&kit, "runs", &kill, NULL, NULL);
+	kit_until_status(&kit, "runs", QL_STATUS_CANCELLED);
+	ql_bulk_ask_done(&undone.op);
+	ql_bulk_ask_done(&asked.op);
+	kit_close(&kit);
+}
+
 /* Whose tasks those are nobody can tell: a user's batch meets none of them. */
 static void
 users_meet_no_others(void **state)
@@ -693,6 +731,7 @@ main(void)
 		cmocka_unit_test(a_store_that_is_away_is_waited_for),
 		cmocka_unit_test(others_are_found_or_nowhere),
 		cmocka_unit_test(others_are_found_by_the_next_start),
+		cmocka_unit_test(an_undo_restores_what_left_a_brokers_queue),
 		cmocka_unit_test(users_meet_no_others),
 		cmocka_unit_test(who_asks_alone_waits_for_few),
 		cmocka_unit_test(what_has_no_room_waits_for_it),

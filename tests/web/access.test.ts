@@ -34,7 +34,7 @@ function views(): [string, string, (page: Page) => Promise<unknown>][] {
     ["health", "#/health", (page) => page.locator(".panels").waitFor()],
     ["batches", "#/batches", (page) => page.getByRole("heading", { name: "Before" }).waitFor()],
     ["preview", `#/batch/${preview}`, (page) => page.getByText("Nothing was done yet.").waitFor()],
-    ["batch", `#/batch/${batch}`, (page) => page.getByText("All 1 were asked for").waitFor()],
+    ["batch", `#/batch/${batch}`, (page) => page.getByText("All 1 were asked to stop").waitFor()],
     ["policies", "#/policies", (page) => page.getByRole("button", { name: "Simulate nobody-yet" }).click()],
     ["nothing", "#/?q=nothing-such", (page) => page.getByRole("heading", { name: "Nothing matches" }).waitFor()],
     ["access", "#/access", (page) => page.getByRole("button", { name: /^Revoke/ }).waitFor()],

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, type TestContext, test } from "node:test";
 import type { Page } from "playwright-core";
+import type { Cancellation } from "quell-client";
 import { Browser } from "./browser.js";
 import { eventually, Server, TOP } from "./server.js";
 
@@ -94,6 +95,7 @@ function plays(server: Server, browser: Browser): void {
   test("one that runs shows its worker, and Cancel waits until it stops by itself", async () => {
     const { page, id } = await running("polite");
     await page.getByRole("complementary").getByText(deployed.workers[0]!).waitFor();
+    await page.getByText("Its worker keeps what the task itself prints").waitFor();
     await page.getByRole("button", { name: "Cancel" }).click();
     const choice = page.getByRole("region", { name: "How to stop it" });
     for (const name of ["Cancel", "Force Stop", "Kill Container"])
@@ -101,6 +103,40 @@ function plays(server: Server, browser: Browser): void {
     await choice.getByRole("button", { name: "Cancel" }).click();
     await proof(page).getByText("The program stopped by itself when asked.").waitFor();
     assert.equal((await quell.get(id)).state, "REVOKED");
+    await page.context().close();
+  });
+
+  test("a Cancel that nobody heeds is waited for, hurried from its ladder, and its proof is taken along", async () => {
+    const { page, id } = await running("rude");
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("region", { name: "How to stop it" }).getByRole("button", { name: "Cancel" }).click();
+    const ladder = page.getByRole("region", { name: "Stop under way" });
+    await ladder.getByText("It was asked to stop at its next checkpoint, and is waited for.").waitFor();
+    await ladder.locator(".countdown").waitFor();
+    await ladder.getByRole("button", { name: "Force Stop" }).click();
+    await proof(page).getByRole("heading", { name: "Stopped, and proven" }).waitFor();
+    await proof(page).getByRole("button", { name: "Copy as JSON" }).click();
+    await proof(page).getByRole("button", { name: "Copied" }).waitFor();
+    const copied = JSON.parse(await page.evaluate(() => navigator.clipboard.readText())) as Cancellation;
+    const { cancellation } = await quell.get(id);
+    assert.deepEqual([copied.cancellation_id, copied.evidence], [cancellation!.cancellation_id, "verified"]);
+    await page.context().close();
+  });
+
+  test("many are foreseen, stopped where they are, and put back where they waited", async () => {
+    const { page } = await running("polite", { eval_id: "many-runs" });
+    for (const n of [1, 2, 3]) await quell.submit({ eval_id: `many-${n}`, code: "polite", language: "python", queue: "nobodys" });
+    await page.evaluate(() => (location.hash = "#/batches"));
+    await page.getByLabel("Selector").fill("eval_id=many-*");
+    await page.getByRole("button", { name: "See what that would do" }).click();
+    await page.getByRole("heading", { name: "It would remove 3, ask 1." }).waitFor();
+    await page.getByRole("button", { name: "Stop 4" }).click();
+    await page.getByRole("row").filter({ hasText: "many-runs" }).getByText("stopped", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Undo: queue 3 again" }).click();
+    await page.getByText("queued again").first().waitFor();
+    for (const n of [1, 2, 3])
+      await eventually(async () => (await quell.task(`celery-many-${n}~2`)).place === "queued", `many-${n} to be queued`);
+    for (const n of [1, 2, 3]) await quell.cancel(`many-${n}`, { wait: 30 });
     await page.context().close();
   });
 

@@ -20,6 +20,8 @@ struct asking {
 	struct bulk_drift drift;
 	struct ql_bulk old; /* UNDO: the one that is taken back */
 	struct ql_bulk_chunk chunk; /* UNDO: of the new set */
+	struct ql_bulk_chunk old_chunk; /* UNDO: of the old one, as it is read */
+	const char *names[QL_BULK_CHUNK]; /* UNDO: its ids */
 	int64_t part; /* UNDO: the next one of the old set */
 	int64_t parts; /* UNDO: of the new set, so far */
 	struct ql_change *changes;
@@ -347,13 +349,27 @@ end_new_part(struct asking *asking)
 	return 0;
 }
 
-/* Those that it took out of the queue. */
+/* Beside a broker a stop is under way first, and has taken the message out of the queue a moment later. */
+static bool
+was_removed(const struct asking *asking, enum ql_said said, const struct ql_record *record)
+{
+	if (said != QL_SAID_STOPPING || !record)
+		return said == QL_SAID_REMOVED;
+	const struct ql_cancel *cancel = &record->state.cancel;
+	return cancel->outcome == QL_OUTCOME_REMOVED &&
+	       cancel->requested_at >= asking->old.started_at;
+}
+
+/* Those that it took out of the queue. The records are in the order of the ids, as far as they exist. */
 static int
-take_over(struct asking *asking, const struct ql_bulk_chunk *old)
+take_over(struct asking *asking, const struct ql_record *records, size_t count)
 {
 	struct ql_bulk *head = &asking->op->bulk;
-	for (size_t i = 0; i < old->count; i++) {
-		if (ql_bulk_chunk_said(old, i) != QL_SAID_REMOVED)
+	const struct ql_bulk_chunk *old = &asking->old_chunk;
+	for (size_t i = 0, at = 0; i < old->count; i++) {
+		bool there = at < count && !strcmp(records[at].eval_id, old->ids[i]);
+		const struct ql_record *record = there ? &records[at++] : NULL;
+		if (!was_removed(asking, ql_bulk_chunk_said(old, i), record))
 			continue;
 		ql_bulk_chunk_add(&asking->chunk, old->ids[i]);
 		head->total++;
@@ -364,27 +380,44 @@ take_over(struct asking *asking, const struct ql_bulk_chunk *old)
 }
 
 static void
+on_old_records(struct ql_store_read *read, int status)
+{
+	struct asking *asking = QL_OWNER(read, struct asking, read);
+	struct ql_err err = read->err;
+	bool full = !status && take_over(asking, read->records, read->record_count);
+	ql_store_read_done(read);
+	ql_bulk_chunk_done(&asking->old_chunk);
+	if (status)
+		finish(asking, &err);
+	else if (full)
+		out_of_memory(asking);
+	else
+		read_old_part(asking);
+}
+
+static void
 on_old_part(struct ql_store_read *read, int status)
 {
 	struct asking *asking = QL_OWNER(read, struct asking, read);
-	struct ql_bulk_chunk old;
+	struct ql_bulk_chunk *old = &asking->old_chunk;
 	struct ql_err err = read->err;
 	if (!status && !read->object_count)
 		status = ql_fail(
 			&err, QL_E_NOT_FOUND, "the set of batch %s is gone", asking->op->id);
 	if (!status)
-		status = ql_bulk_chunk_parse(read->objects[0].text, &old, &err);
+		status = ql_bulk_chunk_parse(read->objects[0].text, old, &err);
 	ql_store_read_done(read);
 	if (status) {
 		finish(asking, &err);
 		return;
 	}
-	status = take_over(asking, &old);
-	ql_bulk_chunk_done(&old);
-	if (status)
-		out_of_memory(asking);
-	else
-		read_old_part(asking);
+	for (size_t i = 0; i < old->count; i++)
+		asking->names[i] = old->ids[i];
+	asking->read = (struct ql_store_read){.kind = QL_READ_NAMED,
+		.ids = asking->names,
+		.id_count = old->count,
+		.done = on_old_records};
+	ql_engine_read(asking->engine, &asking->read);
 }
 
 static void

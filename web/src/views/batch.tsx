@@ -71,7 +71,7 @@ export function BatchView({ id }: { id: string }) {
         <h1>{batch.selector ?? (batch.undoes ? "Undo of a batch" : plural(batch.total, "named evaluation"))}</h1>
         <span class="muted">{batch.mode === "restore" ? "Undo" : MODE_NAME[batch.mode]}</span>
       </div>
-      {batch.phase === "preview" ? <Confirm batch={batch} /> : <Progress batch={batch} />}
+      {batch.phase === "preview" ? <Confirm batch={batch} /> : <Progress batch={batch} items={items} />}
       <Items items={items} batch={batch} />
     </div>
   );
@@ -150,14 +150,27 @@ const ANSWERS: Record<Answer, string> = {
   refused: "refused",
 };
 
-function headline({ phase, progress }: Batch): string {
+function headline({ mode, phase, progress }: Batch): string {
   if (!progress.total) return "Nothing matched: nobody was asked";
   const of = `${count(progress.asked)} of ${count(progress.total)}`;
-  if (phase === "running") return `${of} were asked for`;
-  return phase === "stopped" ? `It was ended after ${of}` : `All ${count(progress.total)} were asked for`;
+  const what = mode === "restore" ? "to go back into the queue" : "to stop";
+  if (phase === "running") return `${of} were asked ${what}`;
+  return phase === "stopped" ? `It was ended after ${of}` : `All ${count(progress.total)} were asked ${what}`;
 }
 
-function Progress({ batch }: { batch: Batch }) {
+/** Out of the queue by now: beside a broker the answer comes before that is known. */
+function isRemoved({ said, outcome }: BatchItem): boolean {
+  return said === "removed" || (said === "stopping" && outcome === "removed");
+}
+
+/** What the undo would queue again; of a large batch not all is listed here. */
+function undoing({ total, progress }: Batch, items: readonly BatchItem[]): string | null {
+  const listed = items.filter(isRemoved).length;
+  if (!listed && !progress.removed) return null;
+  return items.length < total && progress.stopping ? "what never ran" : count(Math.max(listed, progress.removed));
+}
+
+function Progress({ batch, items }: { batch: Batch; items: readonly BatchItem[] }) {
   const [busy, setBusy] = useState(false);
   const { total, asked } = batch.progress;
   const said = (Object.keys(ANSWERS) as Answer[]).filter((answer) => batch.progress[answer]);
@@ -172,7 +185,7 @@ function Progress({ batch }: { batch: Batch }) {
     }
     setBusy(false);
   };
-  const undoable = batch.phase !== "running" && batch.progress.removed > 0 && !batch.undone_by;
+  const back = batch.phase === "running" || batch.undone_by || batch.undoes ? null : undoing(batch, items);
   return (
     <section class="panel" aria-label="Progress">
       <h2>
@@ -186,9 +199,9 @@ function Progress({ batch }: { batch: Batch }) {
             Ask for no more
           </button>
         )}
-        {undoable && (
+        {back && (
           <button class="primary" disabled={busy} onClick={() => void act("undoBatch")}>
-            Undo: queue {count(batch.progress.removed)} again
+            Undo: queue {back} again
           </button>
         )}
         {batch.undone_by && <a href={batchHref(batch.undone_by)}>It was undone</a>}
