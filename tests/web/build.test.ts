@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Quell } from "quell-client";
-import { TOP } from "./server.js";
+import { Server, TOP } from "./server.js";
 
 const HEAVIEST = 120 * 1024;
 const CLIENT = join(TOP, "clients/typescript");
@@ -55,7 +55,7 @@ test("the client makes each call of the contract", () => {
   assert.deepEqual(calls.filter((name) => !others.includes(name) && !(methodOf(name) in Quell.prototype)), []);
 });
 
-test("the package has what it needs, and nothing of the repository's, and works by itself", () => {
+test("the package has what it needs, and nothing of the repository's, and its examples do by themselves what they say", async (t) => {
   const [archive] = readdirSync(packed).filter((name) => name.endsWith(".tgz"));
   const home = join(packed, "node_modules/quell-client");
   mkdirSync(home, { recursive: true });
@@ -65,12 +65,18 @@ test("the package has what it needs, and nothing of the repository's, and works 
   assert.deepEqual(wanted.filter((path) => !paths.includes(path)), []);
   assert.deepEqual(paths.filter((path) => !/^(dist($|\/)|README\.md$|LICENSE$|package\.json$)/.test(path)), []);
   const readme = readFileSync(join(home, "README.md"), "utf8");
-  const [, example] = /```ts\n([^`]*)```/.exec(readme)!;
-  writeFileSync(join(packed, "example.ts"), example!);
+  const server = await new Server(["--workers", "1"]).start();
+  t.after(() => server.close());
+  const blocks = Array.from(readme.matchAll(/```ts\n([^`]*)```/g), ([, block]) => block!);
+  assert.equal(blocks.length, 2);
+  const example = ['const code = "print(1)";', ...blocks, "console.log(done.status);"].join("\n");
+  writeFileSync(join(packed, "example.ts"), example.replace("http://127.0.0.1:8080", server.url));
   writeFileSync(join(packed, "package.json"), JSON.stringify({ type: "module" }));
-  const flags = ["--noEmit", "--strict", "--target", "ES2022", "--module", "nodenext", "--types", "node", "--typeRoots", join(TOP, "node_modules/@types")];
+  const flags = ["--strict", "--target", "ES2022", "--module", "nodenext", "--types", "node", "--typeRoots", join(TOP, "node_modules/@types")];
   const ran = spawnSync(join(TOP, "node_modules/.bin/tsc"), [...flags, "example.ts"], { cwd: packed, encoding: "utf8" });
   assert.equal(ran.status, 0, ran.stdout);
+  const env = { ...process.env, QUELL_KEY: server.key };
+  assert.equal(execFileSync("node", ["example.js"], { cwd: packed, env, encoding: "utf8" }), "true verified\nsucceeded\n");
 });
 
 test("the package can be imported by its name, without a step in between", () => {

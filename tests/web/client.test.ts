@@ -1,7 +1,9 @@
 /** The TypeScript client, against the real server. */
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { after, test } from "node:test";
-import { type QuellEvent, Refused, Unreachable, WaitTimeout } from "quell-client";
+import { Quell, type QuellEvent, Refused, Unreachable, WaitTimeout } from "quell-client";
 import { Server, untilOutput } from "./server.js";
 
 const SLEEPS = "import time\nprint('ready', flush=True)\ntime.sleep(600)";
@@ -127,6 +129,21 @@ test("events tell what changes, and only to whom it belongs", async () => {
   await listening;
   const ids = seen.map((event) => (event.type === "evaluation" ? event.evaluation.eval_id : ""));
   assert.deepEqual(new Set(ids), new Set([made.eval_id]));
+});
+
+test("a stream on which nothing is heard is given up for another one", async () => {
+  const mute = createServer((_, answer) => void answer.writeHead(200, { "Content-Type": "text/event-stream" }).flushHeaders());
+  await new Promise<void>((resolve) => mute.listen(0, "127.0.0.1", resolve));
+  const { port } = mute.address() as AddressInfo;
+  const told: string[] = [];
+  const end = new AbortController();
+  const onState = (state: string) => void (told.push(state) === 3 && end.abort());
+  const quell = new Quell({ url: `http://127.0.0.1:${port}` });
+  const listening = quell.events({ silence: 0.1, onState, signal: end.signal }).next();
+  await assert.rejects(listening, { name: "AbortError" });
+  assert.deepEqual(told, ["open", "away", "open"]);
+  mute.closeAllConnections();
+  mute.close();
 });
 
 test("refusals say what is wrong", async () => {

@@ -5,7 +5,7 @@
  * newer than what stands in that page, or is followed by a change that is: it wins.
  */
 import { batch, signal } from "@preact/signals";
-import { type Cancellation, type Evaluation, type QuellEvent, Refused } from "quell-client";
+import { type Cancellation, type Evaluation, type EventsOptions, type QuellEvent, Refused } from "quell-client";
 import { SCREEN, takeAhead } from "./first.js";
 import { access, findRights, keyOfTab, quell, refuse } from "./session.js";
 import { LIVE } from "./words.js";
@@ -123,6 +123,25 @@ export async function find(selector: string, signal: AbortSignal): Promise<void>
   }
 }
 
+/** What happens. Where the browser says that it has no network, the connection is doubted, and another one begun. */
+async function* changes(signal: AbortSignal, onState: EventsOptions["onState"], onDoubt: () => void): AsyncGenerator<QuellEvent> {
+  while (!signal.aborted) {
+    const doubted = new AbortController();
+    const doubt = () => doubted.abort();
+    signal.addEventListener("abort", doubt);
+    addEventListener("offline", doubt);
+    try {
+      yield* quell.events({ signal: doubted.signal, onState });
+    } catch (error) {
+      if (!doubted.signal.aborted) throw error;
+      onDoubt();
+    } finally {
+      signal.removeEventListener("abort", doubt);
+      removeEventListener("offline", doubt);
+    }
+  }
+}
+
 async function watch(signal: AbortSignal, shown: Promise<unknown>): Promise<void> {
   let begun = false;
   const onState = (state: "open" | "away", retryMs: number) => {
@@ -139,7 +158,7 @@ async function watch(signal: AbortSignal, shown: Promise<unknown>): Promise<void
     }
   };
   try {
-    for await (const event of quell.events({ signal, onState })) take(event, signal);
+    for await (const event of changes(signal, onState, () => (begun = false))) take(event, signal);
   } catch (error) {
     if (signal.aborted) return;
     if (error instanceof Refused && error.status === 401) refuse();

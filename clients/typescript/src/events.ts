@@ -5,6 +5,9 @@ import { Patience, pause } from "./patience.js";
 import type { Transport } from "./transport.js";
 import type { Asking, Cancellation, Evaluation, QuellEvent } from "./types.js";
 
+/** The server says something each 15 s: after this long without a word the connection is dead, whatever TCP thinks. */
+const SILENCE_S = 60;
+
 export interface EventsOptions extends Asking {
   /** Go on after this event. */
   last?: string | undefined;
@@ -12,6 +15,8 @@ export interface EventsOptions extends Asking {
   selector?: string | undefined;
   /** The stream is the lease of this session of yours, which `heartbeat` leased before. */
   session?: string | undefined;
+  /** Seconds without a word after which a connection is given up for another one; 60. */
+  silence?: number | undefined;
   /** Told when a connection stands, and when it broke (then with the ms until the next try). */
   onState?: ((state: "open" | "away", retryMs: number) => void) | undefined;
 }
@@ -44,17 +49,32 @@ async function* connection(
   options: EventsOptions,
 ): AsyncGenerator<QuellEvent> {
   reader.again();
-  const response = await transport.ask({
-    method: "GET",
-    path: "/api/events",
-    query: { selector: options.selector, session: options.session },
-    headers: { Accept: "text/event-stream", "Last-Event-ID": reader.last },
-    signal: options.signal,
-  });
-  options.onState?.("open", 0);
-  for await (const piece of transport.pieces(response, options.signal)) {
-    patience.came();
-    for (const event of reader.feed(piece)) yield read(event);
+  const { signal, silence = SILENCE_S } = options;
+  const over = new AbortController();
+  const end = () => over.abort(signal?.reason);
+  const dead = () => over.abort(new Unreachable(`${transport.url} said nothing for ${silence} s`));
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  signal?.throwIfAborted();
+  signal?.addEventListener("abort", end);
+  try {
+    const response = await transport.ask({
+      method: "GET",
+      path: "/api/events",
+      query: { selector: options.selector, session: options.session },
+      headers: { Accept: "text/event-stream", "Last-Event-ID": reader.last },
+      signal: over.signal,
+    });
+    options.onState?.("open", 0);
+    timer = setTimeout(dead, silence * 1000);
+    for await (const piece of transport.pieces(response, over.signal)) {
+      clearTimeout(timer);
+      patience.came();
+      for (const event of reader.feed(piece)) yield read(event);
+      timer = setTimeout(dead, silence * 1000);
+    }
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", end);
   }
   throw new Unreachable(`${transport.url} ended the stream of events`);
 }
