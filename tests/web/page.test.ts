@@ -85,7 +85,7 @@ test("a refused submit says which member is wrong, in words", async () => {
   await page.context().close();
 });
 
-test("stdout and stderr are shown apart, searched and downloaded", async () => {
+test("stdout and stderr are shown apart, searched, followed, wrapped and downloaded", async () => {
   const quell = server.client();
   const code = "import sys\nfor i in range(500): print('line', i)\nprint('oops', file=sys.stderr)";
   const done = await quell.run({ code, language: "python" });
@@ -100,6 +100,17 @@ test("stdout and stderr are shown apart, searched and downloaded", async () => {
   await page.getByLabel("Search the output").press("Enter");
   await page.locator(".hits").getByText("2 of 11").waitFor();
   assert.equal(await page.locator("mark.here").textContent(), "line 12");
+  assert.equal(await page.getByLabel("Follow").isChecked(), false);
+  await page.getByLabel("Follow").check();
+  await page.waitForFunction(() => {
+    const { scrollTop, clientHeight, scrollHeight } = document.querySelector(".text")!;
+    return scrollTop > 0 && scrollHeight - scrollTop - clientHeight < 2;
+  });
+  const space = () => text.evaluate((box) => getComputedStyle(box).whiteSpace);
+  assert.equal(await space(), "pre-wrap");
+  await page.getByLabel("Wrap").uncheck();
+  assert.equal(await space(), "pre");
+  await page.locator("dl > div", { hasText: /^Exit code0$/ }).waitFor();
   const downloading = page.waitForEvent("download");
   await page.getByRole("button", { name: "Download" }).click();
   assert.equal((await downloading).suggestedFilename(), `${done.eval_id}-1-stdout.txt`);
@@ -124,6 +135,10 @@ test("the list follows what happens, and a link to a filter shows the same", asy
   await page.getByText(/^None of .* is what the filter names/).waitFor();
   await page.getByRole("button", { name: "Show all" }).click();
   await row(page, id).locator(".s-cancelled").waitFor();
+  const theirs = await server.client({ key: OWNERS.alice }).submit({ code: "pass", language: "python" });
+  await page.getByRole("searchbox").fill("owner:alice");
+  await row(page, theirs.eval_id).waitFor();
+  await row(page, id).waitFor({ state: "detached" });
   await page.context().close();
   await other.context().close();
 });
@@ -190,7 +205,7 @@ test("many are selected, told what would happen, and stopped", async () => {
   assert.equal(await stop.isDisabled(), true);
   await page.getByLabel("Type 12 to confirm").fill("12");
   await stop.click();
-  await page.getByText("All 12 were asked for").waitFor();
+  await page.getByText("All 12 were asked to stop").waitFor();
   await page.getByRole("cell", { name: "killed" }).nth(2).waitFor();
   for (let i = 0; i < 12; i++) assert.equal((await quell.get(`many-${i}`)).status, "cancelled");
   await page.context().close();
@@ -283,5 +298,17 @@ test("it says when the server is away, and goes on when it is back", async () =>
   await page.locator(".link-live").waitFor();
   await row(page, made.eval_id).locator(".s-succeeded").waitFor();
   assert.equal(await page.getByRole("alert").count(), 0);
+  await page.context().close();
+});
+
+test("it says when the browser is offline, and that nothing stops for it", async () => {
+  const page = await browser.open(server);
+  await page.locator(".link-live").waitFor();
+  await page.context().setOffline(true);
+  await page.getByRole("status").getByText("Offline").waitFor();
+  await page.getByRole("alert").getByText(/^You are offline.*Runs go on without this page/).waitFor();
+  await page.context().setOffline(false);
+  await page.locator(".link-live").waitFor();
+  await page.getByRole("alert").waitFor({ state: "detached" });
   await page.context().close();
 });

@@ -59,6 +59,7 @@ test("Force Stop climbs its ladder with a countdown, and is hurried to the proof
   await page.getByRole("button", { name: "Cancel" }).click();
   await page.getByRole("button", { name: "Force Stop" }).click();
   const ladder = page.getByRole("region", { name: "Stop under way" });
+  await page.getByRole("listitem").filter({ hasText: /then kill in 300 s/ }).waitFor();
   await ladder.getByText(/SIGKILL to the container in \d+ (s|min)/).waitFor();
   assert.match((await ladder.locator('[aria-current="step"]').textContent())!, /SIGTERM/);
   assert.equal(await ladder.getByRole("button", { name: "Force Stop" }).isDisabled(), true);
@@ -102,13 +103,22 @@ test("what finished first is not called stopped", async () => {
   await page.context().close();
 });
 
-test("health shows the stops that were, and what the server depends on", async () => {
+test("health shows the stops that were, what they cost, what failed, and what the server depends on", async () => {
+  const quell = server.client();
+  await quell.run({ code: "raise SystemExit(3)", language: "python" });
   const page = await browser.open(server, "#/health");
   await page.getByText("Ready: submits and stops are taken").waitFor();
   await page.getByRole("heading", { name: /^Kill Container/ }).waitFor();
   await page.locator(".chart canvas").waitFor();
   const half = await page.locator(".tile").filter({ hasText: "Half stop within" }).locator("b").textContent();
   assert.match(half!, /^[\d.]+ (ms|s)$/);
+  let timed = 0;
+  for await (const stop of quell.cancellations()) timed += stop.stop_ms === null ? 0 : 1;
+  const bars = await page.locator(".latency .bars dd").allTextContents();
+  assert.equal(bars.reduce((sum, bar) => sum + Number(bar), 0), timed);
+  assert.ok(Number(await page.getByRole("meter").getAttribute("aria-valuenow")) > 0);
+  await page.getByText("its own exit").waitFor();
+  assert.equal(await page.locator(".tile").filter({ hasText: "Orphans found" }).locator("b").textContent(), "0");
   await page.getByRole("listitem").filter({ hasText: "store" }).getByText("ok").waitFor();
   await page.context().close();
 });

@@ -1,5 +1,6 @@
 /** An error, as a sentence and what to do about it. */
 import { Refused, Unreachable } from "quell-client";
+import { MEMBER_NAME } from "./words.js";
 
 export interface Trouble {
   what: string;
@@ -30,7 +31,9 @@ export function troubleOf(error: unknown): Trouble {
   return { what: sentence(error instanceof Error ? error.message : String(error)), todo: "" };
 }
 
+/** The server begins with the member that is wrong, by its name in the API. */
 function sentence(text: string): string {
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  const named = text.replace(/^\w+/, (word) => (MEMBER_NAME as Record<string, string>)[word] ?? word);
+  const whole = named.charAt(0).toUpperCase() + named.slice(1);
   return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }

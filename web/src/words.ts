@@ -70,7 +70,9 @@ export const OUTCOME_MEANS: Record<NonNullable<Cancellation["outcome"]>, string>
   unconfirmed: "Every means is spent and something may still run",
 };
 
-export const CAUSE_MEANS: Record<NonNullable<Evaluation["cause"]>, string> = {
+export type Cause = NonNullable<Evaluation["cause"]>;
+
+export const CAUSE_MEANS: Record<Cause, string> = {
   user: "asked by a user",
   timeout: "its run deadline passed",
   queue_ttl: "it waited in the queue for too long",
@@ -79,6 +81,18 @@ export const CAUSE_MEANS: Record<NonNullable<Evaluation["cause"]>, string> = {
   oom: "it ran out of memory",
   lost: "its supervisor or host died",
   exit: "it exited by itself with a failure",
+};
+
+/** The same, where there is little room. */
+export const CAUSE_NAME: Record<Cause, string> = {
+  user: "a user",
+  timeout: "run deadline",
+  queue_ttl: "queued too long",
+  policy: "a policy",
+  superseded: "superseded",
+  oom: "out of memory",
+  lost: "lost",
+  exit: "its own exit",
 };
 
 export const UNASKED_MEANS: Record<Cancellation["unasked"][number], string> = {
@@ -92,9 +106,20 @@ export const UNASKED_MEANS: Record<Cancellation["unasked"][number], string> = {
   host: "the place of execution itself: it is another host",
 };
 
+/** Members of a submission, as the page calls them. */
+export const MEMBER_NAME = {
+  timeout_s: "Run deadline",
+  grace_s: "Grace before SIGKILL",
+  memory_mb: "Memory",
+  cpus: "Processors",
+  pids: "Processes",
+  priority: "Priority",
+  queue_ttl_s: "Must start within",
+} as const;
+
 /** How it ended, in a few characters. */
 export function ending(evaluation: Evaluation): string {
   if (evaluation.signal) return evaluation.signal;
   if (evaluation.exit_code !== null) return `exit ${evaluation.exit_code}`;
-  return evaluation.cause && evaluation.cause !== "user" ? evaluation.cause.replace("_", " ") : "";
+  return evaluation.cause && evaluation.cause !== "user" ? CAUSE_NAME[evaluation.cause] : "";
 }

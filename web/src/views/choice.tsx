@@ -6,12 +6,24 @@ import { MODE_NAME } from "../words.js";
 
 const MODES: readonly Mode[] = ["cancel", "terminate", "kill"];
 
-const GENTLE = "Asks it to stop at its next checkpoint, and waits. Nothing it saves is lost; a program that never looks goes on.";
+interface Price {
+  loses: string;
+  how: string;
+}
 
-const LOSES: Record<Mode, string> = {
-  cancel: GENTLE,
-  terminate: "Sends SIGTERM, and SIGKILL after the grace. What it did since its last checkpoint may be lost.",
-  kill: "SIGKILL for everything in its container, at once. It can't clean up or save; output so far and the last checkpoint stay.",
+const PRICES: Record<Mode, Price> = {
+  cancel: {
+    loses: "Loses nothing:",
+    how: "it is asked to stop at its next checkpoint, and waited for; a program that never looks goes on.",
+  },
+  terminate: {
+    loses: "May lose what it did since its last checkpoint:",
+    how: "SIGTERM now, and SIGKILL after the grace.",
+  },
+  kill: {
+    loses: "Loses what it has not saved:",
+    how: "SIGKILL for all of its container, at once; its output so far and its last checkpoint stay.",
+  },
 };
 
 export function Choice({ evaluation, onClose }: { evaluation: Evaluation; onClose: () => void }) {
@@ -43,26 +55,26 @@ export function Choice({ evaluation, onClose }: { evaluation: Evaluation; onClos
             <div key={mode} class={`choice-${mode}`}>
               <button
                 ref={index ? null : first}
-                class={mode === "kill" ? "danger" : mode === "cancel" ? "primary" : "quiet"}
+                class={mode === "kill" ? "quiet dangerous" : mode === "cancel" ? "primary" : "quiet"}
                 disabled={busy !== null || reason !== null}
                 aria-describedby={`loses-${mode}`}
                 onClick={() => void ask(mode)}
               >
                 {busy === mode ? "Asking…" : MODE_NAME[mode]}
               </button>
-              <p id={`loses-${mode}`}>{reason ?? LOSES[mode]}</p>
+              <p id={`loses-${mode}`}>{reason ?? <Loses price={PRICES[mode]} />}</p>
             </div>
           );
         })}
       </div>
       <div class="choice-how">
         <label>
-          Reason <input value={reason} maxLength={1000} placeholder="kept with it, optional" onInput={(event) => setReason(event.currentTarget.value)} />
+          Reason <input value={reason} maxLength={1000} placeholder="optional, kept with the proof" onInput={(event) => setReason(event.currentTarget.value)} />
         </label>
         <label>
-          Grace{" "}
+          Grace before SIGKILL{" "}
           <span class="with-unit">
-            <input type="number" min="0" step="any" value={grace} placeholder="own" onInput={(event) => setGrace(event.currentTarget.value)} />
+            <input type="number" min="0" step="any" value={grace} placeholder="its own" onInput={(event) => setGrace(event.currentTarget.value)} />
             <i>s</i>
           </span>
         </label>
@@ -71,5 +83,13 @@ export function Choice({ evaluation, onClose }: { evaluation: Evaluation; onClos
         </button>
       </div>
     </section>
+  );
+}
+
+function Loses({ price: { loses, how } }: { price: Price }) {
+  return (
+    <>
+      <b>{loses}</b> {how}
+    </>
   );
 }

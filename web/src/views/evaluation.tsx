@@ -1,5 +1,5 @@
 /** One evaluation: what it says, what it is, and whether it still runs. */
-import { type Evaluation, hasEnded } from "quell-client";
+import { type Evaluation, hasEnded, Unreachable } from "quell-client";
 import { useState } from "preact/hooks";
 import { keepDraft } from "../drafts.js";
 import { StatusBadge } from "../parts/status.js";
@@ -32,7 +32,7 @@ export function EvaluationView({ id }: { id: string }) {
   return (
     <div class="evaluation">
       <Head evaluation={evaluation} />
-      {error !== null && <TroubleBox error={error} retry={again} />}
+      {error !== null && !(error instanceof Unreachable) && <TroubleBox error={error} retry={again} />}
       <div class="evaluation-main">
         <Decision evaluation={evaluation} cancellation={cancellation} />
         <Output evaluation={evaluation} />

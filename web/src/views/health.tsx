@@ -12,6 +12,7 @@ import { Bars, Tile } from "./figures.js";
 import { sum } from "./metrics.js";
 import { type Health, health, MOST_RECORDS, useHealth } from "./records.js";
 import { byCause, histogram, latencies, overTime, percentile, waste, workers } from "./stats.js";
+import { CAUSE_NAME } from "../words.js";
 import { Outcomes } from "./outcomes.js";
 
 const EVERYTHING = filterOf(new URLSearchParams());
@@ -73,13 +74,15 @@ function Figures({ seen }: { seen: Health }) {
         <section class="panel">
           <h2>Stops by type</h2>
           <Outcomes records={records} />
-          <p class="hint">
-            {count(records.length)} {records.length === MOST_RECORDS ? "newest " : ""}stops, {count(failed)} of them unconfirmed.
-          </p>
+          {records.length > 0 && (
+            <p class="hint">
+              {count(records.length)} {records.length === MOST_RECORDS ? "newest " : ""}stops, {count(failed)} of them unconfirmed.
+            </p>
+          )}
         </section>
         <section class="panel">
           <h2>Failures by cause</h2>
-          <Bars rows={byCause(list)} none="None of those that are listed failed." />
+          <Bars rows={byCause(list).map(([cause, number]) => [CAUSE_NAME[cause], number])} none="None of those that are listed failed." />
         </section>
         <WasteMeter seen={seen} />
         <Workers seen={seen} />
@@ -90,7 +93,8 @@ function Figures({ seen }: { seen: Health }) {
 }
 
 function ms(value: number | null): string {
-  return value === null ? "–" : span(value);
+  if (value === null) return "–";
+  return value < 1 ? "< 1 ms" : span(value);
 }
 
 function Latency({ seen, sorted }: { seen: Health; sorted: readonly number[] }) {

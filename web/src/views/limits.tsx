@@ -1,25 +1,26 @@
 /** The limits and marks of a submission; what is left empty is the server's default. */
 import { useState } from "preact/hooks";
 import type { Submission } from "quell-client";
+import { MEMBER_NAME } from "../words.js";
 
-type Name = "timeout_s" | "grace_s" | "memory_mb" | "cpus" | "pids" | "priority" | "queue_ttl_s";
+type Name = keyof typeof MEMBER_NAME;
 
 interface Field {
   name: Name;
-  label: string;
+  hint?: string;
   unit: string;
   usual: string;
   step: string;
 }
 
 const FIELDS: readonly Field[] = [
-  { name: "timeout_s", label: "Run deadline", unit: "s", usual: "3600", step: "any" },
-  { name: "grace_s", label: "Grace before SIGKILL", unit: "s", usual: "10", step: "any" },
-  { name: "memory_mb", label: "Memory", unit: "MiB", usual: "512", step: "1" },
-  { name: "cpus", label: "Processors", unit: "", usual: "1", step: "any" },
-  { name: "pids", label: "Processes", unit: "", usual: "256", step: "1" },
-  { name: "priority", label: "Priority, 0 to 9", unit: "", usual: "5", step: "1" },
-  { name: "queue_ttl_s", label: "Must start within", unit: "s", usual: "never", step: "any" },
+  { name: "timeout_s", unit: "s", usual: "3600", step: "any" },
+  { name: "grace_s", unit: "s", usual: "10", step: "any" },
+  { name: "memory_mb", unit: "MiB", usual: "512", step: "1" },
+  { name: "cpus", unit: "", usual: "1", step: "any" },
+  { name: "pids", unit: "", usual: "256", step: "1" },
+  { name: "priority", hint: ", 0 to 9", unit: "", usual: "5", step: "1" },
+  { name: "queue_ttl_s", unit: "s", usual: "never", step: "any" },
 ];
 
 type Mark = "queue" | "session";
@@ -43,7 +44,10 @@ export function Limits({ what, change, wrong }: Props) {
       <div class="limits">
         {FIELDS.map((field) => (
           <label key={field.name}>
-            <span>{field.label}</span>
+            <span>
+              {MEMBER_NAME[field.name]}
+              {field.hint}
+            </span>
             <span class="with-unit">
               <input
                 type="number"

@@ -159,9 +159,11 @@ const Chunk = memo(({ text, query, here }: { text: string; query: string; here: 
 function Note({ evaluation, lines, begun }: { evaluation: Evaluation; lines: Lines; begun: boolean }) {
   const nothing = !lines.chunks.some((chunk) => chunk);
   const over = hasEnded(evaluation.status);
+  const elsewhere = evaluation.worker?.includes("@");
   let text = "";
   if (!begun && over) text = "It never started, so it said nothing.";
   else if (!begun) text = "It waits for a worker. What it says appears here as it says it.";
+  else if (nothing && elsewhere) text = "Its worker keeps what the task itself prints; what its containers write is read as it is stopped.";
   else if (nothing) text = over ? "It said nothing." : "It has said nothing yet.";
   else if (evaluation.output_truncated) text = "Only the first 10 MiB are kept.";
   else if (lines.dropped) text = `The first ${plural(lines.dropped, "line")} are not shown; the download has them all.`;

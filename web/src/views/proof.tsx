@@ -99,7 +99,7 @@ function Steps({ cancellation }: { cancellation: Cancellation }) {
           <span class="rung" title={RUNG_NAME[step.rung]}>
             {step.rung}
           </span>
-          <span>{step.what}</span>
+          <span>{step.what.replace(" -> ", " → ")}</span>
         </li>
       ))}
     </ol>

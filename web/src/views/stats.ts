@@ -1,5 +1,6 @@
 /** Numbers made of the records of stops. Pure: records in, numbers out. */
 import type { Cancellation, Evaluation, Mode } from "quell-client";
+import type { Cause } from "../words.js";
 
 /** Upper bounds in ms; the last bar has all that took longer. */
 export const BOUNDS: readonly number[] = [10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000];
@@ -19,11 +20,13 @@ export function latencies(records: readonly Cancellation[]): number[] {
   return known.sort((a, b) => a - b);
 }
 
+/** From the quickest to the slowest that there was. */
 export function histogram(sorted: readonly number[]): Bar[] {
   const bars: Bar[] = BOUNDS.map((below) => ({ below, count: 0 }));
   bars.push({ below: null, count: 0 });
   for (const ms of sorted) bars.find(({ below }) => below === null || ms <= below)!.count++;
-  return bars;
+  const filled = bars.map((bar) => bar.count > 0);
+  return bars.slice(filled.indexOf(true), filled.lastIndexOf(true) + 1);
 }
 
 export interface Over {
@@ -73,8 +76,8 @@ export function byModeAndOutcome(records: readonly Cancellation[]): Map<Mode, Ma
   return table;
 }
 
-export function byCause(rows: readonly Evaluation[]): [string, number][] {
-  const causes = new Map<string, number>();
+export function byCause(rows: readonly Evaluation[]): [Cause, number][] {
+  const causes = new Map<Cause, number>();
   for (const row of rows)
     if (row.status === "failed") causes.set(row.cause ?? "exit", (causes.get(row.cause ?? "exit") ?? 0) + 1);
   return [...causes].sort((a, b) => b[1] - a[1]);
