@@ -35,14 +35,14 @@ discard(struct ql_move *move, struct ql_run *run)
 
 /*
  * Its release was decided and then a stop was. Only a look made under this stop can tell that it is
- * held: an older sighting may be late, and the program may run and have its grace.
+ * held: an older sighting may be late, and the program may run and have its grace. The release may yet
+ * come before the kill does: whether its program ran is known from its end alone.
  */
 static enum ql_verdict
 held_though_released(struct ql_move *move, struct ql_run *run)
 {
 	if (run->killed_at || move->event->epoch != move->was->epoch)
 		return ql_sight_ignore(move, "held, as it was when its release was decided");
-	ql_move_unreleased(move, run);
 	return discard(move, run);
 }
 

@@ -230,6 +230,37 @@ cancel_of_one_whose_release_was_lost(void **state)
 	kit_close(&kit);
 }
 
+/* A look found it held, and its release comes before the kill that follows: it ran, and that is said. */
+static void
+cancel_of_one_that_is_let_go_late(void **state)
+{
+	(void)state;
+	int ran = 0;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct kit kit = {0};
+		struct ql_runtime_faults hurt = {.seed = seed,
+			.acts = 1u << QL_ACT_RELEASE | 1u << QL_ACT_KILL,
+			.delay_act = 1000,
+			.sightings = 1u << QL_EVENT_RUNNING,
+			.lose_sighting = 1000,
+			.delay_ms = 200};
+		struct ask_stop how = {.top = QL_RUNG_KILL, .grace_ms = 500};
+		kit_open(&kit,
+			&(struct kit_options){.hurt = &hurt, .log = getenv("KIT_LOG") != NULL});
+		kit_start(&kit);
+		ask_as("alice");
+		ask_submit(&kit, "{\"eval_id\":\"a\",\"command\":[\"after=never\"]}");
+		kit_until(&kit, was_released, "a", "its release is decided");
+		assert_int_equal(ask_stop(&kit, "a", &how, NULL, NULL), 0);
+		kit_until_status(&kit, "a", QL_STATUS_CANCELLED);
+		kit_until_quiet(&kit);
+		ran += kit_run(&kit, "a")->ran;
+		story_check_truth(&kit);
+		kit_close(&kit);
+	}
+	assert_int_not_equal(ran, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -246,6 +277,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(hurt_worlds),
 		cmocka_unit_test(hurt_worlds_with_ends),
 		cmocka_unit_test(cancel_of_one_whose_release_was_lost),
+		cmocka_unit_test(cancel_of_one_that_is_let_go_late),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
