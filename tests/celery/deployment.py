@@ -21,6 +21,7 @@ from celeries import PYTHON, answers, environment, free_port
 from conftest import HERE, system
 
 PATIENCE = 30
+MUTE = 12  # seconds without an answer: a worker tries its connection again after 2, 4, 6 s
 
 
 class Redis:
@@ -160,6 +161,11 @@ class Worker:
             print(f"{self.node} died of it, and begins again")
             self.begin()
 
+    def restart(self):
+        self.end()
+        print(f"{self.node} is begun anew")
+        self.begin()
+
     def read(self, lines):
         for line in lines:
             self.log.append(line.rstrip())
@@ -285,12 +291,24 @@ class Deployment:
         asked = self.app.control.inspect([node] if node else None, timeout=timeout)
         return getattr(asked, method)() or {}
 
-    def await_worker(self, worker):
+    def await_worker(self, worker, seconds=PATIENCE):
         """Until it answers, after whatever happened to it."""
         def answers_now():
             worker.revive()
             return worker.node in self.inspect("ping", worker.node, 1)
-        system.eventually(answers_now, what=f"{worker.node} to answer")
+        system.eventually(answers_now, seconds, f"{worker.node} to answer")
+
+    def await_return(self, worker):
+        """
+        Until it answers, after it lost its connection. One of seven of Celery 5.2 connects again, beats, and
+        reads nothing any more: no channel is subscribed to, and nobody waits for its BRPOP. A supervisor that
+        pings begins such a one anew.
+        """
+        try:
+            self.await_worker(worker, MUTE)
+        except AssertionError:
+            worker.restart()
+            self.await_worker(worker, 2 * PATIENCE)
 
 
 class Sent:

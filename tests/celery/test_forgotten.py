@@ -135,6 +135,7 @@ def test_worker_is_frozen_during_the_revoke(deployed):
     assert not held.said
 
 
+@pytest.mark.deadline(180)
 def test_worker_is_cut_off_during_the_revoke(deployed, proxy):
     """What it held until an ETA comes back when its visibility timeout, shortened to 2 s, has passed."""
     ahead, forgotten = deployed.sent_before("mark"), deployed.sent_before("mark")
@@ -149,7 +150,7 @@ def test_worker_is_cut_off_during_the_revoke(deployed, proxy):
         assert asked.status in (200, 202)
         assert ahead.cancel(ahead="true").status in (200, 202)
         proxy.mend()
-        deployed.await_worker(worker)
+        deployed.await_return(worker)
         forgotten.send_now()
         ahead.send_now()
         forgotten.until("ran")
