@@ -139,6 +139,9 @@ struct ql_broker_ops {
 	/* Processor time, in us, that a run used until it was looked at last; 0 = not known. */
 	int64_t (*cpu_us)(struct ql_broker *broker, uint64_t incarnation);
 
+	/* All that was decided before `now` was done: it says so in `forgot`, for as long as it remembers that. */
+	void (*remember)(struct ql_broker *broker, int64_t now);
+
 	/* What /readyz shows of the broker and the result backend; how many there are, at most size. */
 	size_t (*health)(const struct ql_broker *broker, struct ql_dependency *ret, size_t size);
 
@@ -155,7 +158,13 @@ struct ql_broker {
 	 * short. What began and ended meanwhile was told nobody, and is found by INSPECT alone. Set with the sink; may be NULL.
 	 */
 	void (*back)(void *arg);
-	void *back_arg;
+	/*
+	 * Told after each connect, and where it is found out otherwise: what was done since may be undone there, as it may have
+	 * come back from an older copy of what it had. since: the last time that `remember` told it and that it
+	 * knows; 0: it knows of none.
+	 */
+	void (*forgot)(void *arg, int64_t since);
+	void *back_arg; /* of these two */
 	struct ql_outlet *results; /* the result backend, or NULL where there is none */
 	/* What its workers run, and the containers that tasks left; freed with it. NULL: it can't tell. */
 	struct ql_finder *finder;

@@ -339,6 +339,12 @@ cpu_us(struct ql_broker *broker, uint64_t incarnation)
 	return run && run->phase != QL_FARM_HELD ? run->program.cpu * 1000 : 0;
 }
 
+static void
+remember(struct ql_broker *broker, int64_t now)
+{
+	ql_fake_of(broker)->farm->remembers = now;
+}
+
 static const struct ql_broker_ops ops = {
 	.name = "fake",
 	.act = act,
@@ -346,6 +352,7 @@ static const struct ql_broker_ops ops = {
 	.bury = bury,
 	.lift = lift,
 	.cpu_us = cpu_us,
+	.remember = remember,
 	.health = health,
 	.close = close_fake,
 };

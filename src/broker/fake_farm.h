@@ -41,6 +41,7 @@ struct ql_farm {
 	uint64_t deliveries;
 	bool down;
 	bool cut;
+	int64_t remembers; /* until when it knows what was done */
 
 	/*
 	 * The driver that is open on it, or NULL. happened: to a run; back: somebody is there again, a worker or (all) the

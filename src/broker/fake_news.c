@@ -41,6 +41,8 @@ ql_fake_rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 		fake->was_out = false;
 	if (is_back && fake->broker.back)
 		fake->broker.back(fake->broker.back_arg);
+	if (is_back && fake->broker.forgot)
+		fake->broker.forgot(fake->broker.back_arg, fake->farm->remembers);
 	while (fake->news && !ql_fake_is_out(fake) && !fake->desk.closing) {
 		news = fake->news;
 		bool more = news != last;

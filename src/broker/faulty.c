@@ -61,6 +61,14 @@ inner_back(void *arg)
 		faulty->broker.back(faulty->broker.back_arg);
 }
 
+static void
+inner_forgot(void *arg, int64_t since)
+{
+	struct faulty *faulty = arg;
+	if (faulty->broker.forgot)
+		faulty->broker.forgot(faulty->broker.back_arg, since);
+}
+
 /* ---- as its caller sees it ---- */
 
 static void
@@ -89,6 +97,13 @@ faulty_lift(struct ql_broker *broker, const char *task_id)
 {
 	struct ql_broker *inner = faulty_of(broker)->inner;
 	inner->ops->lift(inner, task_id);
+}
+
+static void
+faulty_remember(struct ql_broker *broker, int64_t now)
+{
+	struct ql_broker *inner = faulty_of(broker)->inner;
+	inner->ops->remember(inner, now);
 }
 
 static size_t
@@ -131,6 +146,7 @@ static const struct ql_broker_ops ops = {
 	.bury = faulty_bury,
 	.lift = faulty_lift,
 	.cpu_us = faulty_cpu_us,
+	.remember = faulty_remember,
 	.health = faulty_health,
 	.close = faulty_close,
 };
@@ -155,6 +171,7 @@ ql_broker_faulty_open(struct ql_broker *inner, struct ql_runtime_faults *faults,
 	faulty->hurting->sink = (struct ql_runtime_sink){.sighted = hurting_sighted, .arg = faulty};
 	inner->sink = (struct ql_runtime_sink){.sighted = inner_sighted, .arg = faulty};
 	inner->back = inner_back;
+	inner->forgot = inner_forgot;
 	inner->back_arg = faulty;
 	*ret_broker = &faulty->broker;
 	return 0;

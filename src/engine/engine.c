@@ -60,6 +60,7 @@ ql_engine_new(
 	if (config->broker) {
 		config->broker->sink = sink;
 		config->broker->back = ql_missed_back;
+		config->broker->forgot = ql_recall_since;
 		config->broker->back_arg = engine;
 	}
 	if (ql_policing_open(engine, e) || ql_hooks_open(engine, e) || ql_outbox_open(engine, e) ||
@@ -257,6 +258,7 @@ ql_engine_free(struct ql_engine *engine)
 	ql_lanes_free(engine);
 	ql_bulks_free(engine);
 	ql_orphans_free(engine);
+	ql_recall_done(engine);
 	ql_heap_done(&engine->wakes);
 	free(engine->slots);
 	free(engine);

@@ -40,6 +40,8 @@ live_new(struct ql_engine *engine, const char *eval_id)
 	live->magic = LIVE_MAGIC;
 	live->engine = engine;
 	live->wake.fn = on_wake;
+	if (ql_recall_has(engine, eval_id))
+		live->tomb = QL_TOMB_LIES;
 	ql_str_copy(live->record.eval_id, sizeof(live->record.eval_id), eval_id);
 	HASH_ADD(hh, engine->lives, record.eval_id, strlen(live->record.eval_id), live);
 	return live;

@@ -224,6 +224,16 @@ struct ql_engine {
 		int again; /* passes after an incomplete one */
 	} missed;
 
+	struct recall {
+		struct scan scan;
+		struct wake wake; /* of the next page, of the end of a pass, of the next telling */
+		struct ql_selector selector;
+		struct recalled *lying; /* tombstones, by eval_id */
+		int64_t since; /* what the broker may have forgotten; 0: that is not known */
+		size_t count; /* of this pass */
+		bool ready, due, under_way; /* as of `missed` */
+	} recall;
+
 	struct scan sweeps;
 	struct wake sweep;
 	struct trim trim;
@@ -448,6 +458,12 @@ void ql_trim_start(struct ql_engine *engine); /* trim.c */
 void ql_missed_start(struct ql_engine *engine);
 void ql_missed_back(void *engine); /* as of struct ql_broker */
 void ql_missed_incomplete(struct ql_engine *engine);
+/* recall.c */
+void ql_recall_start(struct ql_engine *engine);
+void ql_recall_since(void *engine, int64_t since); /* as of struct ql_broker */
+/* Its tombstone lies although it is cancelled. */
+bool ql_recall_has(const struct ql_engine *engine, const char *eval_id);
+void ql_recall_done(struct ql_engine *engine);
 /* done is called later unless -1 is returned, when it isn't over or is being changed. */
 int ql_forget(struct ql_live *live, struct ql_attempt *attempt,
 	void (*done)(struct decided *decided, const struct ql_err *err), void *arg,

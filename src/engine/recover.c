@@ -28,6 +28,7 @@ begin(struct ql_engine *engine)
 	ql_policing_start(engine);
 	ql_orphans_start(engine);
 	ql_missed_start(engine);
+	ql_recall_start(engine);
 	ql_bulks_start(engine);
 	ql_claim(engine);
 	engine->ready(engine->ready_arg);

@@ -1,7 +1,8 @@
 /*
  * Tombstones: which tasks the broker's workers are told to drop. The state is what is durable of one; the
  * broker's copy follows it, after each commit and after a start. One lies while a stop is in force and
- * a copy of the message may be anywhere but in the queue that is being looked through.
+ * a copy of the message may be anywhere but in the queue that is being looked through; and for a while where the broker
+ * may have forgotten what was done (recall.c).
  */
 #include "engine/private.h"
 
@@ -11,7 +12,11 @@ static bool
 lies(const struct ql_live *live)
 {
 	const struct ql_state *state = &live->durable;
-	if (live->gone || !state->enqueued_at || !ql_state_stopping(state))
+	if (live->gone || !state->enqueued_at)
+		return false;
+	if (state->status == QL_STATUS_CANCELLED)
+		return ql_recall_has(live->engine, live->record.eval_id);
+	if (!ql_state_stopping(state))
 		return false;
 	return state->cancel.rung != QL_RUNG_REMOVE || state->ahead_until || state->absent_at ||
 	       state->runs[0].incarnation;

@@ -2,8 +2,10 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -169,3 +171,25 @@ def test_nothing_is_submitted_while_redis_is_away(deployed, proxy):
         proxy.mend()
         system.eventually(lambda: quell.post("/api/eval", sent).status == 201, what="its queue")
         assert quell.cancel("untold", {"wait": 20}).expect(200).json["cancelled"]
+
+
+def test_redis_comes_back_from_an_older_copy(deployed):
+    """As after a crash, with snapshots or with a replica that was behind: what was taken out is there again."""
+    kept, stopped = (deployed.send("mark", queue="older") for _ in range(2))
+    submitted = deployed.quell.submit(code="brief", language="python", queue="older")["eval_id"]
+    system.eventually(lambda: deployed.client.llen("older") == 3, what="all three in the queue")
+    older = tempfile.mkdtemp(prefix="quell-older-")
+    shutil.copytree(deployed.redis.folder, older, dirs_exist_ok=True)
+    assert stopped.cancel(wait=20).expect(200).json["outcome"] == "removed"
+    assert deployed.quell.cancel(submitted, {"wait": 20}).expect(200).json["cancelled"]
+    assert deployed.client.llen("older") == 1
+    deployed.redis.stop()
+    shutil.rmtree(deployed.redis.folder)
+    os.rename(older, deployed.redis.folder)
+    deployed.redis.start()
+    system.eventually(lambda: deployed.client.llen("older") == 1, what="both to be taken out again")
+    with deployed.worker("-c", "1", "-Q", "older", node="older"):
+        kept.until("ran")
+        deployed.fence(queue="older")
+    assert not stopped.said
+    assert deployed.quell.get(f"/api/eval/{submitted}").json["status"] == "cancelled"

@@ -134,6 +134,40 @@ queued_is_removed(void **state)
 	close_world(&kit);
 }
 
+static bool
+is_taken(struct kit *kit, void *arg)
+{
+	return !ql_farm_queued(kit->farm, arg);
+}
+
+static bool
+lies_a_tombstone(struct kit *kit, void *arg)
+{
+	return task(kit, arg)->buried;
+}
+
+/* It comes back from an older copy of what it had: what was taken out since is there again. */
+static void
+what_the_broker_forgot_is_taken_out_again(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_world(&kit, NULL);
+	submit(&kit, "a", "wait=never");
+	kit_until(&kit, is_lying, (char *)"celery-a", "its message lies in the queue");
+	stop(&kit, "a", QL_MODE_CANCEL);
+	ends(&kit, "a", QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
+	ql_farm_set_down(kit.farm, true);
+	ql_farm_send(kit.farm, "celery-a", "wait=never");
+	assert_non_null(ql_farm_queued(kit.farm, "celery-a"));
+	ql_farm_set_down(kit.farm, false);
+	kit_until(&kit, is_taken, (char *)"celery-a", "its message is taken out again");
+	kit_until(&kit, lies_a_tombstone, (char *)"celery-a", "who comes back is told");
+	assert_int_equal(task(&kit, "celery-a")->ran, 0);
+	assert_int_equal(kit_state(&kit, "a")->status, QL_STATUS_CANCELLED);
+	close_world(&kit);
+}
+
 /* Between the engine and the driver: a removal stays under way until it is let go. */
 static struct {
 	const struct ql_broker_ops *inner;
@@ -544,6 +578,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(submitted_run_and_settle),
 		cmocka_unit_test(queued_is_removed),
+		cmocka_unit_test(what_the_broker_forgot_is_taken_out_again),
 		cmocka_unit_test(removal_under_way_is_not_asked_again),
 		cmocka_unit_test(held_is_dropped),
 		cmocka_unit_test(each_mode_stops_what_runs),

@@ -103,6 +103,14 @@ witness_lift(struct ql_broker *broker, const char *task_id)
 		witness->inner->ops->lift(witness->inner, task_id);
 }
 
+static void
+witness_remember(struct ql_broker *broker, int64_t now)
+{
+	struct witness *witness = (struct witness *)broker;
+	if (!witness->dead)
+		witness->inner->ops->remember(witness->inner, now);
+}
+
 static size_t
 witness_health(const struct ql_broker *broker, struct ql_dependency *ret, size_t size)
 {
@@ -134,6 +142,14 @@ back(void *arg)
 }
 
 static void
+forgot(void *arg, int64_t since)
+{
+	struct witness *witness = arg;
+	if (!witness->dead && witness->broker.forgot)
+		witness->broker.forgot(witness->broker.back_arg, since);
+}
+
+static void
 witness_close(struct ql_broker *broker, void (*closed)(void *arg), void *arg)
 {
 	struct witness *witness = (struct witness *)broker;
@@ -157,6 +173,7 @@ static const struct ql_broker_ops ops = {
 	.bury = witness_bury,
 	.lift = witness_lift,
 	.cpu_us = witness_cpu_us,
+	.remember = witness_remember,
 	.health = witness_health,
 	.close = witness_close,
 };
@@ -172,6 +189,7 @@ witness_broker(struct ql_broker *inner, struct book *book)
 	witness->book = book;
 	inner->sink = (struct ql_runtime_sink){.sighted = sighted, .arg = witness};
 	inner->back = back;
+	inner->forgot = forgot;
 	inner->back_arg = witness;
 	return &witness->broker;
 }

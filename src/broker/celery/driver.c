@@ -187,6 +187,7 @@ static const struct ql_broker_ops ops = {
 	.bury = bury,
 	.lift = lift,
 	.cpu_us = cpu_us,
+	.remember = ql_recollect_set,
 	.health = health,
 	.close = close_broker,
 };
@@ -228,6 +229,7 @@ on_met(void *arg, struct ql_redis *redis)
 	if (!celery->met && ql_redis_was_away(redis))
 		celery->return_until = ql_alarm_ms() + QL_CELERY_RETURN_MS;
 	celery->met = true;
+	ql_recollect_read(celery);
 }
 
 static int

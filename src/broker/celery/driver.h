@@ -40,6 +40,15 @@
 #define QL_CELERY_REVOKED_MAX 256 /* results that one command writes */
 #define QL_CELERY_CHAIN_PAGE 500 /* tasks of a chain that are revoked at once */
 
+/* recollect.c: what Redis knows of the time. */
+struct ql_recollection {
+	struct ql_redis_command command;
+	bool asking, again; /* again: as soon as that is answered */
+	bool knows; /* since it is connected */
+	int64_t known; /* what stands there; 0 = nothing */
+	int64_t next; /* what is being set, or 0 */
+};
+
 struct ql_celery {
 	struct ql_broker base; /* first */
 	struct ql_celery_config config;
@@ -49,6 +58,7 @@ struct ql_celery {
 	struct ql_redis *backend; /* for the result backend; = commands where it is the broker */
 	struct ql_redis *follow; /* what is published there */
 	struct ql_queues *queues;
+	struct ql_recollection recollection;
 	struct ql_control *control;
 	struct ql_outlet results;
 	struct telling *tellings; /* wait for the results that are being written (revoked.c) */
@@ -249,6 +259,7 @@ struct delivery {
 	bool held; /* a worker has it and has not begun it */
 	bool watched; /* its worker listed it when all were asked last */
 	bool told_running, told_exited, told_gone, told_absent, told_stuck;
+	bool nameless; /* a kill named it, of which nothing else is known: how it ended is told who asks for that */
 	bool told_revoked; /* that exit was its worker's word alone: an end of its own is told after it */
 	bool introduced; /* its worker was asked of which kind its pool is, if that was not known */
 	bool kill; /* a kill was asked for: its containers too must go */
@@ -359,6 +370,12 @@ void ql_spend_asked(struct delivery *delivery);
 /* All that is known of it, its containers' included; 0: it is not known. */
 int64_t ql_spend_us(const struct delivery *delivery);
 int64_t ql_spend_burnt_us(const struct delivery *delivery);
+
+/* ---- recollect.c ---- */
+
+/* It was connected. */
+void ql_recollect_read(struct ql_celery *celery);
+void ql_recollect_set(struct ql_broker *broker, int64_t now);
 
 /* ---- results.c, watch.c ---- */
 

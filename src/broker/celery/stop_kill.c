@@ -151,8 +151,12 @@ ql_stop_kill_now(struct delivery *delivery)
 void
 ql_celery_kill(struct job *job)
 {
+	bool known = ql_delivery_find(job->celery, job->incarnation);
 	struct delivery *delivery = ql_stop_delivery_of(job);
-	if (!delivery || ql_stop_puts_off(delivery, job))
+	if (!delivery)
+		return;
+	delivery->nameless |= !known;
+	if (ql_stop_puts_off(delivery, job))
 		return;
 	delivery->job = job;
 	ql_stop_kill_now(delivery);

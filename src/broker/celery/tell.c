@@ -46,6 +46,7 @@ ql_tell_copy(struct delivery *delivery, const struct copy *copy)
 		.worker = delivery->node,
 	};
 	delivery->told_running = true;
+	delivery->nameless = false;
 	ql_sight(delivery->celery, &sighting);
 }
 
@@ -116,7 +117,7 @@ ql_tell_exit(struct delivery *delivery, const struct ql_quest *look, int32_t epo
 		.text = result ? result->error : NULL,
 	};
 	bool better = delivery->told_revoked && ql_quest_is_finished(look);
-	if (delivery->told_exited && !epoch && !better)
+	if ((delivery->told_exited || delivery->nameless) && !epoch && !better)
 		return;
 	ql_spend_read(delivery);
 	delivery->told_exited = true;
@@ -359,7 +360,8 @@ ask_again_of(struct job *job)
 	struct delivery *delivery = ql_delivery_add(
 		job->celery, job->incarnation, job->eval_id, job->task_id, job->attempt);
 	if (delivery)
-		delivery->told_exited = delivery->told_gone = delivery->told_absent = false;
+		delivery->told_exited = delivery->told_gone = delivery->told_absent =
+			delivery->nameless = false;
 }
 
 static void

@@ -28,7 +28,8 @@
 #define QL_REDIS_CONNECT_MS 3000 /* to find the server, connect and greet it */
 #define QL_REDIS_BACKOFF_MS \
 	50 /* before the second attempt to connect; doubles, half of it chance */
-#define QL_REDIS_BACKOFF_MAX_MS 5000
+#define QL_REDIS_BACKOFF_MAX_MS \
+	500 /* a worker that is back takes its first message a second later: to be there before */
 #define QL_REDIS_WATCH_MS 500 /* between looks at whether the server is alive */
 #define QL_REDIS_IDLE_MS 1000 /* without a word: PING */
 #define QL_REDIS_MUTE_MS 1500 /* while an answer or a connection is awaited: it shows as away */
