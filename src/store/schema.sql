@@ -30,10 +30,13 @@ CREATE TABLE words (
 
 -- place: 0 waiting in the queue, 1 live (in the engine's memory), 2 done. last_row and last_cancel
 -- begin chains through tables that are only ever added to: with an index by evaluation instead,
--- each of a commit's changes would write one more page, somewhere.
+-- each of a commit's changes would write one more page, somewhere. What a trigger reads stands among the
+-- first 32 columns: where one reads a later one, SQLite fetches all of them for each change.
 CREATE TABLE evaluations (
 	seq INTEGER PRIMARY KEY,
 	eval_id TEXT NOT NULL UNIQUE CHECK (length(eval_id) BETWEEN 1 AND {last id}),
+	{eval:$ INTEGER NOT NULL,}
+	place INTEGER NOT NULL CHECK (place BETWEEN 0 AND 2),
 	owner TEXT,
 	language TEXT,
 	queue TEXT,
@@ -47,10 +50,8 @@ CREATE TABLE evaluations (
 	container TEXT,
 	task_id TEXT,
 	past_bytes INTEGER NOT NULL DEFAULT 0, -- output of earlier attempts
-	place INTEGER NOT NULL CHECK (place BETWEEN 0 AND 2),
 	last_row INTEGER,
 	last_cancel INTEGER,
-	{eval:$ INTEGER NOT NULL,}
 	CHECK (status BETWEEN 0 AND {last status}),
 	CHECK (cause BETWEEN 0 AND {last cause})
 ) STRICT;
