@@ -40,7 +40,7 @@ async function furnish(): Promise<{ stopping: string; proven: string; running: s
   const saved = await example("Checkpoints", { eval_id: "train-resnet" });
   await untilOutput(quell, saved, "step 2");
   await quell.cancel(saved, { wait: 30 });
-  const long = EXAMPLES[0]!.submission.code!.replace("61", "601").replace("60", "600");
+  const long = EXAMPLES[0]!.submission.code!.replace("61", "601").replace("of 60", "of 600");
   const running = await example("Counts to 60", { eval_id: "simulate-42", code: long, labels: { team: "physics" } });
   await example("Counts to 60", { eval_id: "train-bert", code: long, labels: { team: "nlp" } });
   for (let i = 0; i < 5; i++) await example("Counts to 60", { eval_id: `sweep-${i}`, code: long, labels: { sweep: "lr" } });

@@ -89,7 +89,7 @@ function Again({ evaluation }: { evaluation: Evaluation }) {
     <div class="again">
       {resumable && (
         <button class="quiet" disabled={busy} onClick={() => void run()}>
-          {checkpoint ? "Resume from its checkpoint" : "Run again as the next attempt"}
+          {checkpoint ? "Resume from its checkpoint" : "Run as next attempt"}
         </button>
       )}
       {!id.startsWith(ELSEWHERE) && (
