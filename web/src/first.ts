@@ -15,11 +15,12 @@ declare global {
   var quellAhead: Asked | undefined;
 }
 
-/** Once, and for whoever asked; else null. */
+/** Once, and for whoever asked; else null. A refusal is thrown: asking again would bring another one. */
 export async function takeAhead(key: string | null): Promise<readonly Evaluation[] | null> {
   const asked = globalThis.quellAhead;
   globalThis.quellAhead = undefined;
-  const response = await asked?.answer.catch(() => null);
-  if (!response?.ok || asked?.key !== key) return null;
+  const response = asked?.key === key && (await asked.answer.catch(() => null));
+  if (!response) return null;
+  if (!response.ok) throw new Error(`the first rows were refused: ${response.status}`);
   return ((await response.json()) as { evaluations: Evaluation[] }).evaluations;
 }
