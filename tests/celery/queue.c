@@ -211,6 +211,33 @@ what_was_put_once_is_found_once(void **state)
 	look_done(&look);
 }
 
+/* Of what was made here nothing but that it is gone is kept; the same request has the same answer. */
+static void
+what_was_put_once_is_known_to_be_gone(void **state)
+{
+	struct hall *hall = *state;
+	struct put of;
+	struct look look, again = {0};
+	char *bytes = message("own", NULL);
+	take_own(hall, &look, "");
+	char *sent = text(hall->context, "GET quell:sent:own");
+	assert_string_equal(sent, QL_QUEUE_SENT_REMOVED);
+	assert_int_equal(number(hall->context, "EXISTS quell:removed:own"), 0);
+	number(hall->context, "DEL celery");
+	ask_once(hall, &again, "own");
+	UNTIL(&hall->client, again.done, 30000);
+	assert_true(again.op.removed && !again.op.listed && !again.bytes);
+	put(hall, &of, "own", 0, bytes);
+	assert_true(of.put.again);
+	LISTED(hall, "evaluations", "");
+	put_as(hall, &of, "own", 0, bytes, true);
+	LISTED(hall, "evaluations", "own");
+	look_done(&look);
+	look_done(&again);
+	free(sent);
+	free(bytes);
+}
+
 static void
 what_was_put_back_may_have_a_copy(void **state)
 {
@@ -525,6 +552,7 @@ main(void)
 		TEST(it_is_found_with_its_place),
 		TEST(it_is_removed_from_each_step),
 		TEST(what_was_put_once_is_found_once),
+		TEST(what_was_put_once_is_known_to_be_gone),
 		TEST(what_was_put_back_may_have_a_copy),
 		TEST(asked_again_it_says_the_same),
 		TEST(forgetting_drops_what_was_kept),

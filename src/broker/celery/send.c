@@ -149,7 +149,7 @@ was_delivered(const char *bytes)
 }
 
 static void
-tell_removed(struct job *job, bool delivered)
+tell_removed(struct job *job)
 {
 	struct ql_celery *celery = job->celery;
 	struct ql_sighting sighting = {
@@ -159,7 +159,7 @@ tell_removed(struct job *job, bool delivered)
 				.attempt = job->attempt,
 				.epoch = job->epoch,
 				.answers = QL_ACT_REMOVE,
-				.flags = delivered ? QL_RUN_REDELIVERED : 0,
+				.flags = job->delivered ? QL_RUN_REDELIVERED : 0,
 			},
 		.eval_id = job->eval_id,
 		.message = job->bytes,
@@ -170,10 +170,9 @@ tell_removed(struct job *job, bool delivered)
 static void
 taken_out(struct job *job)
 {
-	bool delivered = job->removed && was_delivered(job->bytes);
-	if (job->removed && !delivered) /* nothing of it is left to be told */
+	if (job->removed && !job->delivered) /* nothing of it is left to be told */
 		ql_results_unfollow(job->celery, job->task_id);
-	tell_removed(job, delivered);
+	tell_removed(job);
 	ql_job_end(job, 0, NULL);
 }
 
@@ -244,7 +243,9 @@ on_removed(struct ql_queue_op *op, int status)
 		ql_job_end(job, -1, &op->err);
 		return;
 	}
-	job->bytes = op->bytes ? strndup(op->bytes, op->len) : NULL;
+	job->delivered = op->removed && was_delivered(op->bytes);
+	if (op->bytes && !op->once) /* what was made here can be made anew */
+		job->bytes = strndup(op->bytes, op->len);
 	bool stays = op->bytes && (op->marked || op->unacked);
 	if (!stays || keep_chain(job, op->bytes, op->len))
 		removed(job);

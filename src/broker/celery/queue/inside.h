@@ -19,7 +19,7 @@
 
 #define QL_QUEUE_OVERLAP 64 /* messages read again, to find the way after others were taken */
 #define QL_QUEUE_BATCH 250 /* messages removed by one command at most, */
-#define QL_QUEUE_BATCH_US 2500 /* or as many as Redis needs so long for */
+#define QL_QUEUE_BATCH_US 6000 /* or as many as Redis needs so long for */
 #define QL_QUEUE_BATCH_BYTES (256 << 10)
 #define QL_QUEUE_SWEEP 4000 /* marks swept by one command at most, */
 #define QL_QUEUE_SWEEP_LEAST 1000 /* or as many as Redis needs so long for, but at least so many */
@@ -253,6 +253,8 @@ bool ql_queues_is_rested(const struct ql_queues *queues);
 void ql_queues_look_unacked(struct ql_queues *queues);
 
 /* ---- put.c ---- */
+/* What quell:sent:TASK says of a message that was taken out since. */
+#define QL_QUEUE_SENT_REMOVED "0"
 /* "PREFIXquell:removed:TASK"; the caller's to free, NULL: out of memory. */
 char *ql_queue_key(const struct ql_queues *queues, const char *what, const char *task_id);
 /* What was removed before, for those of which nothing was seen -> ql_queues_finish. */

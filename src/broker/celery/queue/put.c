@@ -34,6 +34,8 @@ refuse(struct ql_queues *queues, struct ql_redis_command *command)
  */
 static const char put_script[] = /* Lua */
 	"if ARGV[4] == '0' and redis.call('GETRANGE', KEYS[3], 0, 0) ~= '' then return 0 end\n"
+	"local removed = redis.call('GET', KEYS[2]) == '" QL_QUEUE_SENT_REMOVED "'\n"
+	"if removed and ARGV[4] ~= '0' then redis.call('DEL', KEYS[2]) end\n"
 	"if not redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[3]) then return 0 end\n"
 	"redis.call('LPUSH', KEYS[1], ARGV[1])\n"
 	"redis.call('DEL', KEYS[3])\n"
@@ -136,9 +138,11 @@ kept(struct ql_redis_command *command, int status, const redisReply *reply)
 	struct ql_queues *queues = QL_OWNER(command, struct ql_queues, kept);
 	if (!ql_queues_landed(queues, status, &command->err))
 		return;
-	for (size_t i = 0; i < queues->kept_count && i < reply->elements; i++) {
+	for (size_t i = 0; i < queues->kept_count && i * 2 + 1 < reply->elements; i++) {
 		struct ql_queue_want *want = queues->kept_page[i];
-		const redisReply *bytes = reply->element[i];
+		const redisReply *bytes = reply->element[i * 2], *sent = reply->element[i * 2 + 1];
+		if (sent->str && !strcmp(sent->str, QL_QUEUE_SENT_REMOVED))
+			want->removed = true;
 		if (bytes->type != REDIS_REPLY_STRING)
 			continue;
 		want->removed = true;
@@ -149,16 +153,18 @@ kept(struct ql_redis_command *command, int status, const redisReply *reply)
 
 /* Those that this look did not remove. */
 static size_t
-gather(struct ql_queues *queues, char *keys[static QL_QUEUE_PAGE])
+gather(struct ql_queues *queues, char *keys[static 2 * QL_QUEUE_PAGE])
 {
 	size_t count = 0;
 	struct ql_queue_want *want = queues->kept_next;
 	for (; want && count < QL_QUEUE_PAGE; want = want->hh.next) {
 		if (!want->remove || (want->removed && want->bytes))
 			continue;
-		queues->kept_page[count] = want;
-		keys[count] = ql_queue_key(queues, "quell:removed:", want->id);
-		if (!keys[count++])
+		char **two = keys + count * 2;
+		queues->kept_page[count++] = want;
+		two[0] = ql_queue_key(queues, "quell:removed:", want->id);
+		two[1] = ql_queue_key(queues, "quell:sent:", want->id);
+		if (!two[0] || !two[1])
 			ql_queues_out_of_memory(queues);
 	}
 	queues->kept_next = want;
@@ -168,20 +174,20 @@ gather(struct ql_queues *queues, char *keys[static QL_QUEUE_PAGE])
 static void
 ask_page(struct ql_queues *queues)
 {
-	const char *argv[1 + QL_QUEUE_PAGE] = {"MGET"};
-	char *keys[QL_QUEUE_PAGE];
+	const char *argv[1 + 2 * QL_QUEUE_PAGE] = {"MGET"};
+	char *keys[2 * QL_QUEUE_PAGE];
 	queues->kept_count = gather(queues, keys);
-	for (size_t i = 0; i < queues->kept_count; i++)
+	size_t count = queues->kept_count * 2;
+	for (size_t i = 0; i < count; i++)
 		argv[i + 1] = keys[i];
 	if (!queues->failed && queues->kept_count) {
 		queues->kept.done = kept;
 		queues->flying++;
-		ql_redis_send(
-			queues->redis, &queues->kept, 1 + (int)queues->kept_count, argv, NULL);
+		ql_redis_send(queues->redis, &queues->kept, 1 + (int)count, argv, NULL);
 	} else if (!queues->failed) {
 		ql_queues_finish(queues);
 	}
-	for (size_t i = 0; i < queues->kept_count; i++)
+	for (size_t i = 0; i < count; i++)
 		free(keys[i]);
 }
 

@@ -14,7 +14,8 @@
  * Removing takes out the very bytes that were read, by a script that compares them: a message that
  * a worker took in between is not hurt and counts as not found. The bytes stay in
  * `quell:removed:TASK` for a week, so that the same request, made again after a crash, has the
- * same answer. Where others depend on the message's end (canvas), it stays in its place with
+ * same answer; of a message that was put here once nothing but that it is gone, in
+ * `quell:sent:TASK`: who put it can make it anew. Where others depend on the message's end (canvas), it stays in its place with
  * `expires` in the past: any worker drops it and tells them. So does one in `unacked`, where
  * it is not known who holds it. Where very many are removed at once each is replaced by one and
  * the same mark, a message that any worker drops, and the marks are swept out in few commands, a moment
@@ -46,7 +47,7 @@
 #define QL_QUEUE_MANY_PASSED 100000 /* or as many messages that they would pass one by one */
 #define QL_QUEUE_RESTARTS_MAX 64 /* in a row: a list that moves faster than it can be read */
 #define QL_QUEUE_TRIES 3 /* looks for a message that was taken away under our hands */
-#define QL_QUEUE_KEPT_S 604800 /* quell:removed:TASK */
+#define QL_QUEUE_KEPT_S 604800 /* quell:removed:TASK, and quell:sent:TASK once it was removed */
 #define QL_QUEUE_SENT_S 86400 /* quell:sent:TASK */
 #define QL_QUEUE_NAMES_MS 30000 /* the names of queues are asked for anew after that, */
 #define QL_QUEUE_NAMES_YOUNG_MS 1000 /* or after that where a task is in none of them */
@@ -92,7 +93,8 @@ struct ql_queue_op {
 	bool unacked; /* a worker took it and has not acknowledged it; by REMOVE it is marked there */
 	char queue[QL_TASK_NODE]; /* where it is listed; "" where only unacked */
 	int64_t position; /* before it in the queue, in all steps; 0 = next */
-	const char *bytes; /* as it was; valid within done; NULL when not found */
+	const char *
+		bytes; /* as it was; valid within done; NULL when not found, or removed long ago and `once` */
 	size_t len;
 
 	/* the queues' own */

@@ -41,7 +41,7 @@ ql_queues_is_mark(const char *bytes, size_t len)
 }
 
 /*
- * KEYS: the list; then of each message quell:removed:TASK and quell:sent:TASK.
+ * KEYS: the list; then of each message quell:removed:TASK and quell:sent:TASK, or that twice where it says so itself.
  * ARGV: from, to (where the messages stood, with some room for what others took since), the mark
  * or "" (out of the list at once), the sign for LREM, seconds; then of each the bytes that were
  * read, "" or what stands for them from now on, and the index where it is looked at first, or "".
@@ -74,8 +74,12 @@ static const char take_script[] = /* Lua */
 	"local out, sent = {}, {}\n"
 	"local function note(n, done)\n"
 	"  if done > 0 then\n"
-	"    redis.call('SET', KEYS[2 * n], ARGV[3 + 3 * n], 'EX', ARGV[5])\n"
-	"    sent[#sent + 1] = KEYS[2 * n + 1]\n"
+	"    if KEYS[2 * n] == KEYS[2 * n + 1] then\n"
+	"      redis.call('SET', KEYS[2 * n], '" QL_QUEUE_SENT_REMOVED "', 'EX', ARGV[5])\n"
+	"    else\n"
+	"      redis.call('SET', KEYS[2 * n], ARGV[3 + 3 * n], 'EX', ARGV[5])\n"
+	"      sent[#sent + 1] = KEYS[2 * n + 1]\n"
+	"    end\n"
 	"  end\n"
 	"  out[n] = done\n"
 	"end\n"
@@ -93,7 +97,7 @@ static const char take_script[] = /* Lua */
 
 struct one {
 	struct ql_queue_want *want;
-	char *removed, *sent; /* keys; owned */
+	char *removed, *sent; /* keys; owned; removed may be NULL: that it is says `sent` */
 	const char *bytes; /* borrowed */
 	size_t len;
 	char *new; /* owned, or NULL */
@@ -187,7 +191,8 @@ add(struct ql_queue_take *take, struct one one, bool canvas)
 		free(one.new);
 		return -1;
 	}
-	one.removed = ql_queue_key(queues, "quell:removed:", one.want->id);
+	bool kept = !one.want->once;
+	one.removed = kept ? ql_queue_key(queues, "quell:removed:", one.want->id) : NULL;
 	one.sent = ql_queue_key(queues, "quell:sent:", one.want->id);
 	take->ones[take->count++] = one;
 	take->once += one.want->once;
@@ -197,7 +202,7 @@ add(struct ql_queue_take *take, struct one one, bool canvas)
 		reading->marks++;
 	else if (!canvas)
 		reading->taken++;
-	return one.removed && one.sent ? 0 : -1;
+	return one.sent && (one.removed || !kept) ? 0 : -1;
 }
 
 /* Nanoseconds that Redis needs to go to an index from the nearer end, block by block; measured. */
@@ -294,8 +299,9 @@ go(struct ql_queue_take *take, struct words *words)
 	snprintf(seconds, sizeof(seconds), "%d", QL_QUEUE_KEPT_S);
 	says(words, list->key);
 	for (size_t i = 0; i < take->count; i++) {
-		says(words, take->ones[i].removed);
-		says(words, take->ones[i].sent);
+		const struct one *one = &take->ones[i];
+		says(words, one->removed ? one->removed : one->sent);
+		says(words, one->sent);
 	}
 	int keys = words->count;
 	says(words, from);
