@@ -5,15 +5,6 @@
 
 #include "core/move.h"
 
-/* vsnprintf is the one function of libc with a format that the decider may call: it does no I/O. */
-static void __attribute__((format(printf, 2, 0)))
-add(struct ql_move *move, const char *format, va_list args)
-{
-	char *text = move->decision->why;
-	size_t len = strlen(text);
-	vsnprintf(text + len, QL_WHY - len, format, args);
-}
-
 static void
 add_text(struct ql_move *move, const char *text)
 {
@@ -24,6 +15,29 @@ add_text(struct ql_move *move, const char *text)
 		more = QL_WHY - len - 1;
 	memcpy(to + len, text, more);
 	to[len + more] = 0;
+}
+
+static bool
+names_nothing(const char *format)
+{
+	while (*format && *format != '%')
+		format++;
+	return !*format;
+}
+
+/*
+ * vsnprintf is the one function of libc with a format that the decider may call: it does no I/O. Most of
+ * what is said names nothing, and is said a dozen times for each stop.
+ */
+static void __attribute__((format(printf, 2, 0)))
+add(struct ql_move *move, const char *format, va_list args)
+{
+	char *text = move->decision->why;
+	size_t len = strlen(text);
+	if (names_nothing(format))
+		add_text(move, format);
+	else
+		vsnprintf(text + len, QL_WHY - len, format, args);
 }
 
 void

@@ -184,11 +184,13 @@ ql_live_unrest(struct ql_live *live, struct want *want)
 void
 ql_live_wake_rests(struct ql_live *live)
 {
-	struct ql_err err;
-	ql_fail(&err, QL_E_NOT_FOUND, "there is no evaluation %s", live->record.eval_id);
 	while (live->rests && (live->gone || (!live->uncommitted && ql_live_ready(live) &&
 						     !ql_live_ends(live)))) {
 		struct want *want = live->rests;
+		struct ql_err err;
+		if (live->gone)
+			ql_fail(&err, QL_E_NOT_FOUND, "there is no evaluation %s",
+				live->record.eval_id);
 		DL_DELETE(live->rests, want);
 		want->ready(want, live->gone ? NULL : live, live->gone ? &err : NULL);
 		ql_live_release(live);
