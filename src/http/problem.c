@@ -48,6 +48,15 @@ ql_problem_render(struct ql_json *json, const struct ql_problem *problem)
 }
 
 int
+ql_problem_fault(struct ql_problem *problem, const struct ql_fault *fault)
+{
+	if (fault->field)
+		ql_str_copy(problem->field, sizeof(problem->field), fault->field);
+	problem->at = fault->at;
+	return -1;
+}
+
+int
 ql_problem_field(struct ql_problem *problem, const char *field, const char *fmt, ...)
 {
 	char text[QL_ERR_TEXT];

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "http/json.h"
+#include "rules/fault.h"
 
 #define QL_PROBLEM_FIELD 96
 #define QL_PROBLEM_ALLOW 48
@@ -25,6 +26,9 @@ struct ql_problem {
 
 /* Writes its members into the open object. */
 void ql_problem_render(struct ql_json *json, const struct ql_problem *problem);
+
+/* Fills field and place, where there are any. Returns -1. */
+int ql_problem_fault(struct ql_problem *problem, const struct ql_fault *fault);
 
 /* Fills err and the field. Returns -1. */
 int ql_problem_field(struct ql_problem *problem, const char *field, const char *fmt, ...)

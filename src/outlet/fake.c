@@ -5,24 +5,19 @@
 #include <utlist.h>
 
 #include "base/str.h"
+#include "outlet/fake_life.h"
 
 struct fake {
 	struct ql_outlet outlet; /* first */
-	uv_loop_t *loop;
+	struct ql_fake_life life;
 	struct ql_fake_place *place;
-	uv_timer_t end; /* the last handle to be closed */
-	bool dead;
-	bool closing;
-	size_t open; /* deliveries whose timers are there */
-	void (*closed)(void *arg);
-	void *closed_arg;
 };
 
 struct ql_fake_delivery {
+	struct ql_fake_errand errand; /* first */
 	struct ql_fake_delivery *prev, *next;
 	struct fake *fake;
 	struct ql_delivery *op; /* NULL once answered */
-	uv_timer_t timer;
 	enum ql_fake_mood mood; /* of the place when it arrived */
 };
 
@@ -69,40 +64,12 @@ ql_fake_place_done(struct ql_fake_place *place)
 
 /* ---- the driver ---- */
 
-static void
-on_end(uv_handle_t *handle)
-{
-	struct fake *fake = handle->data;
-	void (*closed)(void *arg) = fake->closed;
-	void *arg = fake->closed_arg;
-	free(fake);
-	if (closed)
-		closed(arg);
-}
-
-static void
-end_if_idle(struct fake *fake)
-{
-	if (fake->closing && !fake->open)
-		uv_close((uv_handle_t *)&fake->end, on_end);
-}
-
-static void
-on_timer_closed(uv_handle_t *handle)
-{
-	struct ql_fake_delivery *delivery = handle->data;
-	struct fake *fake = delivery->fake;
-	free(delivery);
-	fake->open--;
-	end_if_idle(fake);
-}
-
 static int
 judge(const struct ql_fake_delivery *delivery)
 {
 	struct ql_delivery *op = delivery->op;
 	op->retry = delivery->mood != QL_FAKE_REFUSES;
-	if (delivery->fake->closing)
+	if (delivery->fake->life.closing)
 		return ql_fail(&op->err, QL_E_UNAVAILABLE, "the outlet is closed");
 	switch (delivery->mood) {
 	case QL_FAKE_TAKES:
@@ -117,20 +84,19 @@ judge(const struct ql_fake_delivery *delivery)
 	return -1;
 }
 
-/* Its timer goes with it. */
 static void
 drop(struct ql_fake_delivery *delivery)
 {
 	struct ql_fake_place *place = delivery->fake->place;
 	DL_DELETE(place->deliveries, delivery);
 	place->under_way--;
-	uv_close((uv_handle_t *)&delivery->timer, on_timer_closed);
+	ql_fake_errand_drop(&delivery->errand);
 }
 
 static void
-on_answer(uv_timer_t *timer)
+answer(struct ql_fake_errand *errand)
 {
-	struct ql_fake_delivery *delivery = timer->data;
+	struct ql_fake_delivery *delivery = (struct ql_fake_delivery *)errand;
 	struct ql_delivery *op = delivery->op;
 	int status = judge(delivery);
 	drop(delivery);
@@ -169,7 +135,7 @@ fake_deliver(struct ql_outlet *outlet, struct ql_delivery *op)
 {
 	struct fake *fake = (struct fake *)outlet;
 	struct ql_fake_place *place = fake->place;
-	if (fake->dead)
+	if (fake->life.dead)
 		return;
 	struct ql_fake_delivery *delivery = calloc(1, sizeof(*delivery));
 	if (!delivery)
@@ -177,14 +143,12 @@ fake_deliver(struct ql_outlet *outlet, struct ql_delivery *op)
 	delivery->fake = fake;
 	delivery->op = op;
 	delivery->mood = mood_for(place, op);
-	delivery->timer.data = delivery;
 	note_arrival(place, op);
 	if (delivery->mood == QL_FAKE_TAKES || delivery->mood == QL_FAKE_SILENT)
 		tell(place, op);
 	DL_APPEND(place->deliveries, delivery);
-	fake->open++;
-	uv_timer_init(fake->loop, &delivery->timer);
-	uv_timer_start(&delivery->timer, on_answer, (uint64_t)answer_in(delivery), 0);
+	delivery->errand.answer = answer;
+	ql_fake_errand_start(&fake->life, &delivery->errand, answer_in(delivery));
 }
 
 static void
@@ -201,9 +165,8 @@ void
 ql_outlet_fake_die(struct ql_outlet *outlet)
 {
 	struct fake *fake = (struct fake *)outlet;
-	fake->dead = true; /* not freed: the dead engine may still ask */
 	drop_own(fake);
-	uv_close((uv_handle_t *)&fake->end, NULL);
+	ql_fake_life_die(&fake->life);
 }
 
 static void
@@ -211,14 +174,11 @@ fake_close(struct ql_outlet *outlet, void (*closed)(void *arg), void *arg)
 {
 	struct fake *fake = (struct fake *)outlet;
 	struct ql_fake_delivery *delivery;
-	fake->closing = true;
-	fake->closed = closed;
-	fake->closed_arg = arg;
 	DL_FOREACH (fake->place->deliveries, delivery) {
 		if (delivery->fake == fake)
-			uv_timer_start(&delivery->timer, on_answer, 0, 0);
+			ql_fake_errand_hasten(&delivery->errand);
 	}
-	end_if_idle(fake);
+	ql_fake_life_close(&fake->life, closed, arg);
 }
 
 int
@@ -230,10 +190,8 @@ ql_outlet_fake_open(uv_loop_t *loop, struct ql_fake_place *place, struct ql_outl
 		return ql_fail(e, QL_E_SYSTEM, "couldn't open the fake outlet: out of memory");
 	fake->outlet =
 		(struct ql_outlet){.name = "fake", .deliver = fake_deliver, .close = fake_close};
-	fake->loop = loop;
+	ql_fake_life_begin(&fake->life, loop, fake);
 	fake->place = place;
-	uv_timer_init(loop, &fake->end);
-	fake->end.data = fake;
 	*ret_outlet = &fake->outlet;
 	return 0;
 }

@@ -6,25 +6,20 @@
 #include <utlist.h>
 
 #include "base/str.h"
+#include "outlet/fake_life.h"
 
 struct fake {
 	struct ql_poster poster; /* first */
-	uv_loop_t *loop;
+	struct ql_fake_life life;
 	struct ql_receivers *receivers;
-	uv_timer_t end; /* the last handle to be closed */
-	bool dead;
-	bool closing;
-	size_t open; /* sendings whose timers are there */
-	void (*closed)(void *arg);
-	void *closed_arg;
 };
 
 struct ql_sending {
+	struct ql_fake_errand errand; /* first */
 	struct ql_sending *prev, *next;
 	struct fake *fake;
 	struct ql_receiver *receiver; /* or NULL */
 	struct ql_post *op;
-	uv_timer_t timer;
 	int http;
 };
 
@@ -82,48 +77,19 @@ find(const struct ql_receivers *receivers, const char *url)
 /* ---- the driver ---- */
 
 static void
-on_end(uv_handle_t *handle)
-{
-	struct fake *fake = handle->data;
-	void (*closed)(void *arg) = fake->closed;
-	void *arg = fake->closed_arg;
-	free(fake);
-	if (closed)
-		closed(arg);
-}
-
-static void
-end_if_idle(struct fake *fake)
-{
-	if (fake->closing && !fake->open)
-		uv_close((uv_handle_t *)&fake->end, on_end);
-}
-
-static void
-on_timer_closed(uv_handle_t *handle)
-{
-	struct ql_sending *sending = handle->data;
-	struct fake *fake = sending->fake;
-	free(sending);
-	fake->open--;
-	end_if_idle(fake);
-}
-
-/* Its timer goes with it. */
-static void
 drop(struct ql_sending *sending)
 {
 	DL_DELETE(sending->fake->receivers->sendings, sending);
 	if (sending->receiver)
 		sending->receiver->under_way--;
-	uv_close((uv_handle_t *)&sending->timer, on_timer_closed);
+	ql_fake_errand_drop(&sending->errand);
 }
 
 static int
 judge(const struct ql_sending *sending)
 {
 	struct ql_post *op = sending->op;
-	if (sending->fake->closing)
+	if (sending->fake->life.closing)
 		return ql_fail(&op->err, QL_E_UNAVAILABLE, "the poster is closed");
 	if (!sending->http)
 		return ql_fail(&op->err, QL_E_UNREACHABLE, "nobody answers at %s", op->url);
@@ -133,9 +99,9 @@ judge(const struct ql_sending *sending)
 }
 
 static void
-on_answer(uv_timer_t *timer)
+answer(struct ql_fake_errand *errand)
 {
-	struct ql_sending *sending = timer->data;
+	struct ql_sending *sending = (struct ql_sending *)errand;
 	struct ql_post *op = sending->op;
 	int status = judge(sending);
 	drop(sending);
@@ -166,7 +132,7 @@ static void
 fake_post(struct ql_poster *poster, struct ql_post *op)
 {
 	struct fake *fake = (struct fake *)poster;
-	if (fake->dead)
+	if (fake->life.dead)
 		return;
 	struct ql_sending *sending = calloc(1, sizeof(*sending));
 	if (!sending)
@@ -179,11 +145,9 @@ fake_post(struct ql_poster *poster, struct ql_post *op)
 		sending->receiver = receiver;
 		receive(receiver, op);
 	}
-	sending->timer.data = sending;
 	DL_APPEND(fake->receivers->sendings, sending);
-	fake->open++;
-	uv_timer_init(fake->loop, &sending->timer);
-	uv_timer_start(&sending->timer, on_answer, (uint64_t)answer_in(fake, receiver), 0);
+	sending->errand.answer = answer;
+	ql_fake_errand_start(&fake->life, &sending->errand, answer_in(fake, receiver));
 }
 
 void
@@ -191,12 +155,11 @@ ql_poster_fake_die(struct ql_poster *poster)
 {
 	struct fake *fake = (struct fake *)poster;
 	struct ql_sending *sending, *next;
-	fake->dead = true; /* not freed: the dead engine may still ask */
 	DL_FOREACH_SAFE (fake->receivers->sendings, sending, next) {
 		if (sending->fake == fake)
 			drop(sending);
 	}
-	uv_close((uv_handle_t *)&fake->end, NULL);
+	ql_fake_life_die(&fake->life);
 }
 
 static void
@@ -204,14 +167,11 @@ fake_close(struct ql_poster *poster, void (*closed)(void *arg), void *arg)
 {
 	struct fake *fake = (struct fake *)poster;
 	struct ql_sending *sending;
-	fake->closing = true;
-	fake->closed = closed;
-	fake->closed_arg = arg;
 	DL_FOREACH (fake->receivers->sendings, sending) {
 		if (sending->fake == fake)
-			uv_timer_start(&sending->timer, on_answer, 0, 0);
+			ql_fake_errand_hasten(&sending->errand);
 	}
-	end_if_idle(fake);
+	ql_fake_life_close(&fake->life, closed, arg);
 }
 
 int
@@ -222,10 +182,8 @@ ql_poster_fake_open(uv_loop_t *loop, struct ql_receivers *receivers, struct ql_p
 	if (!fake)
 		return ql_fail(e, QL_E_SYSTEM, "couldn't open the fake poster: out of memory");
 	fake->poster = (struct ql_poster){.name = "fake", .post = fake_post, .close = fake_close};
-	fake->loop = loop;
+	ql_fake_life_begin(&fake->life, loop, fake);
 	fake->receivers = receivers;
-	uv_timer_init(loop, &fake->end);
-	fake->end.data = fake;
 	*ret_poster = &fake->poster;
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "rules/fault.h"
 #include "base/err.h"
 #include "base/rand.h"
 #include "core/selector.h"
@@ -57,13 +58,6 @@ struct ql_hook {
 	char created_by[QL_HOOK_ACTOR];
 };
 
-/* What is wrong, besides the sentence. */
-struct ql_hook_fault {
-	const char
-		*field; /* static, or an unknown member's name, which is the JSON's; NULL = none */
-	size_t at; /* 1 + where in the selector, in bytes; 0 = nowhere */
-};
-
 /* Who asks for one. */
 struct ql_hook_asker {
 	const char *actor;
@@ -78,7 +72,7 @@ struct ql_hook_asker {
  * name is resolved is checked at each delivery.
  */
 int ql_hook_ask(json_t *json, const struct ql_hook_asker *asker, struct ql_hook *ret_hook,
-	struct ql_hook_fault *ret_fault, struct ql_err *e);
+	struct ql_fault *ret_fault, struct ql_err *e);
 
 /* A new secret; the old one signs too for so long. */
 void ql_hook_rotate(struct ql_hook *hook, int64_t keep_ms, int64_t now);

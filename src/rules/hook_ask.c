@@ -13,7 +13,7 @@
 struct reader {
 	const struct ql_hook_asker *asker;
 	struct ql_hook *hook;
-	struct ql_hook_fault *fault;
+	struct ql_fault *fault;
 	struct ql_err *e;
 };
 
@@ -282,11 +282,11 @@ ask(struct reader *reader, json_t *json)
 
 int
 ql_hook_ask(json_t *json, const struct ql_hook_asker *asker, struct ql_hook *ret_hook,
-	struct ql_hook_fault *ret_fault, struct ql_err *e)
+	struct ql_fault *ret_fault, struct ql_err *e)
 {
 	struct reader reader = {.asker = asker, .hook = ret_hook, .fault = ret_fault, .e = e};
 	*ret_hook = (struct ql_hook){.enabled = true, .created_at = asker->now};
-	*ret_fault = (struct ql_hook_fault){0};
+	*ret_fault = (struct ql_fault){0};
 	ql_str_copy(ret_hook->created_by, sizeof(ret_hook->created_by), asker->actor);
 	if (ask(&reader, json)) {
 		ql_hook_done(ret_hook);

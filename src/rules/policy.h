@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "rules/fault.h"
 #include "core/selector.h"
 
 #define QL_RULES_MAX 200 /* policies at once */
@@ -46,18 +47,12 @@ struct ql_rule {
 	int64_t created_at;
 };
 
-/* What is wrong, besides the sentence. */
-struct ql_rule_fault {
-	const char *field; /* static, or the name of an unknown member, which is the JSON's */
-	size_t at; /* 1 + where in the selector, in bytes; 0 = nowhere */
-};
-
 /*
  * As somebody sends it: unknown members, one without a selector and one that contradicts itself are
  * refused. `confirm`, where it stands there, goes to *ret_confirm. by and at are whose it is.
  */
 int ql_rule_ask(json_t *json, const char *by, int64_t at, struct ql_rule *ret_rule,
-	bool *ret_confirm, struct ql_rule_fault *ret_fault, struct ql_err *e);
+	bool *ret_confirm, struct ql_fault *ret_fault, struct ql_err *e);
 
 /* The document, as the store keeps it and as it is shown: a new reference; NULL = out of memory. */
 json_t *ql_rule_json(const struct ql_rule *rule);

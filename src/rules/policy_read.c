@@ -12,7 +12,7 @@
 
 struct reader {
 	struct ql_rule *rule;
-	struct ql_rule_fault *fault;
+	struct ql_fault *fault;
 	struct ql_err *e;
 };
 
@@ -302,11 +302,11 @@ check_members(struct reader *reader, json_t *json)
 
 int
 ql_rule_ask(json_t *json, const char *by, int64_t at, struct ql_rule *ret_rule, bool *ret_confirm,
-	struct ql_rule_fault *ret_fault, struct ql_err *e)
+	struct ql_fault *ret_fault, struct ql_err *e)
 {
 	struct reader reader = {.rule = ret_rule, .fault = ret_fault, .e = e};
 	*ret_rule = (struct ql_rule){.created_at = at};
-	*ret_fault = (struct ql_rule_fault){0};
+	*ret_fault = (struct ql_fault){0};
 	*ret_confirm = false;
 	ql_str_copy(ret_rule->created_by, sizeof(ret_rule->created_by), by);
 	if (!check_members(&reader, json) && !read_members(&reader, json) &&
@@ -320,7 +320,7 @@ int
 ql_rule_parse(const char *text, struct ql_rule *ret_rule, struct ql_err *e)
 {
 	json_error_t where;
-	struct ql_rule_fault fault = {0};
+	struct ql_fault fault = {0};
 	struct reader reader = {.rule = ret_rule, .fault = &fault, .e = e};
 	*ret_rule = (struct ql_rule){0};
 	json_t *json = json_loads(text, 0, &where);

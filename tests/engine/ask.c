@@ -299,7 +299,7 @@ static struct ql_rule
 rule_of(struct kit *kit, const char *text)
 {
 	struct ql_rule rule;
-	struct ql_rule_fault fault;
+	struct ql_fault fault;
 	struct ql_err err = {0};
 	bool confirm;
 	json_t *json = json_loads(text, 0, NULL);

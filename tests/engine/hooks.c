@@ -56,7 +56,7 @@ make_as(struct kit *kit, const char *owner, bool all, const char *text, char *re
 {
 	struct ql_hook_asker asker = {
 		.actor = "user:a", .owner = owner, .all = all, .private = true, .now = 1};
-	struct ql_hook_fault fault;
+	struct ql_fault fault;
 	struct making making;
 	struct ql_err err = {0};
 	json_t *json = json_loads(text, 0, NULL);

@@ -53,7 +53,7 @@ ask(const char *text, bool private)
 {
 	const struct ql_hook_asker asker = {.actor = "alice", .owner = "alice", .private = private};
 	struct ql_hook hook = {0};
-	struct ql_hook_fault fault = {0};
+	struct ql_fault fault = {0};
 	struct ql_err e = {0};
 	json_t *json = json_pack("{s:s}", "url", text);
 	if (!json) { /* not UTF-8: no request's body says it */

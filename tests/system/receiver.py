@@ -2,10 +2,10 @@
 import base64
 import hashlib
 import hmac
-import http.server
 import json
-import threading
 import time
+
+import listener
 
 
 def signs(secret, headers, body):
@@ -17,12 +17,9 @@ def signs(secret, headers, body):
                  if hmac.compare_digest(one, wanted)), -1)
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
+class Handler(listener.Handler):
     def do_POST(self):
-        receiver = self.server.receiver
+        receiver = self.server.owner
         body = self.rfile.read(int(self.headers["content-length"]))
         answer = receiver.came(self.path, self.headers, body)
         receiver.hold.wait()
@@ -36,43 +33,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for _ in range(flood // 65536):
             self.wfile.write(bytes(65536))
 
-    def log_message(self, *_):
-        pass
 
-
-class HttpServer(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-    def handle_error(self, *_):
-        """A server that was killed, or read enough, leaves its connections broken."""
-
-
-class Receiver:
-    """Up between start and stop, always on the same port; what came outlives both."""
-
+class Receiver(listener.Listener):
     def __init__(self):
-        self.lock = threading.Lock()
         self.all = []  # (path, headers, body), also of those that it refused
         self.answer = lambda path, message: 204
-        self.hold = threading.Event()
-        self.hold.set()
-        self.port = 0
-        self.http = None
-        self.start()
-
-    def start(self):
-        self.http = HttpServer(("127.0.0.1", self.port), Handler)
-        self.http.receiver = self
-        self.port = self.http.server_address[1]
-        threading.Thread(target=self.http.serve_forever, args=[0.01], daemon=True).start()
-
-    def stop(self):
-        if self.http:
-            self.http.shutdown()
-            self.http.server_close()
-            self.http = None
+        super().__init__(Handler)
 
     def came(self, path, headers, body):
         with self.lock:
@@ -97,14 +63,3 @@ class Receiver:
                 assert signs(secret, headers, body) == place
                 assert signs(secret, headers, body + b" ") == -1
                 assert abs(time.time() - int(headers["webhook-timestamp"])) < 300
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.hold.set()
-        self.stop()

@@ -22,7 +22,7 @@ static const struct ql_hook_asker inside = {
 
 static int
 ask_as(const struct ql_hook_asker *asker, const char *text, struct ql_hook *hook,
-	struct ql_hook_fault *fault, struct ql_err *e)
+	struct ql_fault *fault, struct ql_err *e)
 {
 	json_t *json = json_loads(text, JSON_ALLOW_NUL, NULL);
 	assert_non_null(json);
@@ -40,7 +40,7 @@ static struct ql_hook
 asked(const struct ql_hook_asker *asker, const char *text)
 {
 	struct ql_hook hook;
-	struct ql_hook_fault fault;
+	struct ql_fault fault;
 	struct ql_err e;
 	if (ask_as(asker, text, &hook, &fault, &e))
 		fail_msg("%s: %s", text, e.text);
@@ -96,7 +96,7 @@ test_urls(void **state)
 		"https://[fe80::1%25eth0]/", "https://[10.0.0.1]/", "https://example.com:99999/",
 		"https://example.com:/", "https://[2606:4700::1111]x/", "https://%31.example.com/"};
 	struct ql_hook hook;
-	struct ql_hook_fault fault;
+	struct ql_fault fault;
 	struct ql_err e;
 	char text[200];
 	(void)state;
@@ -139,7 +139,7 @@ test_what_is_refused(void **state)
 		{"\"secret\":\"whsec_x\"", "secret"},
 	};
 	struct ql_hook hook;
-	struct ql_hook_fault fault;
+	struct ql_fault fault;
 	struct ql_err e;
 	char text[200];
 	(void)state;

@@ -15,7 +15,7 @@ static struct ql_rule
 rule_of(const char *text)
 {
 	struct ql_rule rule;
-	struct ql_rule_fault fault;
+	struct ql_fault fault;
 	struct ql_err err = {0};
 	bool confirm;
 	json_t *json = json_loads(text, 0, NULL);
@@ -30,7 +30,7 @@ static void
 refused(const char *text, const char *field, const char *why)
 {
 	struct ql_rule rule;
-	struct ql_rule_fault fault;
+	struct ql_fault fault;
 	struct ql_err err = {0};
 	bool confirm;
 	json_t *json = json_loads(text, 0, NULL);

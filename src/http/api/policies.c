@@ -225,14 +225,11 @@ static int
 ask(struct making *making)
 {
 	struct ql_request *req = making->req;
-	struct ql_rule_fault fault;
+	struct ql_fault fault;
 	if (!ql_rule_ask(req->json, req->caller.actor, ql_engine_now(req->server->config.engine),
 		    &making->trial.rule, &making->confirm, &fault, &req->problem.err))
 		return 0;
-	if (fault.field)
-		ql_str_copy(req->problem.field, sizeof(req->problem.field), fault.field);
-	req->problem.at = fault.at;
-	return -1;
+	return ql_problem_fault(&req->problem, &fault);
 }
 
 void

@@ -195,7 +195,7 @@ static int
 ask(struct making *making)
 {
 	struct ql_request *req = making->req;
-	struct ql_hook_fault fault;
+	struct ql_fault fault;
 	const struct ql_hook_asker asker = {
 		.actor = req->caller.actor,
 		.owner = req->caller.owner,
@@ -205,10 +205,7 @@ ask(struct making *making)
 	};
 	if (!ql_hook_ask(req->json, &asker, &making->write.hook, &fault, &req->problem.err))
 		return ql_hook_secret(&making->write.hook, making->secret, &req->problem.err);
-	if (fault.field)
-		ql_str_copy(req->problem.field, sizeof(req->problem.field), fault.field);
-	req->problem.at = fault.at;
-	return -1;
+	return ql_problem_fault(&req->problem, &fault);
 }
 
 void
