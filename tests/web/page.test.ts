@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { BUILD } from "./server.js";
+import { BUILD, eventually } from "./server.js";
 import { hold, stage } from "./stage.js";
 
 const OWNERS = { alice: "key-of-alice-0123456789" };
@@ -305,7 +305,12 @@ test("it says when the browser is offline, and that nothing stops for it", async
   const page = await browser.open(server);
   await page.locator(".link-live").waitFor();
   await page.context().setOffline(true);
-  await page.getByRole("status").getByText("Offline").waitFor();
+  // Its browser may tell the page before it cuts its network: then the page is told once more.
+  const offline = page.getByRole("status").getByText("Offline");
+  await eventually(async () => {
+    await page.evaluate(() => dispatchEvent(new Event("offline")));
+    return offline.waitFor({ timeout: 3000 }).then(() => true, () => false);
+  }, "the page to be offline");
   await page.getByRole("alert").getByText(/^You are offline.*Runs go on without this page/).waitFor();
   await page.context().setOffline(false);
   await page.locator(".link-live").waitFor();
