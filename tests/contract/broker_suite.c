@@ -330,6 +330,27 @@ terminate_ends_it(void **state)
 	nothing_else_is_there(stage, &name);
 }
 
+/* That the run is looked at again makes it no less proven than it was. */
+static void
+a_look_is_answered_beside_one_at_its_run(void **state)
+{
+	struct stage *stage = fresh(state);
+	struct name name = stage_name(stage);
+	sent(stage, &name, PROGRAM_STAYS);
+	uint64_t run = stage_running(stage, &name);
+	assert_int_equal(stage_act(stage, QL_ACT_TERMINATE, &name, run), 0);
+	stage_await(stage, &name, QL_EVENT_GONE, run);
+	stage_forget_seen(stage);
+	struct cue *at_run = stage_submit(stage, QL_ACT_INSPECT, &name, run, 10000);
+	struct cue *at_all = stage_submit(stage, QL_ACT_INSPECT, &name, 0, 10000);
+	bool asked = !stage_finish(stage, at_all);
+	stage_finish(stage, at_run);
+	int64_t since = ql_alarm_ms();
+	while (asked && !stage_has_answer(stage, &name))
+		stage_turn(stage, since, "the answer to the look");
+	nothing_else_is_there(stage, &name);
+}
+
 static void
 what_swallows_sigterm_is_killed(void **state)
 {
@@ -631,6 +652,7 @@ broker_suite_run(struct broker_place *place)
 		cmocka_unit_test(who_says_nothing_any_more_is_named),
 		cmocka_unit_test(a_run_keeps_its_name),
 		cmocka_unit_test(terminate_ends_it),
+		cmocka_unit_test(a_look_is_answered_beside_one_at_its_run),
 		cmocka_unit_test(what_swallows_sigterm_is_killed),
 		cmocka_unit_test(a_notice_is_heard),
 		cmocka_unit_test(other_runs_are_refused),

@@ -353,15 +353,25 @@ struct inspection {
 	struct job *job;
 };
 
-/* What was told of that run is told again. */
+/*
+ * What was told of that run is told again. One that is gone is so for ever: it is told at once, as who finds
+ * it unproven meanwhile would say nothing of the task.
+ */
 static void
-ask_again_of(struct job *job)
+ask_again_of(struct job *job, const struct ql_quest *look)
 {
 	struct delivery *delivery = ql_delivery_add(
 		job->celery, job->incarnation, job->eval_id, job->task_id, job->attempt);
-	if (delivery)
-		delivery->told_exited = delivery->told_gone = delivery->told_absent =
-			delivery->nameless = false;
+	if (!delivery)
+		return;
+	bool proven = delivery->told_gone && delivery->told_exited && !delivery->told_absent &&
+		      look->result_answered;
+	delivery->told_exited = delivery->told_gone = delivery->told_absent = false;
+	delivery->nameless = false;
+	if (!proven)
+		return;
+	ql_tell_exit(delivery, look, 0);
+	ql_tell_gone(delivery);
 }
 
 static void
@@ -373,7 +383,7 @@ on_looked(struct ql_quest *look)
 	struct ql_err err = look->err;
 	bool complete = ql_quest_is_complete(look) && (!look->silent || job->incarnation);
 	if (job->incarnation)
-		ask_again_of(job);
+		ask_again_of(job, look);
 	ql_tell_look(celery, job->eval_id, job->task_id, job->attempt, look,
 		job->incarnation ? 0 : job->epoch);
 	if (!complete && err.code)
