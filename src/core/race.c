@@ -10,6 +10,7 @@ enum fact {
 	FACT_HELD_STOPPED,
 	FACT_LOST,
 	FACT_LOST_STOPPED,
+	FACT_WRITTEN,
 	FACT_SAID,
 	FACT_OOM,
 	FACT_CATCHES,
@@ -73,6 +74,8 @@ is_so(const struct ql_run *run, enum fact fact)
 		return run->flags & QL_RUN_LOST;
 	case FACT_LOST_STOPPED:
 		return run->flags & QL_RUN_LOST && stopped;
+	case FACT_WRITTEN:
+		return run->flags & QL_RUN_WRITTEN;
 	case FACT_SAID:
 		return said_stopped(run);
 	case FACT_OOM:

@@ -8,7 +8,7 @@ record_exit(struct ql_move *move, struct ql_run *run)
 {
 	const struct ql_event *event = move->event;
 	const int32_t told = QL_RUN_CATCHES_TERM | QL_RUN_SAID_STOPPED | QL_RUN_OOM | QL_RUN_LOST |
-			     QL_RUN_UNSTARTED | QL_RUN_REVOKED;
+			     QL_RUN_UNSTARTED | QL_RUN_REVOKED | QL_RUN_WRITTEN;
 	char name[QL_RUN_NAME], end[QL_ENDING];
 	bool gone = run->phase == QL_PHASE_GONE;
 	int32_t flags = event->flags & told;

@@ -148,7 +148,7 @@ def parent(key):
 
 @app.task(base=AbortableTask, bind=True, name="tasks.evaluate_code")
 def evaluate_code(self, eval_id, code, _language):
-    """As Quell sends it: the code is `brief`, `polite`, `boxed`, `fails`, or else it never looks."""
+    """As Quell sends it: the code is `brief`, `polite`, `heeds`, `boxed`, `fails`, or else it never looks."""
     if code == "fails":
         raise ValueError("as it was asked to")
     if code == "boxed":
@@ -158,6 +158,8 @@ def evaluate_code(self, eval_id, code, _language):
         if code == "polite" and self.is_aborted():
             self.backend.mark_as_revoked(self.request.id, "stopped", self.request)
             raise Ignore()
+        if code == "heeds" and self.is_aborted():
+            break  # as Celery's documentation has it: nobody is told why it ends
         time.sleep(0.05)
     return "done"
 

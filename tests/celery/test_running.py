@@ -43,6 +43,16 @@ def test_subprocess_is_left(deployed, worker):
     system.os.kill(orphan, signal.SIGKILL)
 
 
+def test_who_is_asked_and_returns_had_finished(deployed, worker):
+    """An AbortableTask as Celery's documentation has it says nothing but SUCCESS: that counts, and it was asked."""
+    eval_id = deployed.quell.submit(code="heeds", language="python")["eval_id"]
+    deployed.quell.until_status(eval_id, "running")
+    told = deployed.quell.cancel(eval_id, {"wait": 20}).problem(409)
+    assert told["outcome"] == "finished_first" and told["previous_state"] == "SUCCESS", told
+    steps = [step["what"] for step in told["steps"]]
+    assert any("exited with 0: its worker wrote its result" in step for step in steps), steps
+
+
 def test_what_was_put_back_runs_yet(deployed, worker):
     """As after a visibility timeout: that its copy is taken out of the queue proves nothing of the run."""
     sent = deployed.began("work", task_id="put-back")

@@ -16,6 +16,7 @@ static const struct flag {
 	{"oom", QL_RUN_OOM},
 	{"unstarted", QL_RUN_UNSTARTED},
 	{"revoked", QL_RUN_REVOKED},
+	{"written", QL_RUN_WRITTEN},
 	{"redelivered", QL_RUN_REDELIVERED},
 };
 

@@ -169,7 +169,10 @@ place_exit(struct world *world, const struct item *item)
 	struct place_run *run = &world->runs[item->run];
 	if (run->phase != PLACE_RUNNING || run->kill_waits || broker_retries(world, run))
 		return;
-	place_end(world, run, item->code, item->signal, item->event.flags);
+	bool said = item->event.flags & QL_RUN_SAID_STOPPED || item->code == 75;
+	bool written = run->delivered && run->sent && !said && run->incarnation % 2;
+	place_end(world, run, item->code, item->signal,
+		item->event.flags | (written ? QL_RUN_WRITTEN : 0));
 }
 
 void

@@ -374,7 +374,7 @@ has_finished(const struct place_run *run)
 	bool said = run->flags & QL_RUN_SAID_STOPPED || (!run->exit_signal && run->exit_code == 75);
 	if (!run->ended || !run->ran || (run->flags & QL_RUN_REVOKED && !run->sent))
 		return false;
-	if (!run->sent)
+	if (!run->sent || run->flags & QL_RUN_WRITTEN)
 		return true;
 	if (said)
 		return false;

@@ -77,10 +77,10 @@ fill_exit(const struct delivery *delivery, const struct ql_result *result, struc
 	bool by_us =
 		failed && (is_our_kill(delivery, result) || is_end_of_containers(delivery, result));
 	bool killed = by_us || delivery->stage == STAGE_KILLED;
-	if (!strcmp(state, "SUCCESS")) {
-		event->exit_code = 0;
-	} else if (failed && !by_us) {
-		event->exit_code = 1;
+	if (!strcmp(state, "SUCCESS") || (failed && !by_us)) {
+		event->exit_code = failed;
+		event->sent = delivery->sent;
+		event->flags = delivery->sent ? QL_RUN_WRITTEN : 0;
 	} else if (delivery->sent == QL_RUNG_NOTICE && !killed) {
 		event->sent = QL_RUNG_NOTICE;
 		event->flags = QL_RUN_SAID_STOPPED;
