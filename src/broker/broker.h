@@ -100,8 +100,8 @@ struct ql_broker_ops {
 	 * broker has it. Asked again it sends none twice, and none after a REMOVE or FORGET of a later epoch.
 	 *
 	 * REMOVE takes the task's message out of every queue, or marks it so that any worker drops it
-	 * where others depend on its end. It is answered by the events REMOVED (with the bytes taken out,
-	 * which `restore` puts back) or NOT_QUEUED, of the act's epoch; DELIVERED alone means nothing.
+	 * where others depend on its end. It is answered by the events REMOVED (with the bytes, where they were taken
+	 * out, which `restore` puts back) or NOT_QUEUED, of the act's epoch; DELIVERED alone means nothing.
 	 * Asked again after REMOVED it says REMOVED again, until FORGET of the task.
 	 *
 	 * INSPECT (incarnation 0) tells RUNNING, HELD or EXITED of each run that there is; or ABSENT with

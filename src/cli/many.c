@@ -121,14 +121,15 @@ is_over(const json_t *batch)
 	return strcmp(ql_member_text(batch, "phase", running), running) != 0;
 }
 
-/* Done is that all were asked for, and none refused. */
+/* Done is that all were asked for, none was refused, and all that was to be put back could be. */
 static int
 status_of(const json_t *batch)
 {
 	bool done = !strcmp(ql_member_text(batch, "phase", ""), ql_bulk_phase_word(QL_BULK_DONE));
-	const char *refused = ql_said_word(QL_SAID_REFUSED);
-	return done && !number_of(json_object_get(batch, "progress"), refused) ? QL_EXIT_DONE
-									       : QL_EXIT_FAILED;
+	const json_t *progress = json_object_get(batch, "progress");
+	int64_t failed = number_of(progress, ql_said_word(QL_SAID_REFUSED)) +
+			 number_of(progress, ql_said_word(QL_SAID_LOST));
+	return done && !failed ? QL_EXIT_DONE : QL_EXIT_FAILED;
 }
 
 static int

@@ -161,9 +161,13 @@ struct ql_revise {
 	struct ql_caller caller;
 	const char *eval_id;
 	enum ql_revise_kind { QL_REVISE_RESTORE, QL_REVISE_RESUME, QL_REVISE_DELETE } kind;
+	/* RESTORE: what was queued again at that time or later was restored already; 0 = never */
+	int64_t since;
 	void (*done)(struct ql_revise *op, int status);
-	struct ql_record record; /* as of now (not for delete); ql_revise_done frees it */
+	struct ql_record
+		record; /* as of now, also where it is refused (not for delete); ql_revise_done frees it */
 	struct ql_err err; /* NOT_FOUND CONFLICT … */
+	bool unkept; /* CONFLICT: nothing is kept of its message, which another producer sent */
 	void *engine_private;
 };
 void ql_engine_revise(struct ql_engine *engine, struct ql_revise *op);

@@ -11,8 +11,9 @@ struct revision {
 	struct want want;
 	struct later later;
 	struct wake patience;
-	struct ql_live *live; /* while waiting for its rest */
+	struct ql_live *live; /* while waiting for its rest, or for `read` */
 	struct ql_engine *engine;
+	struct ql_store_read read; /* the message that another producer sent, where it is kept */
 	struct ql_revise *op; /* one of the two */
 	struct ql_report *report;
 	char eval_id[QL_EVAL_ID];
@@ -52,16 +53,23 @@ fail_later(struct revision *revision)
 }
 
 static void
+show(struct revision *revision, const struct ql_live *live)
+{
+	struct ql_record shown = live->record;
+	if (!revision->op || revision->op->kind == QL_REVISE_DELETE)
+		return;
+	shown.state = live->durable;
+	shown.payload = NULL;
+	if (ql_record_copy(&revision->op->record, &shown))
+		ql_engine_log(revision->engine, "out of memory: an answer goes out empty");
+}
+
+static void
 on_durable(struct decided *decided, const struct ql_err *err)
 {
 	struct revision *revision = decided->arg;
-	if (!err && revision->op && revision->op->kind != QL_REVISE_DELETE) {
-		struct ql_record shown = decided->live->record;
-		shown.state = decided->live->durable;
-		shown.payload = NULL;
-		if (ql_record_copy(&revision->op->record, &shown))
-			ql_engine_log(revision->engine, "out of memory: an answer goes out empty");
-	}
+	if (!err)
+		show(revision, decided->live);
 	finish(revision, err);
 }
 
@@ -80,8 +88,72 @@ revise(struct revision *revision, struct ql_live *live)
 	enum ql_verdict verdict = ql_feed(live, &feeding, &decision);
 	if (ql_verdict_makes_row(verdict))
 		return;
+	show(revision, live);
 	ql_fail(&revision->err, QL_E_CONFLICT, "%s", decision.why);
 	fail_later(revision);
+}
+
+/* ---- restore: of another producer's task the message must be there to be put back ---- */
+
+static void
+on_message(struct ql_store_read *read, int status)
+{
+	struct revision *revision = QL_OWNER(read, struct revision, read);
+	struct ql_live *live = revision->live;
+	struct ql_err err = read->err;
+	bool kept = !status && read->record_count && read->records[0].payload;
+	ql_store_read_done(read);
+	if (!status && kept) {
+		revise(revision, live);
+	} else {
+		show(revision, live);
+		revision->op->unkept = !status;
+		revision->err = err;
+		if (!status)
+			ql_fail(&revision->err, QL_E_CONFLICT,
+				"nothing is kept of the message of %s: it was marked in its place, "
+				"or dropped by the worker that held it; its producer can send it "
+				"again",
+				revision->eval_id);
+		fail_later(revision);
+	}
+	ql_live_release(live);
+}
+
+static void
+read_message(struct revision *revision, struct ql_live *live)
+{
+	revision->live = live;
+	live->pins++;
+	revision->read = (struct ql_store_read){.kind = QL_READ_GET,
+		.filter = {.eval_id = revision->eval_id, .with_payload = true},
+		.done = on_message};
+	ql_engine_read(revision->engine, &revision->read);
+}
+
+static void
+on_committed(struct decided *decided, const struct ql_err *err)
+{
+	if (err)
+		finish(decided->arg, err);
+	else
+		read_message(decided->arg, decided->live);
+}
+
+/* What is still on its way to the store may be that very message. */
+static void
+restore(struct revision *revision, struct ql_live *live)
+{
+	const struct ql_state *state = &live->record.state;
+	bool again = revision->op->since && state->attempt > 1 &&
+		     state->queued_at >= revision->op->since;
+	bool bytes = state->adopted && state->status == QL_STATUS_CANCELLED && !again;
+	if (!again && !bytes)
+		revise(revision, live);
+	else if (bytes && !live->uncommitted)
+		read_message(revision, live);
+	else if (ql_feed_after(live, again ? on_durable : on_committed, revision, &revision->err))
+		fail_later(revision);
 }
 
 static void
@@ -118,6 +190,8 @@ decide(struct revision *revision, struct ql_live *live)
 		report(revision, live);
 	else if (revision->op->kind == QL_REVISE_DELETE)
 		forget(revision, live);
+	else if (revision->op->kind == QL_REVISE_RESTORE)
+		restore(revision, live);
 	else
 		revise(revision, live);
 }
@@ -202,6 +276,7 @@ ql_engine_revise(struct ql_engine *engine, struct ql_revise *op)
 	if (!revision)
 		abort(); /* not even a refusal can be queued */
 	op->record = (struct ql_record){0};
+	op->unkept = false;
 	revision->op = op;
 	begin(engine, op->eval_id, revision);
 }

@@ -96,6 +96,8 @@ def test_chord(deployed, worker):
         if plain[1].id.encode() in wire and b'"id": "' + plain[1].id.encode() in wire:
             deployed.client.lrem("members", 1, wire)  # what cleaners of queues do
     assert held[1].cancel(wait=10).expect(200).json["cancelled"]
+    back = deployed.quell.post(f"/api/eval/task:{held[1].id}/restore").problem(409)
+    assert "marked in its place" in back["detail"]  # both would be heard of by its chord
     deployed.app.control.add_consumer("members", destination=[worker.node])
     for one in (stock[0], stock[2], plain[0], plain[2], held[0], held[2]):
         one.until("ran")

@@ -45,6 +45,56 @@ def test_storage_is_down(deployed, worker, storage):
         what="an empty backlog")
 
 
+def batch_over(quell, reply):
+    """Its progress, but for what was said of none."""
+    batch_id = reply.expect(202).json["batch_id"]
+
+    def look():
+        batch = quell.get(f"/api/batches/{batch_id}").expect(200).json
+        return batch if batch["phase"] == "done" else None
+    progress = system.eventually(look, what="the batch is over")["progress"]
+    return batch_id, {word: count for word, count in progress.items() if count}
+
+
+@pytest.mark.deadline(120)
+def test_an_undo_goes_on_over_a_crash(deployed, worker):
+    """Celery's own revoke has none. What is put back runs, once each."""
+    quell, many = deployed.quell, 200
+    ids = deployed.push("many", [f"many{i}" for i in range(many)])
+    batch_id, said = batch_over(quell, quell.post("/api/batches", {
+        "ids": [f"task:{task_id}" for task_id in ids]}))
+    assert said == {"total": many, "asked": many, "removed": many}
+    assert deployed.client.llen("many") == 0
+    undo = quell.post(f"/api/batches/{batch_id}/undo")
+    system.eventually(lambda: deployed.client.llen("many"), what="the first to be put back")
+    quell.crash()
+    quell.again()
+    assert batch_over(quell, undo)[1] == {"total": many, "asked": many, "restored": many}
+    sent = [Sent(deployed, key, task_id) for task_id, key in ids.items()]
+    system.eventually(lambda: deployed.client.llen("many") == many, what="all to be put back")
+    deployed.app.control.add_consumer("many", destination=[worker.node])
+    for one in sent:
+        one.until("ran", 50)
+    deployed.fence(queue="many")
+    deployed.app.control.cancel_consumer("many", destination=[worker.node])
+    assert all(one.said == ["ran"] for one in sent)
+
+
+def test_an_undo_waits_for_what_its_batch_began(deployed):
+    """What Quell sent itself is said to be stopping, and taken out after that."""
+    quell, many = deployed.quell, 100
+    quell.post("/api/eval-batch", {"evaluations": [
+        {"eval_id": f"own{i}", "code": "brief", "language": "python", "queue": "own"}
+        for i in range(many)]}).expect(201)
+    batch_id, said = batch_over(quell, quell.post("/api/batches", {
+        "selector": "queue=own,status=queued"}))
+    assert said == {"total": many, "asked": many, "stopping": many}
+    undo = quell.post(f"/api/batches/{batch_id}/undo")
+    assert batch_over(quell, undo)[1] == {"total": many, "asked": many, "restored": many}
+    system.eventually(lambda: deployed.client.llen("own") == many, what="all to be sent again")
+    assert quell.show("own7")["attempt"] == 2
+
+
 def test_redis_is_down(deployed):
     """For 3 s: what plain Celery is asked then is lost, what Quell is asked then holds."""
     plain, held = deployed.send("mark", queue="quiet"), deployed.send("mark", queue="quiet")

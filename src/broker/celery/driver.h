@@ -109,7 +109,8 @@ struct job {
 	int64_t ends_at; /* loop time of its deadline */
 	bool kill; /* REMOVE: its containers, too */
 	bool removed; /* REMOVE: its message was in the queue, */
-	bool delivered; /* and a worker had it before */
+	bool delivered; /* and a worker had it before, */
+	bool marked; /* or it stands there, marked: its bytes are not to be put back beside it */
 	char *eval_id, *task_id; /* owned */
 	char *keep_dir; /* owned: KILL, SALVAGE; or NULL */
 	union { /* each kind of act has one of them: there are as many jobs as stops under way */

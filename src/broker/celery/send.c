@@ -162,7 +162,7 @@ tell_removed(struct job *job)
 				.flags = job->delivered ? QL_RUN_REDELIVERED : 0,
 			},
 		.eval_id = job->eval_id,
-		.message = job->bytes,
+		.message = job->marked ? NULL : job->bytes,
 	};
 	ql_sight(celery, &sighting);
 }
@@ -246,6 +246,7 @@ on_removed(struct ql_queue_op *op, int status)
 	job->delivered = op->removed && was_delivered(op->bytes);
 	if (op->bytes && !op->once) /* what was made here can be made anew */
 		job->bytes = strndup(op->bytes, op->len);
+	job->marked = op->marked;
 	bool stays = op->bytes && (op->marked || op->unacked);
 	if (!stays || keep_chain(job, op->bytes, op->len))
 		removed(job);

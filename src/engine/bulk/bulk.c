@@ -349,15 +349,22 @@ end_new_part(struct asking *asking)
 	return 0;
 }
 
-/* Beside a broker a stop is under way first, and has taken the message out of the queue a moment later. */
+/*
+ * Beside a broker a stop is under way first, and has taken the message out of the queue a moment later. Where it has not
+ * yet, of what never began, that is waited for.
+ */
 static bool
 was_removed(const struct asking *asking, enum ql_said said, const struct ql_record *record)
 {
 	if (said != QL_SAID_STOPPING || !record)
 		return said == QL_SAID_REMOVED;
-	const struct ql_cancel *cancel = &record->state.cancel;
-	return cancel->outcome == QL_OUTCOME_REMOVED &&
-	       cancel->requested_at >= asking->old.started_at;
+	const struct ql_state *state = &record->state;
+	if (state->cancel.requested_at < asking->old.started_at)
+		return false;
+	if (ql_state_stopping(state))
+		return !state->started_at;
+	return state->cancel.outcome == QL_OUTCOME_REMOVED ||
+	       state->cancel.outcome == QL_OUTCOME_DISCARDED;
 }
 
 /* Those that it took out of the queue. The records are in the order of the ids, as far as they exist. */

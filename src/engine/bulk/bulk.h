@@ -31,6 +31,7 @@
 #define QL_BULK_KEPT 1000 /* batches in the list; the oldest that are over go first */
 #define QL_BULK_PAGE 5000 /* matches that one read brings */
 #define QL_BULK_RETRY_MS 1000 /* after the store or the broker was away */
+#define QL_BULK_STOPS_MS 20000 /* an undo waits for each stop that is under way */
 
 struct ql_bulk_ask {
 	struct ql_caller caller;

@@ -17,9 +17,11 @@ struct bulk_item {
 	struct bulk_part *part;
 	size_t at;
 	bool looked_for;
+	bool waited; /* for the stop that is to be taken back */
 	union {
 		struct ql_stop stop;
 		struct ql_revise revise;
+		struct ql_wait wait;
 	};
 };
 
@@ -115,17 +117,63 @@ on_stopped(struct ql_stop *stop, int status)
 	answer(item, said, status ? &err : NULL, waits);
 }
 
+/* ---- taken back ---- */
+
+static void ask(struct bulk_item *item);
+
+static enum ql_said
+why_not_restored(const struct ql_revise *revise)
+{
+	const struct ql_state *state = &revise->record.state;
+	bool began = state->cancel.outcome != QL_OUTCOME_REMOVED &&
+		     state->cancel.outcome != QL_OUTCOME_DISCARDED;
+	if (revise->err.code == QL_E_NOT_FOUND)
+		return QL_SAID_UNKNOWN;
+	if (revise->unkept)
+		return QL_SAID_LOST;
+	if (state->status == QL_STATUS_CANCELLED && began)
+		return QL_SAID_BEGUN;
+	return ql_state_stopping(state) ? QL_SAID_STOPPING : QL_SAID_REFUSED;
+}
+
+static void
+on_stop_over(struct ql_wait *wait)
+{
+	struct bulk_item *item = QL_OWNER(wait, struct bulk_item, wait);
+	if (item->part->bulk->engine->stopping)
+		answer(item, QL_SAID_UNASKED, NULL, true);
+	else
+		ask(item);
+}
+
+/* The batch asked for its stop, which is under way beside a broker: only what came of it can be taken back. */
+static void
+wait_for_stop(struct bulk_item *item)
+{
+	struct bulk *bulk = item->part->bulk;
+	item->waited = item->looked_for = true;
+	bulk->looked_for++;
+	item->wait = (struct ql_wait){.eval_id = item->part->chunk.ids[item->at],
+		.wait_ms = QL_BULK_STOPS_MS,
+		.done = on_stop_over};
+	ql_engine_wait(bulk->engine, &item->wait);
+	ql_bulk_work(bulk);
+}
+
 static void
 on_restored(struct ql_revise *revise, int status)
 {
 	struct bulk_item *item = QL_OWNER(revise, struct bulk_item, revise);
 	struct ql_err err = revise->err;
-	enum ql_said said = !status                      ? QL_SAID_RESTORED
-			    : err.code == QL_E_NOT_FOUND ? QL_SAID_UNKNOWN
-							 : QL_SAID_REFUSED;
+	enum ql_said said = status ? why_not_restored(revise) : QL_SAID_RESTORED;
 	ql_revise_done(revise);
-	answer(item, said, status ? &err : NULL, false);
+	if (said == QL_SAID_STOPPING && !item->waited && !is_trouble(&err))
+		wait_for_stop(item);
+	else
+		answer(item, said, status ? &err : NULL, false);
 }
+
+/* ---- asked for ---- */
 
 static void
 ask(struct bulk_item *item)
@@ -138,6 +186,7 @@ ask(struct bulk_item *item)
 		item->revise = (struct ql_revise){.caller = caller,
 			.eval_id = eval_id,
 			.kind = QL_REVISE_RESTORE,
+			.since = head->started_at,
 			.done = on_restored};
 		ql_engine_revise(bulk->engine, &item->revise);
 		return;

@@ -146,6 +146,8 @@ const ANSWERS: Record<Answer, string> = {
   already_cancelled: "cancelled before",
   finished_first: "finished first",
   restored: "queued again",
+  had_begun: "had begun to run",
+  not_kept: "can't be put back",
   not_found: "not found",
   refused: "refused",
 };
