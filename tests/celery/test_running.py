@@ -53,12 +53,17 @@ def test_who_is_asked_and_returns_had_finished(deployed, worker):
     assert any("exited with 0: its worker wrote its result" in step for step in steps), steps
 
 
-def test_what_was_put_back_runs_yet(deployed, worker):
-    """As after a visibility timeout: that its copy is taken out of the queue proves nothing of the run."""
-    sent = deployed.began("work", task_id="put-back")
-    deployed.send("work", task_id="put-back", queue="quiet")
+@pytest.mark.parametrize("marked", [False, True], ids=["plain", "marked"])
+def test_what_was_put_back_runs_yet(deployed, worker, marked):
+    """As after a visibility timeout: that its copy is taken out of the queue proves nothing of the run. It may have
+    been marked where it was not acknowledged, before it was put back."""
+    task_id = f"put-back-{marked}"
+    sent = deployed.began("work", task_id=task_id)
+    deployed.send("work", task_id=task_id, queue="quiet")
     message = json.loads(deployed.client.lpop("quiet"))
     message["headers"]["redelivered"] = True
+    if marked:
+        message["headers"]["expires"] = "2000-01-01T00:00:00+00:00"
     message["properties"]["delivery_info"]["redelivered"] = True
     deployed.client.rpush("quiet", json.dumps(message))
     told = sent.cancel(terminate="true", wait=20).expect(200).json

@@ -155,15 +155,13 @@ see(struct ql_queues *queues, struct ql_queue_take **takes, struct ql_queue_want
 	}
 	if (!want->remove)
 		ql_queues_want_over(queues, want);
-	if (message->expired) { /* by an earlier request: it never runs */
-		want->removed = want->marked = true;
-		return 0;
-	}
 	if (ql_queues_note(queues, want, bytes->str, bytes->len)) {
 		want->put_off = true;
 		return 0;
 	}
-	if (!want->remove)
+	if (message->expired) /* by an earlier request: it never runs */
+		want->removed = want->marked = true;
+	if (!want->remove || message->expired)
 		return 0;
 	return ql_queue_take_add(queues, takes, want, bytes, index, message->canvas);
 }
