@@ -139,6 +139,12 @@ struct ql_broker_ops {
 	/* Processor time, in us, that a run used until it was looked at last; 0 = not known. */
 	int64_t (*cpu_us)(struct ql_broker *broker, uint64_t incarnation);
 
+	/*
+	 * That worker had a run of what is taken up after a start: until it is heard of, what it has is not known. May be
+	 * NULL: the driver knows its workers.
+	 */
+	void (*expect)(struct ql_broker *broker, const char *node);
+
 	/* All that was decided before `now` was done: it says so in `forgot`, for as long as it remembers that. */
 	void (*remember)(struct ql_broker *broker, int64_t now);
 

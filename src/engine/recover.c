@@ -50,6 +50,9 @@ void
 ql_inspect_runs(struct ql_live *live)
 {
 	const struct ql_state *state = &live->record.state;
+	struct ql_broker *broker = live->engine->config.broker;
+	if (broker && broker->ops->expect && live->record.worker && ql_state_open(state))
+		broker->ops->expect(broker, live->record.worker);
 	for (int i = 0; i < QL_RUNS; i++) {
 		struct ql_act look = {.kind = QL_ACT_INSPECT,
 			.epoch = state->epoch,

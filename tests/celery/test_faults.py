@@ -223,6 +223,27 @@ def test_nothing_is_submitted_while_redis_is_away(deployed, proxy):
         assert quell.cancel("untold", {"wait": 20}).expect(200).json["cancelled"]
 
 
+def test_quell_begins_anew_while_a_worker_is_cut_off(deployed):
+    """Redis is there all the time, so nothing but what Quell kept says that somebody else may have it."""
+    of_worker = Proxy(deployed.redis.port)
+    with system.serving("--broker", deployed.redis.url, "--auth", "none") as quell, \
+            contextlib.closing(of_worker), \
+            deployed.worker("-c", "1", "-Q", "cut", node="cut", broker=of_worker.url) as worker:
+        running = deployed.began("work", task_id="celery-cut", queue="cut")
+        system.eventually(lambda: deployed.inspect("active", worker.node).get(worker.node),
+                          what="its worker to know that it runs")
+        assert quell.post("/api/task/celery-cut/cancel").status == 202
+        quell.until_status("cut", "cancelling")
+        system.eventually(lambda: quell.get("/api/eval/cut").json["worker"], what="its worker")
+        of_worker.cut()
+        quell.crash()
+        quell.again()
+        met = time.monotonic()
+        system.eventually(lambda: passed(4, met), what="4 s")  # two looks, 2 s apart
+        assert quell.get("/api/eval/cut").expect(200).json["status"] == "cancelling"
+        assert alive(running.pids[0])
+
+
 def test_redis_comes_back_from_an_older_copy(deployed):
     """As after a crash, with snapshots or with a replica that was behind: what was taken out is there again."""
     kept, stopped = (deployed.send("mark", queue="older") for _ in range(2))

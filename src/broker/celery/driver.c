@@ -180,6 +180,13 @@ close_broker(struct ql_broker *broker, void (*closed)(void *arg), void *arg)
 		containers->ops->close(containers, on_asked_closed, celery);
 }
 
+/* A broker that was away a moment ago has no workers yet, and none is known by a server that just began. */
+static void
+expect(struct ql_broker *broker, const char *node)
+{
+	ql_control_expect(celery_of(broker)->control, node);
+}
+
 static const struct ql_broker_ops ops = {
 	.name = "celery",
 	.act = act,
@@ -187,6 +194,7 @@ static const struct ql_broker_ops ops = {
 	.bury = bury,
 	.lift = lift,
 	.cpu_us = cpu_us,
+	.expect = expect,
 	.remember = ql_recollect_set,
 	.health = health,
 	.close = close_broker,

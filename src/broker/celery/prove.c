@@ -101,6 +101,8 @@ is_out_of_sight(const struct delivery *delivery)
 	const struct ql_worker *worker =
 		ql_workers_find(ql_control_workers(delivery->celery->control), delivery->node);
 	bool proven = delivery->hand.holds && !ql_hand_task_lives(&delivery->hand);
+	if (!delivery->node[0]) /* a server before this one saw it: any of them may have it */
+		return delivery->look.silent;
 	return worker && ql_silence_is_of(worker) && !proven;
 }
 

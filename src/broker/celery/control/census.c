@@ -135,6 +135,12 @@ ql_control_start_census(struct ql_control *control)
 }
 
 void
+ql_control_expect(struct ql_control *control, const char *node)
+{
+	ql_workers_expect(&control->workers, node, ql_alarm_ms());
+}
+
+void
 ql_control_heard_of(struct ql_control *control, const char *node)
 {
 	const struct ql_worker *known = ql_workers_find(&control->workers, node);

@@ -92,6 +92,8 @@ int64_t ql_control_told_at(const struct ql_control *control, const char *task_id
 
 const struct ql_workers *ql_control_workers(const struct ql_control *control);
 
+/* It was there before this server began: what it has is not known until it is heard of. */
+void ql_control_expect(struct ql_control *control, const char *node);
 /* What that node answered to `stats`. */
 void ql_control_learn(struct ql_control *control, const char *node, const json_t *stats);
 

@@ -52,6 +52,16 @@ ql_workers_heard(struct ql_workers *workers, const char *node, int64_t now)
 	return worker;
 }
 
+void
+ql_workers_expect(struct ql_workers *workers, const char *node, int64_t now)
+{
+	struct ql_worker *worker = ql_workers_find(workers, node) ? NULL : add(workers, node);
+	if (!worker)
+		return;
+	worker->state = QL_WORKER_SILENT;
+	worker->heard_at = now;
+}
+
 struct ql_worker *
 ql_workers_beat(struct ql_workers *workers, const struct ql_beat *beat, int64_t now)
 {

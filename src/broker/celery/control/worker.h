@@ -68,6 +68,9 @@ struct ql_worker *
 ql_workers_beat(struct ql_workers *workers, const struct ql_beat *beat, int64_t now);
 struct ql_worker *ql_workers_heard(struct ql_workers *workers, const char *node, int64_t now);
 
+/* It was known before this server began: silent until it is heard of. */
+void ql_workers_expect(struct ql_workers *workers, const char *node, int64_t now);
+
 /* What the reply to `stats` says of it: its pid and its pool. */
 void ql_worker_learn(struct ql_worker *worker, const json_t *stats);
 
