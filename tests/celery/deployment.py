@@ -363,7 +363,8 @@ class Sent:
 
     @property
     def state(self):
-        return self.meta["status"] if self.meta else "PENDING"
+        meta = self.meta
+        return meta["status"] if meta else "PENDING"
 
     def until_state(self, *wanted, seconds=PATIENCE):
         return system.eventually(lambda: self.state if self.state in wanted else None, seconds,
