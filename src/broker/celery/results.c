@@ -9,7 +9,7 @@
 
 #include "base/owner.h"
 #include "base/str.h"
-#include "broker/celery/driver.h"
+#include "broker/celery/stop.h"
 
 /* KEYS: the result. ARGV: the new one, its seconds. */
 static const char set_script[] =
@@ -254,11 +254,25 @@ struct news {
 	char task_id[QL_TASK_ID];
 };
 
+/* A pool is faster than its worker's books: what is over is listed as held yet, and there is no more news of it. */
+static void
+look_after_held(const struct news *news)
+{
+	struct delivery *delivery;
+	if (!ql_quest_is_over(&news->look))
+		return;
+	DL_FOREACH (ql_deliveries_of(news->celery, news->task_id), delivery) {
+		if (delivery->held && !delivery->told_gone)
+			ql_stop_watch_closely(delivery);
+	}
+}
+
 static void
 on_looked(struct ql_quest *look)
 {
 	struct news *news = QL_OWNER(look, struct news, look);
 	ql_tell_look(news->celery, news->eval_id, news->task_id, news->attempt, look, 0);
+	look_after_held(news);
 	if (ql_quest_is_complete(look) && (look->copy_count || ql_quest_is_over(look)))
 		ql_started_drop(news->celery, news->task_id); /* it is known as a run by now */
 	ql_quest_done(look);
