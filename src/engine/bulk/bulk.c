@@ -19,13 +19,8 @@ struct asking {
 	struct bulk_freeze freeze;
 	struct bulk_drift drift;
 	struct ql_bulk old; /* UNDO: the one that is taken back */
-	struct ql_bulk_chunk chunk; /* UNDO: of the new set */
-	struct ql_bulk_chunk old_chunk; /* UNDO: of the old one, as it is read */
-	const char *names[QL_BULK_CHUNK]; /* UNDO: its ids */
-	int64_t part; /* UNDO: the next one of the old set */
-	int64_t parts; /* UNDO: of the new set, so far */
+	struct bulk_undo undo;
 	struct ql_change *changes;
-	char part_id[QL_BULK_CHUNK_ID];
 	struct ql_err err;
 };
 
@@ -89,7 +84,6 @@ finish(struct asking *asking, const struct ql_err *err)
 	if (asking->holds_room)
 		DL_DELETE(engine->bulk_askings, asking);
 	ql_bulk_done(&asking->old);
-	ql_bulk_chunk_done(&asking->chunk);
 	ql_changes_free(asking->changes);
 	free(asking);
 	op->done(op, err ? -1 : 0);
@@ -332,122 +326,23 @@ cancel(struct asking *asking)
 
 /* ---- undo ---- */
 
-static void read_old_part(struct asking *asking);
-
-static int
-end_new_part(struct asking *asking)
-{
-	struct ql_change *change;
-	if (!asking->chunk.count)
-		return 0;
-	change = ql_bulk_keep_part(&asking->op->bulk, asking->parts++, &asking->chunk);
-	asking->chunk.count = 0;
-	memset(asking->chunk.said, 0, QL_BULK_CHUNK + 1);
-	if (!change)
-		return -1;
-	LL_APPEND(asking->changes, change);
-	return 0;
-}
-
-/*
- * Beside a broker a stop is under way first, and has taken the message out of the queue a moment later. Where it has not
- * yet, of what never began, that is waited for.
- */
-static bool
-was_removed(const struct asking *asking, enum ql_said said, const struct ql_record *record)
-{
-	if (said != QL_SAID_STOPPING || !record)
-		return said == QL_SAID_REMOVED;
-	const struct ql_state *state = &record->state;
-	if (state->cancel.requested_at < asking->old.started_at)
-		return false;
-	if (ql_state_stopping(state))
-		return !state->started_at;
-	return state->cancel.outcome == QL_OUTCOME_REMOVED ||
-	       state->cancel.outcome == QL_OUTCOME_DISCARDED;
-}
-
-/* Those that it took out of the queue. The records are in the order of the ids, as far as they exist. */
-static int
-take_over(struct asking *asking, const struct ql_record *records, size_t count)
-{
-	struct ql_bulk *head = &asking->op->bulk;
-	const struct ql_bulk_chunk *old = &asking->old_chunk;
-	for (size_t i = 0, at = 0; i < old->count; i++) {
-		bool there = at < count && !strcmp(records[at].eval_id, old->ids[i]);
-		const struct ql_record *record = there ? &records[at++] : NULL;
-		if (!was_removed(asking, ql_bulk_chunk_said(old, i), record))
-			continue;
-		ql_bulk_chunk_add(&asking->chunk, old->ids[i]);
-		head->total++;
-		if (asking->chunk.count == QL_BULK_CHUNK && end_new_part(asking))
-			return -1;
-	}
-	return 0;
-}
-
 static void
-on_old_records(struct ql_store_read *read, int status)
+on_undone(struct bulk_undo *undo, const struct ql_err *err)
 {
-	struct asking *asking = QL_OWNER(read, struct asking, read);
-	struct ql_err err = read->err;
-	bool full = !status && take_over(asking, read->records, read->record_count);
-	ql_store_read_done(read);
-	ql_bulk_chunk_done(&asking->old_chunk);
-	if (status)
-		finish(asking, &err);
-	else if (full)
-		out_of_memory(asking);
-	else
-		read_old_part(asking);
-}
-
-static void
-on_old_part(struct ql_store_read *read, int status)
-{
-	struct asking *asking = QL_OWNER(read, struct asking, read);
-	struct ql_bulk_chunk *old = &asking->old_chunk;
-	struct ql_err err = read->err;
-	if (!status && !read->object_count)
-		status = ql_fail(
-			&err, QL_E_NOT_FOUND, "the set of batch %s is gone", asking->op->id);
-	if (!status)
-		status = ql_bulk_chunk_parse(read->objects[0].text, old, &err);
-	ql_store_read_done(read);
-	if (status) {
-		finish(asking, &err);
+	struct asking *asking = QL_OWNER(undo, struct asking, undo);
+	struct ql_change *old = err ? NULL : ql_bulk_keep_head(&asking->old);
+	struct ql_err why;
+	asking->changes = undo->changes;
+	if (err) {
+		why = *err; /* it stands in what is freed */
+		finish(asking, &why);
 		return;
 	}
-	for (size_t i = 0; i < old->count; i++)
-		asking->names[i] = old->ids[i];
-	asking->read = (struct ql_store_read){.kind = QL_READ_NAMED,
-		.ids = asking->names,
-		.id_count = old->count,
-		.done = on_old_records};
-	ql_engine_read(asking->engine, &asking->read);
-}
-
-static void
-read_old_part(struct asking *asking)
-{
-	if (asking->part * QL_BULK_CHUNK < asking->old.total) {
-		ql_bulk_chunk_id(asking->old.id, asking->part++, asking->part_id);
-		asking->read = (struct ql_store_read){.kind = QL_READ_OBJECTS,
-			.filter = {.object = QL_OBJECT_CHUNK,
-				.object_id = asking->part_id,
-				.limit = 1},
-			.done = on_old_part};
-		ql_engine_read(asking->engine, &asking->read);
-		return;
-	}
-	struct ql_change *old = ql_bulk_keep_head(&asking->old);
-	if (old)
-		LL_APPEND(asking->changes, old);
-	if (!old || end_new_part(asking)) {
+	if (!old) {
 		out_of_memory(asking);
 		return;
 	}
-	asking->op->bulk.said[QL_SAID_UNASKED] = asking->op->bulk.total;
+	LL_APPEND(asking->changes, old);
 	keep(asking);
 }
 
@@ -483,14 +378,18 @@ undo(struct asking *asking)
 	}
 	asking->old = op->bulk;
 	op->bulk = (struct ql_bulk){0};
-	if (fill(asking, &op->bulk) || ql_bulk_chunk_init(&asking->chunk)) {
+	if (fill(asking, &op->bulk)) {
 		out_of_memory(asking);
 		return;
 	}
 	op->bulk.mode = QL_MODE_CANCEL;
 	ql_str_copy(op->bulk.undoes, sizeof(op->bulk.undoes), asking->old.id);
 	ql_str_copy(asking->old.undone_by, sizeof(asking->old.undone_by), op->bulk.id);
-	read_old_part(asking);
+	asking->undo = (struct bulk_undo){.engine = asking->engine,
+		.old = &asking->old,
+		.head = &op->bulk,
+		.done = on_undone};
+	ql_bulk_undo(&asking->undo);
 }
 
 /* ---- what is asked of one that there is ---- */

@@ -4,6 +4,7 @@
  *	bulk.c	       the requests, and which batches there are
  *	freeze.c  a selector or a list of ids becomes a frozen set
  *	drift.c   what of a frozen set is still selected
+ *	undo.c    what an undo puts back
  *	work.c    asks for the items of a set, part by part, and keeps what was said
  *	item.c    one of them
  *	sweep.c   goes on after a start; drops what is old
@@ -95,6 +96,23 @@ struct bulk_drift {
 	int64_t still; /* of the frozen set, selected now too */
 };
 void ql_bulk_drift(struct bulk_drift *drift);
+
+/* undo.c: the head's total is filled in; its parts are in changes, which are the caller's then. */
+struct bulk_undo {
+	struct ql_engine *engine;
+	const struct ql_bulk *old; /* the caller's: what is taken back */
+	struct ql_bulk *head; /* the caller's: the new one */
+	void (*done)(struct bulk_undo *undo, const struct ql_err *err);
+	struct ql_change *changes;
+	struct ql_store_read read;
+	struct ql_bulk_chunk chunk; /* of the new set */
+	struct ql_bulk_chunk old_chunk; /* as it is read */
+	const char *ids[QL_BULK_CHUNK]; /* its ids */
+	char part_id[QL_BULK_CHUNK_ID];
+	int64_t part; /* the next one of the old set */
+	int64_t parts; /* of the new one, so far */
+};
+void ql_bulk_undo(struct bulk_undo *undo);
 
 /* The row of the audit for the request, into the commit that answers it; -1 when out of memory. */
 int ql_bulk_add_attempt(const struct ql_bulk_ask *op, struct ql_change *changes);
