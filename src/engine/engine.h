@@ -165,7 +165,7 @@ struct ql_revise {
 	int64_t since;
 	void (*done)(struct ql_revise *op, int status);
 	struct ql_record
-		record; /* as of now, also where it is refused (not for delete); ql_revise_done frees it */
+		record; /* as of now, refused or not (DELETE: none); ql_revise_done frees it */
 	struct ql_err err; /* NOT_FOUND CONFLICT … */
 	bool unkept; /* CONFLICT: nothing is kept of its message, which another producer sent */
 	void *engine_private;

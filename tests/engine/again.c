@@ -165,6 +165,7 @@ right_after_the_settlement(void **state)
 	kit_until_set(&kit, &second.answered, "refused");
 	assert_int_equal(resume.status, 0);
 	assert_int_equal(second.op.err.code, QL_E_CONFLICT);
+	ql_revise_done(&second.op);
 	assert_int_equal(resume.op.record.state.attempt, 2);
 	kit_until_status(&kit, "a", QL_STATUS_RUNNING);
 	ask_stop(&kit, "a", &by_kill, NULL, NULL);
@@ -174,6 +175,7 @@ right_after_the_settlement(void **state)
 	kit_until_set(&kit, &second.answered, "refused");
 	assert_int_equal(gone.status, 0);
 	assert_int_equal(second.op.err.code, QL_E_NOT_FOUND);
+	ql_revise_done(&second.op);
 	ql_revise_done(&resume.op);
 	kit_until_quiet(&kit);
 	kit_close(&kit);
