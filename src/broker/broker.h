@@ -148,6 +148,13 @@ struct ql_broker_ops {
 	/* All that was decided before `now` was done: it says so in `forgot`, for as long as it remembers that. */
 	void (*remember)(struct ql_broker *broker, int64_t now);
 
+	/*
+	 * What the container of a task that runs was doing when it was looked at last, in its daemon's word; NULL: none
+	 * was found. Has it looked for again, for nobody to wait for: what is found first is told as BOXED. Valid
+	 * until the loop's next turn. May be NULL where no containers are looked for.
+	 */
+	const char *(*container)(struct ql_broker *broker, const char *task_id);
+
 	/* What /readyz shows of the broker and the result backend; how many there are, at most size. */
 	size_t (*health)(const struct ql_broker *broker, struct ql_dependency *ret, size_t size);
 

@@ -113,6 +113,13 @@ faulty_health(const struct ql_broker *broker, struct ql_dependency *ret, size_t 
 	return inner->ops->health(inner, ret, size);
 }
 
+static const char *
+faulty_container(struct ql_broker *broker, const char *task_id)
+{
+	struct ql_broker *inner = faulty_of(broker)->inner;
+	return inner->ops->container ? inner->ops->container(inner, task_id) : NULL;
+}
+
 static int64_t
 faulty_cpu_us(struct ql_broker *broker, uint64_t incarnation)
 {
@@ -147,6 +154,7 @@ static const struct ql_broker_ops ops = {
 	.lift = faulty_lift,
 	.cpu_us = faulty_cpu_us,
 	.remember = faulty_remember,
+	.container = faulty_container,
 	.health = faulty_health,
 	.close = faulty_close,
 };

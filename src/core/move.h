@@ -104,6 +104,7 @@ enum ql_verdict ql_hear_stuck(struct ql_move *move);
 enum ql_verdict ql_hear_lost(struct ql_move *move);
 enum ql_verdict ql_hear_absent(struct ql_move *move);
 enum ql_verdict ql_hear_failed_start(struct ql_move *move);
+enum ql_verdict ql_hear_boxed(struct ql_move *move);
 enum ql_verdict ql_hear_salvaged(struct ql_move *move);
 
 /* ---- meet.c: what every sighting begins with ---- */

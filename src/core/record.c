@@ -20,6 +20,9 @@
 	X(worker) \
 	X(runtime) \
 	X(container) \
+	X(container_runtime) \
+	X(container_name) \
+	X(container_image) \
 	X(actor) \
 	X(reason)
 

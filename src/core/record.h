@@ -31,6 +31,9 @@ struct ql_record {
 	char *worker; /* who runs it: "local", or a Celery node */
 	char *runtime;
 	char *container; /* the runtime's id of the last run */
+	char *container_runtime; /* where it is not runtime's: a task's own; so are its name and image */
+	char *container_name;
+	char *container_image;
 
 	/* the current cancellation's, NULL without one */
 	char *actor; /* who asked: "user:alice", "quell:timeout" */

@@ -126,3 +126,17 @@ ql_hear_running(struct ql_move *move)
 	ql_ladder_restart(move, run);
 	return QL_VERDICT_DONE;
 }
+
+/* ---- what it began ---- */
+
+enum ql_verdict
+ql_hear_boxed(struct ql_move *move)
+{
+	char name[QL_RUN_NAME];
+	const struct ql_run *run = ql_move_run(move);
+	if (!run || !ql_run_is_open(run))
+		return ql_sight_ignore(move, "a container of a run that is over, or not known");
+	ql_say(move, "a container of %s was found", ql_explain_run(move, name));
+	ql_what(move, "a kill ends it too");
+	return QL_VERDICT_DONE;
+}

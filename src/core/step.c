@@ -34,6 +34,7 @@ static hear_fn *const hearers[QL_EVENT_COUNT] = {
 	[QL_EVENT_LOST] = ql_hear_lost,
 	[QL_EVENT_ABSENT] = ql_hear_absent,
 	[QL_EVENT_FAILED_START] = ql_hear_failed_start,
+	[QL_EVENT_BOXED] = ql_hear_boxed,
 	[QL_EVENT_SALVAGED] = ql_hear_salvaged,
 };
 

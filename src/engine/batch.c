@@ -125,6 +125,7 @@ static void
 clear_texts(struct ql_record *record)
 {
 	char **texts[] = {&record->error, &record->worker, &record->runtime, &record->container,
+		&record->container_runtime, &record->container_name, &record->container_image,
 		&record->actor, &record->reason};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
 		free(*texts[i]);
@@ -164,19 +165,24 @@ ql_batch_is_quiet(const struct ql_state *was, const struct ql_decision *decision
 	       ql_state_slots(was) == ql_state_slots(is);
 }
 
+static void
+tell(struct ql_engine *engine, const struct ql_record *record, bool stopping)
+{
+	struct ql_subscriber *sub, *next;
+	DL_FOREACH_SAFE (engine->subscribers, sub, next)
+		sub->changed(sub, record, stopping);
+	ql_watch_changed(engine, record);
+}
+
 void
 ql_batch_changed(struct ql_engine *engine, const struct ql_state *was,
 	const struct ql_record *record, bool stopping, uint32_t outlets)
 {
-	struct ql_subscriber *sub, *next;
 	count_queue(engine, was, &record->state);
 	ql_tally_changed(engine, was, record);
 	ql_outbox_posted(engine, outlets);
-	if (was && looks_the_same(was, &record->state))
-		return;
-	DL_FOREACH_SAFE (engine->subscribers, sub, next)
-		sub->changed(sub, record, stopping);
-	ql_watch_changed(engine, record);
+	if (!was || !looks_the_same(was, &record->state))
+		tell(engine, record, stopping);
 }
 
 static void
@@ -184,12 +190,16 @@ apply_state(struct ql_live *live, struct ql_change *change, const struct decided
 {
 	struct ql_record *record = &change->record;
 	struct ql_state was = live->durable;
+	bool boxed = record->container_name != NULL;
 	if (record->state.attempt != was.attempt)
 		clear_texts(&live->record);
 	take_text(&live->record.error, &record->error);
 	take_text(&live->record.worker, &record->worker);
 	take_text(&live->record.runtime, &record->runtime);
 	take_text(&live->record.container, &record->container);
+	take_text(&live->record.container_runtime, &record->container_runtime);
+	take_text(&live->record.container_name, &record->container_name);
+	take_text(&live->record.container_image, &record->container_image);
 	take_text(&live->record.actor, &record->actor);
 	take_text(&live->record.reason, &record->reason);
 	live->durable = record->state;
@@ -197,6 +207,8 @@ apply_state(struct ql_live *live, struct ql_change *change, const struct decided
 	struct ql_record shown = live->record;
 	shown.state = live->durable;
 	ql_batch_changed(live->engine, &was, &shown, decided->stopping, change->outlets);
+	if (boxed && looks_the_same(&was, &shown.state))
+		tell(live->engine, &shown, decided->stopping);
 	ql_tally_gone(live->engine, &was, &shown, decided->sighting);
 }
 

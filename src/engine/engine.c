@@ -271,6 +271,17 @@ ql_engine_locate(struct ql_engine *engine, struct ql_locate *op)
 	broker->ops->locate(broker, op);
 }
 
+const char *
+ql_engine_container(struct ql_engine *engine, const struct ql_record *record)
+{
+	struct ql_broker *broker = engine->config.broker;
+	char task_id[QL_TASK_ID];
+	if (!broker || !broker->ops->container || !ql_state_open(&record->state))
+		return NULL;
+	ql_record_task_id(record, record->state.attempt, task_id);
+	return broker->ops->container(broker, task_id);
+}
+
 void
 ql_engine_runtime(const struct ql_engine *engine, struct ql_dependency *ret_health)
 {

@@ -260,6 +260,12 @@ void ql_engine_unsubscribe(struct ql_engine *engine, struct ql_subscriber *sub);
 /* Where a task is. Only with a broker. */
 void ql_engine_locate(struct ql_engine *engine, struct ql_locate *op);
 
+/*
+ * What the container of an evaluation that a broker's worker runs was doing when it was looked at last, or
+ * NULL; and has it looked at again, for nobody to wait for. Valid until the loop's next turn.
+ */
+const char *ql_engine_container(struct ql_engine *engine, const struct ql_record *record);
+
 /* What the processes of its open runs are doing. done comes from the loop, once. */
 struct ql_examine {
 	const struct ql_state *state; /* the caller's until done */

@@ -84,6 +84,20 @@ name_rule(const struct feeding *feeding, struct ql_decision *decision)
 		ql_str_copy(decision->why, sizeof(decision->why), text.data);
 }
 
+/* «a container of run … was found» with which one. */
+static void
+name_container(const struct ql_sighting *sighting, struct ql_decision *decision)
+{
+	const char *what = strstr(decision->why, " -> ");
+	QL_CLEAN_BUF struct ql_buf text = {0};
+	if (!sighting || sighting->event.kind != QL_EVENT_BOXED || !what)
+		return;
+	ql_buf_addf(&text, "its container %s (%s, %.12s) was found%s", sighting->container_name,
+		sighting->container_image, sighting->container, what);
+	if (!text.failed)
+		ql_str_copy(decision->why, sizeof(decision->why), text.data);
+}
+
 static bool
 is_raise(const struct ql_state *was, const struct feeding *feeding)
 {
@@ -123,6 +137,9 @@ fill_seen(struct ql_record *record, const struct ql_live *live, const struct ql_
 {
 	if (sighting->container)
 		record->container = ql_str_dup(sighting->container);
+	record->container_runtime = ql_str_dup(sighting->container_runtime);
+	record->container_name = ql_str_dup(sighting->container_name);
+	record->container_image = ql_str_dup(sighting->container_image);
 	if (sighting->worker) {
 		record->worker = ql_str_dup(sighting->worker);
 		record->runtime = ql_str_dup(live->engine->config.broker->ops->name);
@@ -262,6 +279,7 @@ ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
 	ql_step(&live->record.state, &engine->config.policy, &feeding->event, ret);
 	name_rule(feeding, ret);
 	name_raiser(live, feeding, ret);
+	name_container(feeding->sighting, ret);
 	if (!ql_verdict_makes_row(ret->verdict))
 		return ret->verdict;
 	bool soon = feeding->done || live->rests || !feeding->sighting || feeding->sighting->text ||
@@ -393,6 +411,15 @@ sighted_unknown(struct ql_engine *engine, const struct ql_event *event)
 		ql_purge(engine, event->incarnation);
 }
 
+/* A broker that was opened anew finds it anew. */
+static bool
+is_known_container(const struct ql_live *live, const struct ql_sighting *sighting)
+{
+	const char *known = live->record.container;
+	return sighting->event.kind == QL_EVENT_BOXED && known &&
+	       !strcmp(known, sighting->container);
+}
+
 static void
 feed_sighting(struct ql_live *live, const struct ql_sighting *sighting)
 {
@@ -400,7 +427,8 @@ feed_sighting(struct ql_live *live, const struct ql_sighting *sighting)
 	struct feeding feeding = {.event = sighting->event, .sighting = sighting};
 	if (!ql_live_ready(live))
 		ql_sighting_keep(live, ql_sighting_copy(sighting));
-	else if (ql_feed(live, &feeding, &decision) == QL_VERDICT_UNKNOWN)
+	else if (!is_known_container(live, sighting) &&
+		 ql_feed(live, &feeding, &decision) == QL_VERDICT_UNKNOWN)
 		ql_disown(live);
 }
 

@@ -274,15 +274,19 @@ ql_render_signal(struct ql_json *json, const char *member, int32_t number)
 }
 
 static void
-put_container(struct ql_json *json, const struct ql_record *record)
+put_container(struct ql_json *json, const struct ql_record *record, const char *state)
 {
 	if (!record->container) {
 		ql_json_null(json, "container");
 		return;
 	}
 	ql_json_open(json, "container", '{');
-	ql_json_text(json, "runtime", record->runtime);
+	const char *runtime = record->container_runtime;
+	ql_json_text(json, "runtime", runtime ? runtime : record->runtime);
 	ql_json_text(json, "id", record->container);
+	ql_json_text(json, "name", record->container_name);
+	ql_json_text(json, "image", record->container_image);
+	ql_json_text(json, "state", state);
 	ql_json_close(json, '}');
 }
 
@@ -328,9 +332,9 @@ put_what_it_is(struct ql_json *json, const struct ql_record *record)
 	ql_json_text(json, "session", record->session);
 }
 
-void
-ql_render_evaluation_members(
-	struct ql_json *json, const struct ql_record *record, const struct ql_rows *rows)
+static void
+put_evaluation(struct ql_json *json, const struct ql_record *record, const struct ql_rows *rows,
+	const char *container_state)
 {
 	const struct ql_state *state = &record->state;
 	put_what_it_is(json, record);
@@ -343,7 +347,7 @@ ql_render_evaluation_members(
 		ql_json_null(json, "exit_code");
 	ql_render_signal(json, "signal", state->exit_signal);
 	ql_json_text(json, "error", record->error);
-	put_container(json, record);
+	put_container(json, record, container_state);
 	ql_json_text(json, "worker", record->worker);
 	ql_json_int(json, "output_bytes", state->output_bytes);
 	ql_json_bool(json, "output_truncated", state->output_truncated);
@@ -352,6 +356,22 @@ ql_render_evaluation_members(
 		ql_render_cancellation(json, "cancellation", record, rows);
 	else
 		ql_json_null(json, "cancellation");
+}
+
+void
+ql_render_evaluation_members(
+	struct ql_json *json, const struct ql_record *record, const struct ql_rows *rows)
+{
+	put_evaluation(json, record, rows, NULL);
+}
+
+void
+ql_render_evaluation_now(struct ql_json *json, const struct ql_record *record,
+	const struct ql_rows *rows, const char *container_state)
+{
+	ql_json_open(json, NULL, '{');
+	put_evaluation(json, record, rows, container_state);
+	ql_json_close(json, '}');
 }
 
 void

@@ -23,6 +23,10 @@ void ql_render_evaluation_members(
 void ql_render_evaluation(struct ql_json *json, const char *name, const struct ql_record *record,
 	const struct ql_rows *rows);
 
+/* Alone, with what its container was doing when it was looked at last; NULL: that is not known. */
+void ql_render_evaluation_now(struct ql_json *json, const struct ql_record *record,
+	const struct ql_rows *rows, const char *container_state);
+
 /*
  * The cancellation's members into the open object. A record without one (it had finished: no row
  * was made) shows what was asked for: state.cancel.mode, actor and reason.

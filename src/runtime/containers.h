@@ -18,10 +18,15 @@
 
 #define QL_CONTAINER_ID 65
 #define QL_CONTAINERS_MAX 64 /* of one evaluation */
+#define QL_CONTAINER_NAME 128 /* bytes that are kept of its name, with a NUL */
+#define QL_CONTAINER_IMAGE 256
 
 struct ql_container {
 	char id[QL_CONTAINER_ID]; /* full */
 	char eval_id[129]; /* whose it is, by its label or name */
+	char name[QL_CONTAINER_NAME];
+	char image[QL_CONTAINER_IMAGE]; /* as it was asked for */
+	char state[16]; /* the daemon's word: "running" "paused" "exited" … */
 	bool running; /* its first process has not ended */
 	int64_t started_at; /* unix ms; 0 = never */
 	int64_t pid; /* on this host, 0 = not known */

@@ -95,7 +95,7 @@ struct ql_runtime_op {
 };
 
 /*
- * What was seen of a run: HELD RUNNING EXITED GONE STUCK LOST ABSENT FAILED_START SALVAGED.
+ * What was seen of a run: HELD RUNNING EXITED GONE STUCK LOST ABSENT FAILED_START SALVAGED; a broker's: BOXED.
  * event.now is not filled: the engine does that. event.epoch is that of the INSPECT which found a run
  * HELD, so that a late sighting can't pass for a look; 0 in all others.
  */
@@ -103,6 +103,9 @@ struct ql_sighting {
 	struct ql_event event;
 	const char *text; /* a sentence where there is something to say, or NULL */
 	const char *container; /* the runtime's id of it, or NULL */
+	const char *container_runtime; /* BOXED: of a container that it began */
+	const char *container_name;
+	const char *container_image;
 	int64_t cpu_us; /* GONE: processor time of all of it; 0 = not known */
 	int64_t cpu_burnt_us; /* and of it, after the first means of a stop reached it */
 

@@ -92,6 +92,9 @@ stage_state(struct stage *stage, const struct ql_record *record, struct ql_err *
 	KEEP(worker)
 	KEEP(runtime)
 	KEEP(container)
+	KEEP(container_runtime)
+	KEEP(container_name)
+	KEEP(container_image)
 	KEEP(actor)
 	KEEP(reason)
 #undef KEEP

@@ -98,9 +98,13 @@ static const char add_audit_head[] =
 static const char add_last_seq[] =
 	"ALTER TABLE meta ADD COLUMN last_seq INTEGER NOT NULL DEFAULT 0;";
 
+static const char add_container[] = "ALTER TABLE evaluations ADD COLUMN container_runtime TEXT;"
+				    "ALTER TABLE evaluations ADD COLUMN container_name TEXT;"
+				    "ALTER TABLE evaluations ADD COLUMN container_image TEXT;";
+
 const char *const ql_schema_steps[] = {add_outbox, add_remote, count_in_commits,
 	index_fewer_cancellations, add_task_id, add_objects_and_audit, add_passed, add_webhooks,
-	add_audit_head, add_last_seq, NULL};
+	add_audit_head, add_last_seq, add_container, NULL};
 
 static int
 newest_of(const char *const *steps)

@@ -48,6 +48,9 @@ CREATE TABLE evaluations (
 	worker TEXT,
 	runtime TEXT,
 	container TEXT,
+	container_runtime TEXT,
+	container_name TEXT,
+	container_image TEXT,
 	task_id TEXT,
 	past_bytes INTEGER NOT NULL DEFAULT 0, -- output of earlier attempts
 	last_row INTEGER,

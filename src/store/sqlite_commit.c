@@ -24,7 +24,10 @@ insert(struct ql_db *db, const struct ql_record *record, int64_t last_row, struc
 	sqlite3_bind_int(stmt, 14, (int)ql_row_place(&record->state));
 	ql_commit_bind_link(stmt, 15, last_row);
 	sqlite3_bind_int64(stmt, 16, record->seq);
-	ql_field_bind_eval(stmt, 17, &record->state);
+	ql_field_bind_text(stmt, 17, record->container_runtime);
+	ql_field_bind_text(stmt, 18, record->container_name);
+	ql_field_bind_text(stmt, 19, record->container_image);
+	ql_field_bind_eval(stmt, 20, &record->state);
 	return ql_db_run(db, stmt, e);
 }
 
@@ -93,11 +96,14 @@ update(struct ql_db *db, const struct head *head, const struct ql_record *record
 	ql_field_bind_text(stmt, 4, record->runtime);
 	ql_field_bind_text(stmt, 5, record->container);
 	sqlite3_bind_int(stmt, 6, record->state.attempt);
-	sqlite3_bind_int(stmt, 7, head->place);
-	ql_commit_bind_link(stmt, 8, head->last_row);
-	ql_commit_bind_link(stmt, 9, head->last_cancel);
-	sqlite3_bind_int64(stmt, 10, head->past_bytes);
-	ql_field_bind_eval(stmt, 11, &record->state);
+	ql_field_bind_text(stmt, 7, record->container_runtime);
+	ql_field_bind_text(stmt, 8, record->container_name);
+	ql_field_bind_text(stmt, 9, record->container_image);
+	sqlite3_bind_int(stmt, 10, head->place);
+	ql_commit_bind_link(stmt, 11, head->last_row);
+	ql_commit_bind_link(stmt, 12, head->last_cancel);
+	sqlite3_bind_int64(stmt, 13, head->past_bytes);
+	ql_field_bind_eval(stmt, 14, &record->state);
 	return ql_db_run(db, stmt, e);
 }
 

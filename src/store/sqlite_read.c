@@ -23,6 +23,7 @@ read_columns(sqlite3_stmt *stmt, struct ql_record *ret_record, int32_t *ret_canc
 	char **texts[] = {&record->owner, &record->language, &record->queue, &record->labels,
 		&record->session, &record->supersedes};
 	char **later[] = {&record->error, &record->worker, &record->runtime, &record->container,
+		&record->container_runtime, &record->container_name, &record->container_image,
 		&record->task_id, &record->actor, &record->reason};
 	int failed = 0;
 	const char *eval_id = (const char *)sqlite3_column_text(stmt, 0);
@@ -32,10 +33,10 @@ read_columns(sqlite3_stmt *stmt, struct ql_record *ret_record, int32_t *ret_canc
 	for (int i = 0; i < 6; i++)
 		failed |= ql_field_read_text(stmt, 1 + i, texts[i]);
 	record->priority = sqlite3_column_int(stmt, 7);
-	for (int i = 0; i < 7; i++)
+	for (int i = 0; i < 10; i++)
 		failed |= ql_field_read_text(stmt, 8 + i, later[i]);
-	*ret_cancel_attempt = sqlite3_column_int(stmt, 15);
-	int at = ql_field_read_eval(stmt, 16, &record->state);
+	*ret_cancel_attempt = sqlite3_column_int(stmt, 18);
+	int at = ql_field_read_eval(stmt, 19, &record->state);
 	ql_field_read_cancel(stmt, at, &record->state.cancel);
 	return failed ? -1 : 0;
 }

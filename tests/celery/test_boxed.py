@@ -76,6 +76,29 @@ def test_container_outlives_its_task(deployed, docker, worker):
     output(deployed, "terminated")  # kept before that was said
 
 
+def test_its_container_is_shown_while_it_runs(deployed, docker, worker):
+    """Whoever reads it waits for nobody: the container is there when it was found, and a kill leaves its name."""
+    deployed.quell.submit(eval_id="shown", code="shown", language="python")
+    one = Sent(deployed, "shown", "celery-shown").until("container")
+    known = Engine(docker).ask("GET", f"/containers/{one}/json").json
+
+    def shown(state):
+        seen = deployed.quell.show("shown")["container"]
+        return seen if seen and seen["state"] == state else None
+    seen = system.eventually(lambda: shown("running"), what="its container to be shown")
+    assert seen == {"runtime": "docker", "id": known["Id"], "name": known["Name"].lstrip("/"),
+                    "image": IMAGE, "state": "running"}
+    Engine(docker).ask("POST", f"/containers/{one}/pause")
+    system.eventually(lambda: shown("paused"), what="its container to be shown paused")
+    Engine(docker).ask("POST", f"/containers/{one}/unpause")
+    steps = deployed.quell.get("/api/eval/shown/timeline").json["steps"]
+    (found,) = [step["what"] for step in steps if "was found" in step["what"]]
+    assert found == (f"its container {seen['name']} ({IMAGE}, {known['Id'][:12]}) was found -> "
+                     "a kill ends it too")
+    assert deployed.quell.kill("shown", {"wait": 30}).expect(200).json["cancelled"]
+    assert deployed.quell.show("shown")["container"] == {**seen, "state": None}
+
+
 def test_kill_of_a_queued_one_is_of_its_containers(deployed, docker):
     """A worker that died had started one, and the message went back into the queue: plain Celery knows of neither."""
     engine = Engine(docker)

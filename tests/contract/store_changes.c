@@ -22,6 +22,9 @@ keeps_all_of_a_new_one(void **state)
 	record->worker = strdup("local");
 	record->runtime = strdup("sandbox");
 	record->container = strdup("c0ffee");
+	record->container_runtime = strdup("docker");
+	record->container_name = strdup("eval-one");
+	record->container_image = strdup("python:3.12");
 	record->actor = strdup("user:bob");
 	record->reason = strdup("because");
 	record->priority = 9;
@@ -46,6 +49,9 @@ keeps_all_of_a_new_one(void **state)
 	SAME(worker)
 	SAME(runtime)
 	SAME(container)
+	SAME(container_runtime)
+	SAME(container_name)
+	SAME(container_image)
 	SAME(actor)
 	SAME(reason)
 #undef SAME
@@ -215,6 +221,7 @@ begins_a_new_attempt_with_clear_texts(void **state)
 	struct ql_change *change = kit_cancelled(kit, "one", 1001);
 	change->record.worker = strdup("local");
 	change->record.container = strdup("c1");
+	change->record.container_name = strdup("box");
 	change->record.error = strdup("it broke");
 	kit_ok(kit, change);
 	change = next_attempt(kit, "one", 1002);
@@ -225,6 +232,7 @@ begins_a_new_attempt_with_clear_texts(void **state)
 	assert_int_equal(kept.state.cancel.requested_at, 0);
 	assert_string_equal(kept.worker, "another");
 	assert_true(!kept.error && !kept.container && !kept.actor && !kept.reason);
+	assert_true(!kept.container_runtime && !kept.container_name && !kept.container_image);
 	assert_string_equal(kept.payload, "{\"code\":\"print(1)\"}");
 	ql_record_done(&kept);
 }

@@ -574,6 +574,9 @@ take_back_to(struct kit *kit, int version)
 		"DELETE FROM words WHERE kind = 'outlet' AND value = 2",
 		"ALTER TABLE meta DROP COLUMN audit_head",
 		"ALTER TABLE meta DROP COLUMN last_seq",
+		"ALTER TABLE evaluations DROP COLUMN container_runtime;"
+		"ALTER TABLE evaluations DROP COLUMN container_name;"
+		"ALTER TABLE evaluations DROP COLUMN container_image",
 	};
 	assert_int_equal(newest() - 1, sizeof(undo) / sizeof(undo[0]));
 	for (int at = newest(); at > version; at--)

@@ -238,10 +238,40 @@ a_daemon_that_is_away_is_waited_for(void **state)
 	kit_check(&world->kit, !runs(second));
 }
 
+/* When somebody reads its evaluation; it is told once, and a server that comes back finds it anew. */
+static void
+its_container_is_found(void **state)
+{
+	struct world *world = *state;
+	struct kit *kit = &world->kit;
+	submit(kit, "seen");
+	struct ql_fake_container *container = run(world, "seen");
+	for (int server = 0; server < 2; server++) {
+		int64_t since = ql_alarm_ms();
+		const char *shown = NULL;
+		bool named = false;
+		while (!shown || !named) {
+			struct ql_record record;
+			kit_turn(kit);
+			assert_true(ask_read(kit, "seen", &record));
+			shown = ql_engine_container(kit->engine, &record);
+			assert_true(!shown || !strcmp(shown, "running"));
+			named = record.container_name && !strcmp(record.container, container->id);
+			ql_record_done(&record);
+			impatient(kit, since, "seen", "shown with its container");
+		}
+		kit_restart(kit);
+	}
+	assert_int_equal(ask_rows(kit, "seen", "its container eval-seen (fake:1"), 1);
+	kill_it(world, "seen");
+	until_cancelled(world, "seen", container);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		PLAY(its_container_is_found),
 		PLAY(the_daemon_hurts),
 		PLAY(no_answer_is_no_death),
 		PLAY(a_daemon_that_is_away_is_waited_for),

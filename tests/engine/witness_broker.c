@@ -125,6 +125,13 @@ witness_cpu_us(struct ql_broker *broker, uint64_t incarnation)
 	return witness->inner->ops->cpu_us(witness->inner, incarnation);
 }
 
+static const char *
+witness_container(struct ql_broker *broker, const char *task_id)
+{
+	struct ql_broker *inner = ((struct witness *)broker)->inner;
+	return inner->ops->container ? inner->ops->container(inner, task_id) : NULL;
+}
+
 static void
 sighted(void *arg, const struct ql_sighting *sighting)
 {
@@ -174,6 +181,7 @@ static const struct ql_broker_ops ops = {
 	.lift = witness_lift,
 	.cpu_us = witness_cpu_us,
 	.remember = witness_remember,
+	.container = witness_container,
 	.health = witness_health,
 	.close = witness_close,
 };

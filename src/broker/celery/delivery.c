@@ -91,6 +91,7 @@ delivery_free(struct delivery *delivery)
 	leave_task(delivery);
 	free(delivery->eval_id);
 	free(delivery->keep_dir);
+	free(delivery->box);
 	free(delivery);
 }
 

@@ -196,6 +196,7 @@ static const struct ql_broker_ops ops = {
 	.cpu_us = cpu_us,
 	.expect = expect,
 	.remember = ql_recollect_set,
+	.container = ql_box_show,
 	.health = health,
 	.close = close_broker,
 };
@@ -312,6 +313,8 @@ on_container_changed(void *arg, const char *eval_id)
 		if (strcmp(delivery->eval_id, eval_id) != 0)
 			continue;
 		delivery->had_containers |= delivery->kill; /* known before any failure for that */
+		if (!delivery->box)
+			ql_box_look(delivery);
 		if (delivery->stage == STAGE_GRACE)
 			ql_stop_prove(delivery);
 	}

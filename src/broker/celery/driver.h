@@ -29,6 +29,9 @@
 #define QL_CELERY_POLL_MAX_MS 1000
 #define QL_CELERY_SWALLOWED_MS 2000 /* from SIGTERM to SIGKILL where a kill has no grace left */
 #define QL_CELERY_CONTAINERS_MS 15000 /* for its containers to be proven gone */
+#define QL_CELERY_BOXINGS_MAX 16 /* looks for containers that are only to be shown, at once */
+#define QL_CELERY_BOXING_MS 3000 /* for one of them */
+#define QL_CELERY_BOXED_MS 1000 /* from one look for the same to the next */
 #define QL_CELERY_NOTICE_MS 1000 /* for a kill's notice: then its containers are ended without it */
 #define QL_CELERY_KEEP_MS \
 	600000 /* a run that is gone is known for, where it is not forgotten before */
@@ -66,6 +69,7 @@ struct ql_celery {
 	struct followed *followed; /* results of tasks that the template does not name */
 	struct started *started; /* what began, and was not looked at yet (started.c) */
 	struct delivery *deliveries; /* by incarnation */
+	int boxings; /* looks for their containers, under way */
 	struct task_runs *tasks; /* the same, by task */
 	struct look_round *gathering; /* looks that wait for the next questions to the workers */
 	int rounds; /* of questions, under way */
@@ -297,6 +301,9 @@ struct delivery {
 	char *keep_dir; /* owned: for their logs; NULL = its kill did not say */
 	bool containing;
 	bool contained; /* its containers are proven gone */
+	struct ql_container *box; /* owned: the last one that was found, or NULL */
+	bool boxing; /* it is being looked for */
+	int64_t boxed_at; /* loop time of the last look for it */
 	bool forgotten; /* freed when nothing of it is under way */
 };
 
@@ -378,6 +385,15 @@ int64_t ql_spend_burnt_us(const struct delivery *delivery);
 /* It was connected. */
 void ql_recollect_read(struct ql_celery *celery);
 void ql_recollect_set(struct ql_broker *broker, int64_t now);
+
+/* ---- box.c: its container, for whoever wants to see it ---- */
+
+/* Broker's `container`. */
+const char *ql_box_show(struct ql_broker *broker, const char *task_id);
+/* Has it looked for, unless that was done just now, or too many are. */
+void ql_box_look(struct delivery *delivery);
+/* These are its own; the last one to start is shown. */
+void ql_box_take(struct delivery *delivery, const struct ql_container *found, size_t count);
 
 /* ---- results.c, watch.c ---- */
 

@@ -59,6 +59,7 @@ on_containers_killed(struct ql_containers_op *op, int status)
 	delivery->contained = !status;
 	delivery->unasked |= op->unasked;
 	delivery->had_containers |= had || status; /* where Docker can't tell, there may be */
+	ql_box_take(delivery, op->found, op->count);
 	if (delivery->stage != STAGE_CONTAINERS) {
 		if (status)
 			ql_stop_ring_again(delivery);

@@ -27,7 +27,9 @@ static void
 reply_evaluation(struct ql_look *look)
 {
 	struct ql_json json = {0};
-	ql_render_evaluation(&json, NULL, &look->record, &look->steps);
+	const char *container_state =
+		ql_engine_container(look->req->server->config.engine, &look->record);
+	ql_render_evaluation_now(&json, &look->record, &look->steps, container_state);
 	ql_reply_json(look->req, MHD_HTTP_OK, &json);
 }
 

@@ -22,6 +22,9 @@ fill(struct ql_container *found, const struct ql_docker_end *end)
 		.oom = state->oom,
 	};
 	ql_str_copy(found->id, sizeof(found->id), state->id);
+	ql_str_copy(found->name, sizeof(found->name), state->name);
+	ql_str_copy(found->image, sizeof(found->image), state->image);
+	ql_str_copy(found->state, sizeof(found->state), state->word);
 	ql_str_copy(found->eval_id, sizeof(found->eval_id), end->eval_id);
 }
 

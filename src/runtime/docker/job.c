@@ -84,6 +84,9 @@ add_found(struct ql_docker_job *job, const struct ql_docker_state *state)
 		.oom = state->oom,
 	};
 	ql_str_copy(found->id, sizeof(found->id), state->id);
+	ql_str_copy(found->name, sizeof(found->name), state->name);
+	ql_str_copy(found->image, sizeof(found->image), state->image);
+	ql_str_copy(found->state, sizeof(found->state), state->word);
 	ql_str_copy(found->eval_id, sizeof(found->eval_id), item_of(job)->eval_id);
 	/* by its pid it is known only where that is this host's */
 	struct ql_docker_process *process =

@@ -48,6 +48,18 @@ is_armed(const json_t *json)
 	return name && *name && strcmp(name, "no") != 0;
 }
 
+static void
+name_it(const json_t *json, struct ql_docker_state *ret_state)
+{
+	const char *name = ql_docker_name(json_object_get(json, "Name"));
+	const char *image =
+		json_string_value(json_object_get(json_object_get(json, "Config"), "Image"));
+	if (name)
+		ql_str_copy(ret_state->name, sizeof(ret_state->name), name);
+	if (image)
+		ql_str_copy(ret_state->image, sizeof(ret_state->image), image);
+}
+
 int
 ql_docker_state_read(const json_t *json, struct ql_docker_state *ret_state)
 {
@@ -72,7 +84,9 @@ ql_docker_state_read(const json_t *json, struct ql_docker_state *ret_state)
 	};
 	bool fresh = status && strcmp(status, "created") == 0;
 	ret_state->created = !ret_state->running && (fresh || is_never(started));
+	name_it(json, ret_state);
 	ql_str_copy(ret_state->id, sizeof(ret_state->id), id);
+	ql_str_copy(ret_state->word, sizeof(ret_state->word), status ? status : "");
 	ql_str_copy(ret_state->started, sizeof(ret_state->started), started ? started : "");
 	ql_str_copy(ret_state->host_file, sizeof(ret_state->host_file), file ? file : "");
 	return 0;

@@ -7,10 +7,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/containers.h"
+
 #define QL_DOCKER_ID 65 /* 64 hex digits and a NUL */
 
 struct ql_docker_state {
 	char id[QL_DOCKER_ID];
+	char name[QL_CONTAINER_NAME];
+	char image[QL_CONTAINER_IMAGE];
+	char word[16]; /* its state in one word */
 	char started[40]; /* the time of its last start, as written: another one is another life */
 	int64_t started_at; /* unix ms; 0 = never */
 	int64_t finished_at; /* unix ms; 0 = not yet */

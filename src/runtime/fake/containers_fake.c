@@ -154,6 +154,12 @@ fill(struct ql_container *found, const struct ql_fake_container *container)
 		.oom = exited && container->oom,
 	};
 	ql_str_copy(found->id, sizeof(found->id), container->id);
+	ql_str_copy(found->image, sizeof(found->image), "fake:1");
+	ql_str_copy(found->state, sizeof(found->state),
+		running  ? "running"
+		: exited ? "exited"
+			 : "created");
+	snprintf(found->name, sizeof(found->name), "eval-%.100s", container->eval_id);
 	ql_str_copy(found->eval_id, sizeof(found->eval_id), container->eval_id);
 }
 

@@ -39,6 +39,8 @@ export function Facts({ evaluation }: { evaluation: Evaluation }) {
         <Fact name="Container">
           {container && (
             <>
+              {container.name && `${container.name} (${container.image}), `}
+              {container.state && `${container.state}, `}
               {container.runtime} <code>{container.id}</code>
             </>
           )}
