@@ -247,14 +247,22 @@ stage_has_answer(const struct stage *stage, const struct name *name)
 }
 
 int
-stage_count(const struct stage *stage, const struct name *name, enum ql_event_kind kind)
+stage_count_others(
+	const struct stage *stage, const struct name *name, enum ql_event_kind kind, uint64_t run)
 {
 	const struct seen *seen;
 	int count = 0;
 	DL_FOREACH (stage->seen, seen)
 		count += seen->sighting->event.kind == kind &&
+			 (!run || seen->sighting->event.incarnation != run) &&
 			 !strcmp(seen->sighting->eval_id, name->eval_id);
 	return count;
+}
+
+int
+stage_count(const struct stage *stage, const struct name *name, enum ql_event_kind kind)
+{
+	return stage_count_others(stage, name, kind, 0);
 }
 
 void

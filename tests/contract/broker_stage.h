@@ -66,6 +66,9 @@ const struct ql_sighting *stage_await_epoch(
 /* Was ABSENT or EXITED seen, as the answer to a look at the whole task? */
 bool stage_has_answer(const struct stage *stage, const struct name *name);
 int stage_count(const struct stage *stage, const struct name *name, enum ql_event_kind kind);
+/* Of other runs than that one. */
+int stage_count_others(
+	const struct stage *stage, const struct name *name, enum ql_event_kind kind, uint64_t run);
 void stage_forget_seen(struct stage *stage);
 
 /* Turns the loop once; fails the play when more than SUITE_PATIENCE_MS are over since `since`. */
