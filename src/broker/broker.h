@@ -174,7 +174,7 @@ struct ql_broker {
 	/*
 	 * Told after each connect, and where it is found out otherwise: what was done since may be undone there, as it may have
 	 * come back from an older copy of what it had. since: the last time that `remember` told it and that it
-	 * knows; 0: it knows of none.
+	 * knows; 0: it knows of none. NULL: nobody calls `remember`, and nothing is kept for it.
 	 */
 	void (*forgot)(void *arg, int64_t since);
 	void *back_arg; /* of these two */

@@ -97,6 +97,7 @@ open_engine(struct daemon *daemon, struct ql_err *e)
 		.finder = daemon->finder,
 		.orphan_age_ms = daemon->config.orphan_age_ms,
 		.reap_orphans = daemon->config.reap_orphans,
+		.observes = daemon->config.observe,
 		.policy = ql_policy_default,
 		.meter = &daemon->meter,
 		.measure = ql_gauge,

@@ -60,7 +60,7 @@ ql_engine_new(
 	if (config->broker) {
 		config->broker->sink = sink;
 		config->broker->back = ql_missed_back;
-		config->broker->forgot = ql_recall_since;
+		config->broker->forgot = config->observes ? NULL : ql_recall_since;
 		config->broker->back_arg = engine;
 	}
 	if (ql_policing_open(engine, e) || ql_hooks_open(engine, e) || ql_outbox_open(engine, e) ||

@@ -44,6 +44,7 @@ struct ql_engine_config {
 	struct ql_runtime *runtime; /* closed with the engine; NULL with workers = 0 */
 	/* Closed with the engine. NULL: the queue is the store's; else policy.remote_broker holds. */
 	struct ql_broker *broker;
+	bool observes; /* it is looked at alone: the broker is told nothing to remember */
 	/* Told of each settled attempt; closed with the engine. NULL where there is none. */
 	struct ql_outlet *outlets[QL_OUTLET_COUNT]; /* WEBHOOKS is the engine's own */
 	/* Sends webhooks what they are told; closed with the engine. NULL: there are none. */

@@ -95,7 +95,7 @@ def test_an_undo_waits_for_what_its_batch_began(deployed):
     assert quell.show("own7")["attempt"] == 2
 
 
-def test_redis_is_down(deployed):
+def test_redis_is_down(deployed, worker):
     """For 3 s: what plain Celery is asked then is lost, what Quell is asked then holds."""
     plain, held = deployed.send("mark", queue="quiet"), deployed.send("mark", queue="quiet")
     deployed.redis.stop()
@@ -114,9 +114,10 @@ def test_redis_is_down(deployed):
         deployed.fence(queue="quiet")
         plain.until("ran")
     assert not held.said
+    deployed.await_return(worker)
 
 
-def test_redis_is_frozen(deployed):
+def test_redis_is_frozen(deployed, worker):
     """Nobody hears of it but by the lack of answers: it shows, with the reason, and is logged once."""
     def broker():
         return deployed.quell.get("/readyz").json["dependencies"]["broker"]
@@ -139,6 +140,7 @@ def test_redis_is_frozen(deployed):
     system.eventually(lambda: logged("is back"), 60, what="its return in the log")
     assert "does not answer" in logged("away")[0] and broker()["state"] == "ok"
     assert len(logged("away")) == len(logged("is back")) == 1
+    deployed.await_return(worker)
 
 
 def test_it_ran_while_quell_was_cut_off(deployed, proxy):
@@ -209,7 +211,7 @@ def test_quell_begins_anew_after_a_restore(deployed):
 
 def test_nothing_is_submitted_while_redis_is_away(deployed, proxy):
     """Who is told 201 believes that it will run; who is told 503 comes again, with the same id."""
-    sent = {"eval_id": "untold", "code": "brief", "language": "python"}
+    sent = {"eval_id": "untold", "code": "brief", "language": "python", "queue": "untold"}
     with system.serving("--broker", proxy.url, "--auth", "none") as quell:
         proxy.cut()
         system.eventually(

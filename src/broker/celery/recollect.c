@@ -75,6 +75,8 @@ void
 ql_recollect_read(struct ql_celery *celery)
 {
 	celery->recollection.knows = false;
+	if (!celery->base.forgot) /* nobody wants to know */
+		return;
 	if (celery->recollection.asking)
 		celery->recollection.again = true;
 	else
