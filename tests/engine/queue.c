@@ -92,11 +92,11 @@ never_more_than_the_slots(void **state)
 	(void)state;
 	struct kit kit = {0};
 	open_world(&kit, 3);
-	ask_submit(&kit, "[{\"eval_id\":\"a\",\"command\":[\"after=20\"]},"
-			 "{\"eval_id\":\"b\",\"command\":[\"after=20\"]},"
-			 "{\"eval_id\":\"c\",\"command\":[\"after=20\"]},"
-			 "{\"eval_id\":\"d\",\"command\":[\"after=20\"]},"
-			 "{\"eval_id\":\"e\",\"command\":[\"after=20\"]}]");
+	ask_submit(&kit, "[{\"eval_id\":\"a\",\"command\":[\"after=300\"]},"
+			 "{\"eval_id\":\"b\",\"command\":[\"after=300\"]},"
+			 "{\"eval_id\":\"c\",\"command\":[\"after=300\"]},"
+			 "{\"eval_id\":\"d\",\"command\":[\"after=300\"]},"
+			 "{\"eval_id\":\"e\",\"command\":[\"after=300\"]}]");
 	int most = 0;
 	while (kit_state(&kit, "e")->status != QL_STATUS_SUCCEEDED ||
 		kit_state(&kit, "d")->status != QL_STATUS_SUCCEEDED) {
