@@ -20,6 +20,8 @@ ql_acting_free(struct acting *act)
 		act->op.kind == QL_ACT_REMOVE ? ql_live_find(act->engine, act->eval_id) : NULL;
 	if (live && live->taking == act)
 		live->taking = NULL;
+	if (act->op.kind == QL_ACT_REMOVE)
+		ql_recall_looked(act->engine, act->eval_id);
 	if (act->op.kind == QL_ACT_REMOVE && act->engine->removals-- == QL_BULK_REMOVALS)
 		ql_bulks_room(act->engine);
 	if (act->prepared)

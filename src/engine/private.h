@@ -463,6 +463,9 @@ void ql_recall_start(struct ql_engine *engine);
 void ql_recall_since(void *engine, int64_t since); /* as of struct ql_broker */
 /* Its tombstone lies although it is cancelled. */
 bool ql_recall_has(const struct ql_engine *engine, const char *eval_id);
+/* Its message is being taken out again: what is put back now would be taken for that one. */
+bool ql_recall_looks(const struct ql_engine *engine, const char *eval_id);
+void ql_recall_looked(struct ql_engine *engine, const char *eval_id);
 void ql_recall_done(struct ql_engine *engine);
 /* done is called later unless -1 is returned, when it isn't over or is being changed. */
 int ql_forget(struct ql_live *live, struct ql_attempt *attempt,

@@ -24,6 +24,7 @@ struct recalled {
 	UT_hash_handle hh;
 	char eval_id[QL_EVAL_ID];
 	char task_id[QL_TASK_ID];
+	bool looked; /* its message is looked for no more */
 };
 
 bool
@@ -34,13 +35,32 @@ ql_recall_has(const struct ql_engine *engine, const char *eval_id)
 	return recalled != NULL;
 }
 
+bool
+ql_recall_looks(const struct ql_engine *engine, const char *eval_id)
+{
+	struct recalled *recalled;
+	HASH_FIND_STR(engine->recall.lying, eval_id, recalled);
+	return recalled && !recalled->looked;
+}
+
+void
+ql_recall_looked(struct ql_engine *engine, const char *eval_id)
+{
+	struct recalled *recalled;
+	HASH_FIND_STR(engine->recall.lying, eval_id, recalled);
+	if (recalled)
+		recalled->looked = true;
+}
+
 static void
 lay(struct ql_live *live)
 {
 	struct recall *recall = &live->engine->recall;
 	struct recalled *recalled;
-	if (HASH_COUNT(recall->lying) >= LYING_MAX ||
-		ql_recall_has(live->engine, live->record.eval_id))
+	HASH_FIND_STR(recall->lying, live->record.eval_id, recalled);
+	if (recalled)
+		recalled->looked = false;
+	if (recalled || HASH_COUNT(recall->lying) >= LYING_MAX)
 		return;
 	recalled = calloc(1, sizeof(*recalled));
 	if (!recalled)

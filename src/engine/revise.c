@@ -148,6 +148,14 @@ restore(struct revision *revision, struct ql_live *live)
 	bool again = revision->op->since && state->attempt > 1 &&
 		     state->queued_at >= revision->op->since;
 	bool bytes = state->adopted && state->status == QL_STATUS_CANCELLED && !again;
+	if (ql_recall_looks(revision->engine, revision->eval_id)) {
+		ql_fail(&revision->err, QL_E_UNAVAILABLE,
+			"the broker may have forgotten that %s was taken out, so it is looked for "
+			"there: try again in a moment",
+			revision->eval_id);
+		fail_later(revision);
+		return;
+	}
 	if (!again && !bytes)
 		revise(revision, live);
 	else if (bytes && !live->uncommitted)

@@ -173,13 +173,13 @@ static struct {
 	const struct ql_broker_ops *inner;
 	struct ql_broker_ops ops;
 	struct ql_runtime_op *removal;
-	int acts;
+	int again; /* acts of its epoch: what the start looks at is asked by an earlier one */
 } held_up;
 
 static void
 hold_up(struct ql_broker *broker, struct ql_runtime_op *op)
 {
-	held_up.acts++;
+	held_up.again += held_up.removal && op->epoch == held_up.removal->epoch;
 	if (op->kind == QL_ACT_REMOVE && !held_up.removal)
 		held_up.removal = op;
 	else
@@ -207,7 +207,7 @@ removal_under_way_is_not_asked_again(void **state)
 	kit.broker->ops = &held_up.ops;
 	stop(&kit, "a", QL_MODE_CANCEL);
 	kit_until(&kit, is_decided_thrice, (char *)"a", "three repeats are decided");
-	assert_int_equal(held_up.acts, 1);
+	assert_int_equal(held_up.again, 0);
 	kit.broker->ops = held_up.inner;
 	kit.broker->ops->act(kit.broker, held_up.removal);
 	ends(&kit, "a", QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
