@@ -115,16 +115,23 @@ submitted_run_and_settle(void **state)
 	close_world(&kit);
 }
 
+/* a's message lay in the queue, and was taken out. */
+static void
+open_with_one_removed(struct kit *kit)
+{
+	open_world(kit, NULL);
+	submit(kit, "a", "wait=never");
+	kit_until(kit, is_lying, (char *)"celery-a", "its message lies in the queue");
+	stop(kit, "a", QL_MODE_CANCEL);
+	ends(kit, "a", QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
+}
+
 static void
 queued_is_removed(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit, NULL);
-	submit(&kit, "a", "wait=never");
-	kit_until(&kit, is_lying, (char *)"celery-a", "its message lies in the queue");
-	stop(&kit, "a", QL_MODE_CANCEL);
-	ends(&kit, "a", QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
+	open_with_one_removed(&kit);
 	assert_null(ql_farm_queued(kit.farm, "celery-a"));
 	assert_int_equal(task(&kit, "celery-a")->ran, 0);
 	assert_int_equal(ask_revise(&kit, "a", QL_REVISE_RESTORE), 0);
@@ -152,11 +159,7 @@ what_the_broker_forgot_is_taken_out_again(void **state)
 {
 	(void)state;
 	struct kit kit = {0};
-	open_world(&kit, NULL);
-	submit(&kit, "a", "wait=never");
-	kit_until(&kit, is_lying, (char *)"celery-a", "its message lies in the queue");
-	stop(&kit, "a", QL_MODE_CANCEL);
-	ends(&kit, "a", QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
+	open_with_one_removed(&kit);
 	ql_farm_set_down(kit.farm, true);
 	ql_farm_send(kit.farm, "celery-a", "wait=never");
 	assert_non_null(ql_farm_queued(kit.farm, "celery-a"));
@@ -186,6 +189,50 @@ hold_up(struct ql_broker *broker, struct ql_runtime_op *op)
 		held_up.inner->act(broker, op);
 }
 
+static void
+hold_removals(struct kit *kit)
+{
+	memset(&held_up, 0, sizeof(held_up));
+	held_up.inner = kit->broker->ops;
+	held_up.ops = *kit->broker->ops;
+	held_up.ops.act = hold_up;
+	kit->broker->ops = &held_up.ops;
+}
+
+static void
+let_go(struct kit *kit)
+{
+	kit->broker->ops = held_up.inner;
+	kit->broker->ops->act(kit->broker, held_up.removal);
+}
+
+static bool
+is_held_up(struct kit *kit, void *arg)
+{
+	(void)kit;
+	(void)arg;
+	return held_up.removal;
+}
+
+/* The search for what came back would take what is put back for that: who asks meanwhile is told to come again. */
+static void
+nothing_is_put_back_during_the_search(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_with_one_removed(&kit);
+	hold_removals(&kit);
+	ql_farm_set_down(kit.farm, true);
+	ql_farm_set_down(kit.farm, false);
+	kit_until(&kit, is_held_up, NULL, "its message is searched for");
+	assert_int_equal(ask_revise(&kit, "a", QL_REVISE_RESTORE), QL_E_UNAVAILABLE);
+	let_go(&kit);
+	while (ask_revise(&kit, "a", QL_REVISE_RESTORE))
+		kit_turn(&kit);
+	kit_until(&kit, is_lying, (char *)"celery-a~2", "its second message lies there");
+	close_world(&kit);
+}
+
 static bool
 is_decided_thrice(struct kit *kit, void *arg)
 {
@@ -201,15 +248,11 @@ removal_under_way_is_not_asked_again(void **state)
 	open_world(&kit, NULL);
 	submit(&kit, "a", "wait=never");
 	kit_until(&kit, is_lying, (char *)"celery-a", "its message lies in the queue");
-	held_up.inner = kit.broker->ops;
-	held_up.ops = *kit.broker->ops;
-	held_up.ops.act = hold_up;
-	kit.broker->ops = &held_up.ops;
+	hold_removals(&kit);
 	stop(&kit, "a", QL_MODE_CANCEL);
 	kit_until(&kit, is_decided_thrice, (char *)"a", "three repeats are decided");
 	assert_int_equal(held_up.again, 0);
-	kit.broker->ops = held_up.inner;
-	kit.broker->ops->act(kit.broker, held_up.removal);
+	let_go(&kit);
 	ends(&kit, "a", QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
 	close_world(&kit);
 }
@@ -579,6 +622,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(submitted_run_and_settle),
 		cmocka_unit_test(queued_is_removed),
 		cmocka_unit_test(what_the_broker_forgot_is_taken_out_again),
+		cmocka_unit_test(nothing_is_put_back_during_the_search),
 		cmocka_unit_test(removal_under_way_is_not_asked_again),
 		cmocka_unit_test(held_is_dropped),
 		cmocka_unit_test(each_mode_stops_what_runs),
