@@ -5,32 +5,25 @@
 #include <utlist.h>
 
 #include "base/owner.h"
-#include "base/rand.h"
 #include "base/str.h"
-#include "runtime/alarm.h"
 #include "runtime/containers_op.h"
+#include "runtime/fake/transit.h"
 
 struct faulty {
 	struct ql_containers containers; /* first */
 	struct ql_desk desk; /* answers the caller */
 	struct ql_containers *inner;
 	struct ql_containers_faults *faults;
-	uint64_t random;
-	struct ql_alarm alarm; /* of couriers on their way */
-	struct courier *couriers;
-	size_t count;
+	struct ql_transit transit; /* of couriers on their way */
 	int64_t dead_until; /* of ql_alarm_ms() */
-	bool closing;
-	int open_parts; /* of inner, desk, alarm */
 	void (*closed)(void *arg);
 	void *closed_arg;
 };
 
 /* One operation or hint on its way: an operation first to the inner driver, then back with its answer. */
 struct courier {
-	struct courier *prev, *next;
+	struct ql_passenger passenger; /* first */
 	struct faulty *faulty;
-	struct ql_heap_node due;
 	enum { TO_INNER, AT_INNER, TO_CALLER, HINT } leg;
 	bool silent; /* its answer is lost */
 	struct ql_containers_op op; /* as the inner driver sees it */
@@ -43,15 +36,7 @@ struct courier {
 static bool
 strikes(struct faulty *faulty, int chance)
 {
-	bool hurt = ql_rand_strikes(&faulty->random, chance);
-	faulty->faults->hurt += hurt;
-	return hurt;
-}
-
-static int64_t
-some_delay(struct faulty *faulty)
-{
-	return ql_rand_delay(&faulty->random, faulty->faults->delay_ms);
+	return ql_transit_strikes(&faulty->transit, chance);
 }
 
 static bool
@@ -60,35 +45,14 @@ is_dead(const struct faulty *faulty)
 	return ql_alarm_ms() < faulty->dead_until;
 }
 
-static void move(struct courier *courier);
-
-static void
-arrive(struct ql_alarm *alarm, struct ql_heap_node *node)
-{
-	(void)alarm;
-	move(QL_OWNER(node, struct courier, due));
-}
-
-/* Never at once, so that nothing reaches anyone from within a call. */
-static void
-send_after(struct courier *courier, int64_t delay_ms)
-{
-	if (ql_alarm_set(&courier->faulty->alarm, &courier->due, delay_ms))
-		abort(); /* a faulty world without memory has nothing to tell */
-}
-
 static void
 courier_free(struct courier *courier)
 {
-	struct faulty *faulty = courier->faulty;
-	DL_DELETE(faulty->couriers, courier);
-	ql_alarm_clear(&faulty->alarm, &courier->due);
 	free(courier->eval_id);
 	free(courier->keep_dir);
 	free(courier->container);
 	free(courier->found);
-	free(courier);
-	faulty->count--;
+	ql_transit_free(&courier->passenger);
 }
 
 /* NULL: too many, or out of memory. op: NULL for a hint. */
@@ -96,13 +60,10 @@ static struct courier *
 courier_new(struct faulty *faulty, const char *eval_id, const struct ql_containers_op *op)
 {
 	const char *keep_dir = op ? op->keep_dir : NULL, *container = op ? op->container : NULL;
-	struct courier *courier =
-		faulty->count < QL_CONTAINERS_COURIERS ? calloc(1, sizeof(*courier)) : NULL;
+	struct courier *courier = ql_transit_add(&faulty->transit, sizeof(*courier));
 	if (!courier)
 		return NULL;
 	courier->faulty = faulty;
-	faulty->count++;
-	DL_APPEND(faulty->couriers, courier);
 	courier->eval_id = ql_str_dup(eval_id);
 	courier->keep_dir = ql_str_dup(keep_dir);
 	courier->container = ql_str_dup(container);
@@ -119,8 +80,9 @@ courier_new(struct faulty *faulty, const char *eval_id, const struct ql_containe
 static void
 forget_outer(struct faulty *faulty, const struct ql_containers_op *outer)
 {
-	struct courier *courier;
-	DL_FOREACH (faulty->couriers, courier) {
+	struct ql_passenger *passenger;
+	DL_FOREACH (faulty->transit.passengers, passenger) {
+		struct courier *courier = (struct courier *)passenger;
 		if (courier->outer == outer)
 			courier->outer = NULL;
 	}
@@ -171,21 +133,6 @@ hurts(const struct faulty *faulty, enum ql_containers_kind kind)
 }
 
 static void
-inner_done(struct ql_containers_op *op, int status)
-{
-	struct courier *courier = QL_OWNER(op, struct courier, op);
-	struct faulty *faulty = courier->faulty;
-	courier->status = status;
-	courier->leg = TO_CALLER;
-	keep_found(courier);
-	bool late = hurts(faulty, op->kind) && strikes(faulty, faulty->faults->delay_answer);
-	if (late && !faulty->closing)
-		send_after(courier, some_delay(faulty));
-	else
-		move(courier);
-}
-
-static void
 give_hint(const struct faulty *faulty, const char *eval_id)
 {
 	if (faulty->containers.changed)
@@ -212,6 +159,21 @@ move(struct courier *courier)
 		courier_free(courier);
 		break;
 	}
+}
+
+static void
+inner_done(struct ql_containers_op *op, int status)
+{
+	struct courier *courier = QL_OWNER(op, struct courier, op);
+	struct faulty *faulty = courier->faulty;
+	courier->status = status;
+	courier->leg = TO_CALLER;
+	keep_found(courier);
+	bool late = hurts(faulty, op->kind) && strikes(faulty, faulty->faults->delay_answer);
+	if (late && !faulty->transit.closing)
+		ql_transit_send(&courier->passenger);
+	else
+		move(courier);
 }
 
 /* ---- operations ---- */
@@ -246,9 +208,10 @@ courier_for(struct faulty *faulty, struct ql_containers_op *op)
 static void
 die(struct faulty *faulty)
 {
-	struct courier *courier, *next;
+	struct ql_passenger *passenger, *next;
 	faulty->dead_until = ql_alarm_ms() + faulty->faults->delay_ms;
-	DL_FOREACH_SAFE (faulty->couriers, courier, next) {
+	DL_FOREACH_SAFE (faulty->transit.passengers, passenger, next) {
+		struct courier *courier = (struct courier *)passenger;
 		if (courier->outer)
 			refuse(faulty, courier->outer, "The daemon died at work");
 	}
@@ -262,11 +225,11 @@ set_out(struct faulty *faulty, struct ql_containers_op *op,
 	bool late = strikes(faulty, faults->delay_act);
 	struct courier *twin = strikes(faulty, faults->double_act) ? courier_for(faulty, op) : NULL;
 	if (twin)
-		send_after(twin, some_delay(faulty));
+		ql_transit_send(&twin->passenger);
 	if (twin)
 		twin->silent = courier->silent;
 	if (late)
-		send_after(courier, some_delay(faulty));
+		ql_transit_send(&courier->passenger);
 	else
 		move(courier);
 	if (strikes(faulty, faults->die))
@@ -328,7 +291,7 @@ hint_later(struct faulty *faulty, const char *eval_id)
 	if (!courier)
 		return; /* one more lost */
 	courier->leg = HINT;
-	send_after(courier, some_delay(faulty));
+	ql_transit_send(&courier->passenger);
 }
 
 static void
@@ -336,7 +299,7 @@ inner_changed(void *arg, const char *eval_id)
 {
 	struct faulty *faulty = arg;
 	const struct ql_containers_faults *faults = faulty->faults;
-	if (faulty->closing || is_dead(faulty) || strikes(faulty, faults->lose_hint))
+	if (faulty->transit.closing || is_dead(faulty) || strikes(faulty, faults->lose_hint))
 		return;
 	if (strikes(faulty, faults->double_hint))
 		hint_later(faulty, eval_id);
@@ -349,14 +312,21 @@ inner_changed(void *arg, const char *eval_id)
 /* ---- open and close ---- */
 
 static void
-part_closed(void *arg)
+arrived(struct ql_passenger *passenger)
 {
-	struct faulty *faulty = arg;
-	struct courier *courier, *next;
-	if (--faulty->open_parts)
-		return;
-	DL_FOREACH_SAFE (faulty->couriers, courier, next)
-		courier_free(courier);
+	move((struct courier *)passenger);
+}
+
+static void
+lost(struct ql_passenger *passenger)
+{
+	courier_free((struct courier *)passenger);
+}
+
+static void
+all_closed(struct ql_transit *transit)
+{
+	struct faulty *faulty = QL_OWNER(transit, struct faulty, transit);
 	void (*closed)(void *arg) = faulty->closed;
 	void *closed_arg = faulty->closed_arg;
 	free(faulty);
@@ -364,22 +334,14 @@ part_closed(void *arg)
 }
 
 static void
-alarm_closed(struct ql_alarm *alarm)
-{
-	part_closed(QL_OWNER(alarm, struct faulty, alarm));
-}
-
-static void
 close_driver(struct ql_containers *containers, void (*closed)(void *arg), void *arg)
 {
 	struct faulty *faulty = (struct faulty *)containers;
-	faulty->closing = true;
 	faulty->closed = closed;
 	faulty->closed_arg = arg;
-	faulty->open_parts = 3;
-	ql_alarm_close(&faulty->alarm, alarm_closed);
-	ql_desk_close(&faulty->desk, part_closed, faulty);
-	faulty->inner->ops->close(faulty->inner, part_closed, faulty);
+	ql_transit_close(&faulty->transit, 2);
+	ql_desk_close(&faulty->desk, ql_transit_part_closed, &faulty->transit);
+	faulty->inner->ops->close(faulty->inner, ql_transit_part_closed, &faulty->transit);
 }
 
 static const struct ql_containers_ops ops = {
@@ -398,8 +360,14 @@ ql_containers_faulty_open(struct ql_containers *inner, struct ql_containers_faul
 	struct faulty *faulty = calloc(1, sizeof(*faulty));
 	if (!faulty)
 		return ql_fail(e, QL_E_UNAVAILABLE, "Out of memory for faulty containers");
+	faulty->transit = (struct ql_transit){.max = QL_CONTAINERS_COURIERS,
+		.delay_ms = &faults->delay_ms,
+		.hurt = &faults->hurt,
+		.arrived = arrived,
+		.lost = lost,
+		.closed = all_closed};
 	if (ql_desk_init(&faulty->desk, inner->loop, NULL, e) ||
-		ql_alarm_init(&faulty->alarm, inner->loop, arrive)) {
+		ql_transit_init(&faulty->transit, inner->loop, faults->seed)) {
 		free(faulty);
 		return -1;
 	}
@@ -408,7 +376,6 @@ ql_containers_faulty_open(struct ql_containers *inner, struct ql_containers_faul
 	faulty->containers.loop = inner->loop;
 	faulty->inner = inner;
 	faulty->faults = faults;
-	faulty->random = faults->seed ? faults->seed : 1;
 	inner->changed = inner_changed;
 	inner->changed_arg = faulty;
 	*ret_containers = &faulty->containers;

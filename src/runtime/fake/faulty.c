@@ -5,9 +5,9 @@
 #include <utlist.h>
 
 #include "base/owner.h"
-#include "base/rand.h"
 #include "base/str.h"
 #include "runtime/desk.h"
+#include "runtime/fake/transit.h"
 #include "runtime/sandbox/launch.h"
 
 #define QL_FAULTY_COURIERS 65536 /* acts and sightings on their way at once */
@@ -17,21 +17,15 @@ struct faulty {
 	struct ql_desk desk; /* answers the caller; its own news are not used */
 	struct ql_runtime *inner;
 	struct ql_runtime_faults *faults;
-	uint64_t random;
-	struct ql_alarm alarm; /* of couriers on their way */
-	struct courier *couriers;
-	size_t count;
-	bool closing;
-	int open_parts; /* of inner, desk, alarm */
+	struct ql_transit transit; /* of couriers on their way */
 	void (*closed)(void *arg);
 	void *closed_arg;
 };
 
 /* One act or sighting on its way: an act first to the inner driver, then back with its answer. */
 struct courier {
-	struct courier *prev, *next;
+	struct ql_passenger passenger; /* first */
 	struct faulty *faulty;
-	struct ql_heap_node due;
 	enum { TO_INNER, AT_INNER, TO_CALLER, SIGHTING } leg;
 	bool purge;
 	bool silent; /* its answer is lost, or it is the double of another */
@@ -46,62 +40,28 @@ struct courier {
 static bool
 strikes(struct faulty *faulty, int chance)
 {
-	bool hurt = ql_rand_strikes(&faulty->random, chance);
-	faulty->faults->hurt += hurt;
-	return hurt;
-}
-
-static int64_t
-some_delay(struct faulty *faulty)
-{
-	return ql_rand_delay(&faulty->random, faulty->faults->delay_ms);
-}
-
-static void move(struct courier *courier);
-
-static void
-arrive(struct ql_alarm *alarm, struct ql_heap_node *node)
-{
-	(void)alarm;
-	move(QL_OWNER(node, struct courier, due));
-}
-
-/* Never at once, so that nothing reaches anyone from within a call. */
-static void
-send_after(struct courier *courier, int64_t delay_ms)
-{
-	if (ql_alarm_set(&courier->faulty->alarm, &courier->due, delay_ms))
-		abort(); /* a faulty world without memory has nothing to tell */
+	return ql_transit_strikes(&faulty->transit, chance);
 }
 
 static struct courier *
 courier_new(struct faulty *faulty)
 {
-	if (faulty->count >= QL_FAULTY_COURIERS)
-		return NULL;
-	struct courier *courier = calloc(1, sizeof(*courier));
-	if (!courier)
-		return NULL;
-	courier->faulty = faulty;
-	faulty->count++;
-	DL_APPEND(faulty->couriers, courier);
+	struct courier *courier = ql_transit_add(&faulty->transit, sizeof(*courier));
+	if (courier)
+		courier->faulty = faulty;
 	return courier;
 }
 
 static void
 courier_free(struct courier *courier)
 {
-	struct faulty *faulty = courier->faulty;
-	DL_DELETE(faulty->couriers, courier);
-	ql_alarm_clear(&faulty->alarm, &courier->due);
 	ql_launch_free(courier->launch);
 	free(courier->reason);
 	free(courier->eval_id);
 	free(courier->task_id);
 	free(courier->message);
 	ql_sighting_free(courier->sighting);
-	free(courier);
-	faulty->count--;
+	ql_transit_free(&courier->passenger);
 }
 
 /* ---- acts ---- */
@@ -110,20 +70,6 @@ static bool
 hurts_act(const struct faulty *faulty, enum ql_act_kind kind)
 {
 	return !faulty->faults->acts || faulty->faults->acts & 1u << kind;
-}
-
-static void
-inner_done(struct ql_runtime_op *op, int status)
-{
-	struct courier *courier = QL_OWNER(op, struct courier, op);
-	struct faulty *faulty = courier->faulty;
-	courier->status = status;
-	courier->leg = TO_CALLER;
-	bool late = hurts_act(faulty, op->kind) && strikes(faulty, faulty->faults->delay_answer);
-	if (late && !faulty->closing)
-		send_after(courier, some_delay(faulty));
-	else
-		move(courier);
 }
 
 static void
@@ -154,13 +100,28 @@ move(struct courier *courier)
 	}
 }
 
+static void
+inner_done(struct ql_runtime_op *op, int status)
+{
+	struct courier *courier = QL_OWNER(op, struct courier, op);
+	struct faulty *faulty = courier->faulty;
+	courier->status = status;
+	courier->leg = TO_CALLER;
+	bool late = hurts_act(faulty, op->kind) && strikes(faulty, faulty->faults->delay_answer);
+	if (late && !faulty->transit.closing)
+		ql_transit_send(&courier->passenger);
+	else
+		move(courier);
+}
+
 /* The caller was answered by its deadline: the courier goes on, and its answer goes nowhere. */
 static void
 dropped(struct ql_desk *desk, struct ql_runtime_op *op)
 {
 	struct faulty *faulty = QL_OWNER(desk, struct faulty, desk);
-	struct courier *courier;
-	DL_FOREACH (faulty->couriers, courier) {
+	struct ql_passenger *passenger;
+	DL_FOREACH (faulty->transit.passengers, passenger) {
+		struct courier *courier = (struct courier *)passenger;
 		if (courier->outer == op)
 			courier->outer = NULL;
 	}
@@ -234,10 +195,10 @@ forward(struct faulty *faulty, struct ql_runtime_op *op, bool purge)
 		strikes(faulty, faults->double_act) ? courier_for(faulty, op, purge) : NULL;
 	if (twin) {
 		twin->silent = true;
-		send_after(twin, some_delay(faulty));
+		ql_transit_send(&twin->passenger);
 	}
 	if (late)
-		send_after(courier, some_delay(faulty));
+		ql_transit_send(&courier->passenger);
 	else
 		move(courier);
 }
@@ -279,7 +240,7 @@ faulty_health(const struct ql_runtime *runtime, struct ql_dependency *ret_health
 /* ---- sightings ---- */
 
 static void
-sight_later(struct faulty *faulty, const struct ql_sighting *sighting, int64_t delay_ms)
+sight_later(struct faulty *faulty, const struct ql_sighting *sighting)
 {
 	struct courier *courier = courier_new(faulty);
 	if (!courier)
@@ -290,7 +251,7 @@ sight_later(struct faulty *faulty, const struct ql_sighting *sighting, int64_t d
 		courier_free(courier);
 		return;
 	}
-	send_after(courier, delay_ms);
+	ql_transit_send(&courier->passenger);
 }
 
 static void
@@ -298,15 +259,15 @@ inner_sighted(void *arg, const struct ql_sighting *sighting)
 {
 	struct faulty *faulty = arg;
 	const struct ql_runtime_faults *faults = faulty->faults;
-	if (faulty->closing)
+	if (faulty->transit.closing)
 		return;
 	bool hurts = !faults->sightings || faults->sightings & 1u << sighting->event.kind;
 	if (hurts && strikes(faulty, faults->lose_sighting))
 		return;
 	if (hurts && strikes(faulty, faults->double_sighting))
-		sight_later(faulty, sighting, some_delay(faulty));
+		sight_later(faulty, sighting);
 	if (hurts && strikes(faulty, faults->delay_sighting))
-		sight_later(faulty, sighting, some_delay(faulty));
+		sight_later(faulty, sighting);
 	else
 		faulty->runtime.sink.sighted(faulty->runtime.sink.arg, sighting);
 }
@@ -314,13 +275,21 @@ inner_sighted(void *arg, const struct ql_sighting *sighting)
 /* ---- open and close ---- */
 
 static void
-part_closed(struct faulty *faulty)
+arrived(struct ql_passenger *passenger)
 {
-	if (--faulty->open_parts)
-		return;
-	struct courier *courier, *next;
-	DL_FOREACH_SAFE (faulty->couriers, courier, next)
-		courier_free(courier);
+	move((struct courier *)passenger);
+}
+
+static void
+lost(struct ql_passenger *passenger)
+{
+	courier_free((struct courier *)passenger);
+}
+
+static void
+all_closed(struct ql_transit *transit)
+{
+	struct faulty *faulty = QL_OWNER(transit, struct faulty, transit);
 	void (*closed)(void *arg) = faulty->closed;
 	void *closed_arg = faulty->closed_arg;
 	free(faulty);
@@ -328,28 +297,14 @@ part_closed(struct faulty *faulty)
 }
 
 static void
-alarm_closed(struct ql_alarm *alarm)
-{
-	part_closed(QL_OWNER(alarm, struct faulty, alarm));
-}
-
-static void
-other_closed(void *arg)
-{
-	part_closed(arg);
-}
-
-static void
 faulty_close(struct ql_runtime *runtime, void (*closed)(void *arg), void *arg)
 {
 	struct faulty *faulty = (struct faulty *)runtime;
-	faulty->closing = true;
 	faulty->closed = closed;
 	faulty->closed_arg = arg;
-	faulty->open_parts = 3;
-	ql_alarm_close(&faulty->alarm, alarm_closed);
-	ql_desk_close(&faulty->desk, other_closed, faulty);
-	faulty->inner->ops->close(faulty->inner, other_closed, faulty);
+	ql_transit_close(&faulty->transit, 2);
+	ql_desk_close(&faulty->desk, ql_transit_part_closed, &faulty->transit);
+	faulty->inner->ops->close(faulty->inner, ql_transit_part_closed, &faulty->transit);
 }
 
 static const struct ql_runtime_ops ops = {
@@ -369,8 +324,14 @@ ql_runtime_faulty_open(struct ql_runtime *inner, struct ql_runtime_faults *fault
 	struct faulty *faulty = calloc(1, sizeof(*faulty));
 	if (!faulty)
 		return ql_fail(e, QL_E_UNAVAILABLE, "Out of memory for the faulty runtime");
+	faulty->transit = (struct ql_transit){.max = QL_FAULTY_COURIERS,
+		.delay_ms = &faults->delay_ms,
+		.hurt = &faults->hurt,
+		.arrived = arrived,
+		.lost = lost,
+		.closed = all_closed};
 	if (ql_desk_init(&faulty->desk, inner->loop, &faulty->runtime.sink, e) ||
-		ql_alarm_init(&faulty->alarm, inner->loop, arrive)) {
+		ql_transit_init(&faulty->transit, inner->loop, faults->seed)) {
 		free(faulty);
 		return -1;
 	}
@@ -380,7 +341,6 @@ ql_runtime_faulty_open(struct ql_runtime *inner, struct ql_runtime_faults *fault
 	faulty->runtime.loop = inner->loop;
 	faulty->inner = inner;
 	faulty->faults = faults;
-	faulty->random = faults->seed ? faults->seed : 1;
 	inner->sink = (struct ql_runtime_sink){.sighted = inner_sighted, .arg = faulty};
 	*ret_runtime = &faulty->runtime;
 	return 0;
