@@ -109,6 +109,8 @@ struct ql_submit {
 	struct ql_record *records; /* from ql_submission_parse; owned by the caller; filled with
 					 owner, state and seq when done */
 	const struct ql_event *events; /* as many */
+	/* as many: the caller chose its id, and it may be another producer's (foreign.c). NULL = none did */
+	const bool *named;
 	size_t count;
 	const char *replay_key; /* Idempotency-Key, or NULL */
 	const char *fingerprint; /* hex SHA-256 of method, path and body */

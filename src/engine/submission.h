@@ -1,4 +1,4 @@
-/* One submission on its way, shared by submit.c and supersede.c only. */
+/* One submission on its way, shared by submit.c, foreign.c and supersede.c only. */
 #ifndef QL_ENGINE_SUBMISSION_H
 #define QL_ENGINE_SUBMISSION_H
 
@@ -28,6 +28,9 @@ void ql_submission_finish_later(struct submission *submission); /* with its own 
 
 /* submit.c: everything is known. Decides it, with ql_supersede_cancel in the same commit. */
 void ql_submission_decide(struct submission *submission);
+
+/* foreign.c: refuses it where an id that it names is another producer's; else goes on with ql_supersede. */
+void ql_foreign(struct submission *submission);
 
 /* supersede.c: finds whom it supersedes, then has it decided. */
 void ql_supersede(struct submission *submission);

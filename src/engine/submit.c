@@ -1,6 +1,7 @@
 /*
  * Submissions: all of one request in one commit, or none; whom they supersede is cancelled in that
- * commit too. On the way: has its Idempotency-Key been used, is there room, is an id taken.
+ * commit too. On the way: has its Idempotency-Key been used, is there room, is an id taken, here or by another
+ * producer (foreign.c).
  */
 #include "engine/submission.h"
 
@@ -192,17 +193,6 @@ abandon(struct ql_change *changes)
 	ql_changes_free(changes);
 }
 
-static int
-set_names(const struct ql_engine *engine, struct ql_record *record, const char *owner)
-{
-	const char *task_id = engine->config.task_id;
-	free(record->owner);
-	free(record->task_id);
-	record->owner = ql_str_dup(owner);
-	record->task_id = task_id ? ql_task_id_make(task_id, record->eval_id) : NULL;
-	return owner && !record->owner ? -1 : 0;
-}
-
 /* One change for each record and one for the key; NULL when out of memory. */
 static struct ql_change *
 all_changes(struct submission *submission)
@@ -212,11 +202,6 @@ all_changes(struct submission *submission)
 	struct ql_change **last = &first;
 	size_t wanted = op->count + (op->replay_key != NULL);
 	for (size_t i = 0; i < wanted; i++) {
-		if (i < op->count &&
-			set_names(submission->engine, &op->records[i], op->caller.owner)) {
-			abandon(first);
-			return NULL;
-		}
 		if (i < op->count)
 			*last = new_change(submission->engine, &op->records[i], op->events[i]);
 		else
@@ -299,6 +284,29 @@ check_broker(const struct ql_engine *engine, struct ql_err *e)
 	return 0;
 }
 
+static int
+set_names(const struct ql_engine *engine, struct ql_record *record, const char *owner)
+{
+	const char *task_id = engine->config.task_id;
+	free(record->owner);
+	free(record->task_id);
+	record->owner = ql_str_dup(owner);
+	record->task_id = task_id ? ql_task_id_make(task_id, record->eval_id) : NULL;
+	return owner && !record->owner ? -1 : 0;
+}
+
+static int
+set_all_names(struct submission *submission)
+{
+	struct ql_submit *op = submission->op;
+	for (size_t i = 0; i < op->count; i++) {
+		if (set_names(submission->engine, &op->records[i], op->caller.owner))
+			return ql_fail(&submission->err, QL_E_UNAVAILABLE,
+				"out of memory: try again later");
+	}
+	return 0;
+}
+
 static void
 on_taken(struct ql_store_read *read, int status)
 {
@@ -312,10 +320,10 @@ on_taken(struct ql_store_read *read, int status)
 				read->ids[i]);
 	}
 	ql_store_read_done(read);
-	if (status)
+	if (status || set_all_names(submission))
 		ql_submission_finish(submission, &submission->err);
 	else
-		ql_supersede(submission);
+		ql_foreign(submission);
 }
 
 static void

@@ -59,6 +59,7 @@ struct asking_submit {
 	struct ql_submit op;
 	struct ql_record *records;
 	struct ql_event *events;
+	bool *named;
 	bool answered;
 	int status;
 	char key[64];
@@ -86,14 +87,17 @@ parse(struct kit *kit, struct asking_submit *asking, const char *text)
 	size_t count = json_array_size(array);
 	asking->records = calloc(count, sizeof(*asking->records));
 	asking->events = calloc(count, sizeof(*asking->events));
+	asking->named = calloc(count, sizeof(*asking->named));
 	for (size_t i = 0; i < count; i++) {
-		if (ql_submission_parse(json_array_get(array, i), &place,
-			    ql_engine_now(kit->engine), &asking->records[i], &asking->events[i],
-			    &field, &err))
+		json_t *one = json_array_get(array, i);
+		asking->named[i] = json_is_string(json_object_get(one, "eval_id"));
+		if (ql_submission_parse(one, &place, ql_engine_now(kit->engine),
+			    &asking->records[i], &asking->events[i], &field, &err))
 			kit_fail(kit, "%s: %s", field, err.text);
 	}
 	asking->op.records = asking->records;
 	asking->op.events = asking->events;
+	asking->op.named = asking->named;
 	asking->op.count = count;
 	json_decref(array);
 	json_decref(json);
@@ -106,6 +110,7 @@ asking_submit_free(struct asking_submit *asking)
 		ql_record_done(&asking->records[i]);
 	free(asking->records);
 	free(asking->events);
+	free(asking->named);
 	free(asking->op.replay_ids);
 	free(asking);
 }

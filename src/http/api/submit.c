@@ -18,6 +18,7 @@ struct submitting {
 	struct ql_submit op;
 	struct ql_record *records; /* owned; count */
 	struct ql_event *events;
+	bool *named; /* whose eval_id stood in the body */
 	size_t count;
 	uint64_t prints[QL_ABUSE_RECENT]; /* of the first of them: what they run */
 	bool batch;
@@ -36,6 +37,7 @@ drop_submitting(void *state)
 		ql_record_done(&submitting->records[i]);
 	free(submitting->records);
 	free(submitting->events);
+	free(submitting->named);
 	free(submitting->op.replay_ids);
 }
 
@@ -180,6 +182,7 @@ parse_one(struct submitting *submitting, json_t *object, size_t index)
 	struct ql_problem *problem = &submitting->req->problem;
 	const char *field = NULL;
 	int64_t now = ql_engine_now(server->config.engine);
+	submitting->named[index] = json_is_string(json_object_get(object, "eval_id"));
 	if (!json_is_object(object)) {
 		ql_fail(&problem->err, QL_E_INVALID, "a submission must be a JSON object");
 	} else if (!ql_submission_parse(object, &server->config.place, now,
@@ -200,7 +203,8 @@ parse_all(struct submitting *submitting, json_t *json, size_t count)
 	ql_request_trace(submitting->req, &trace);
 	submitting->records = calloc(count, sizeof(*submitting->records));
 	submitting->events = calloc(count, sizeof(*submitting->events));
-	if (!submitting->records || !submitting->events)
+	submitting->named = calloc(count, sizeof(*submitting->named));
+	if (!submitting->records || !submitting->events || !submitting->named)
 		return ql_fail(&submitting->req->problem.err, QL_E_SYSTEM,
 			"out of memory for the submission");
 	for (size_t i = 0; i < count; i++) {
@@ -247,6 +251,7 @@ submit(struct submitting *submitting)
 	op->caller = submitting->req->caller;
 	op->records = submitting->records;
 	op->events = submitting->events;
+	op->named = submitting->named;
 	op->count = submitting->count;
 	op->done = on_submitted;
 	for (size_t i = 0; i < submitting->count && i < QL_ABUSE_RECENT; i++)
