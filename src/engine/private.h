@@ -191,6 +191,7 @@ struct ql_engine {
 	struct ql_live *lives; /* by eval_id */
 	struct run_ref *runs; /* by incarnation */
 	struct ql_live *loads, *last_load; /* to be read at the end of this turn */
+	struct load *loading; /* what is being read */
 	struct batch *gathering; /* decided, not yet submitted */
 	struct batch *in_flight; /* with the store */
 	size_t kept_count;
