@@ -122,6 +122,18 @@ is_remote(const struct ql_live *live, uint64_t incarnation)
 	return live->engine->config.broker && (!run || !incarnation || run->slot < 0);
 }
 
+/* One of which nothing is left counts too: what the broker keeps of the task's end may be of that one. */
+static bool
+has_twin(const struct ql_state *state, uint64_t incarnation)
+{
+	for (int i = 0; incarnation && i < QL_RUNS; i++) {
+		const struct ql_run *run = &state->runs[i];
+		if (run->incarnation && run->incarnation != incarnation && run->released_at)
+			return true;
+	}
+	return false;
+}
+
 static struct acting *
 acting_new(struct ql_live *live, const struct ql_act *decided)
 {
@@ -143,6 +155,7 @@ acting_new(struct ql_live *live, const struct ql_act *decided)
 		.grace_ms = record->state.cancel.grace_ms,
 		.once = !record->state.adopted,
 		.kill = record->state.cancel.mode == QL_MODE_KILL,
+		.twin = has_twin(&record->state, decided->incarnation),
 	};
 	if (decided->kind == QL_ACT_NOTICE) {
 		act->reason = ql_str_dup(record->reason);

@@ -86,6 +86,7 @@ struct ql_runtime_op {
 	const char *keep_dir;
 	bool once; /* REMOVE: no other producer sent it */
 	bool kill; /* REMOVE: of its containers, too, before it is said */
+	bool twin; /* of a run: another one of its attempt is known, whatever became of that */
 
 	/* 0: taken over. -1: refused or no answer in time, err says which; nothing is known. */
 	void (*done)(struct ql_runtime_op *op, int status);

@@ -1,4 +1,5 @@
 """Tasks that run: what a terminate leaves behind, and the pools that know none."""
+import contextlib
 import json
 import signal
 
@@ -107,6 +108,32 @@ def test_late_acknowledged_and_delivered_twice(deployed):
     with deployed.worker("-c", "1", "-Q", "late", node="w3"):
         deployed.fence(queue="late")
     assert len(stopped.pids) == 2
+
+
+@contextlib.contextmanager
+def sent_twice(deployed, task_id):
+    """Two messages of one id, as of a producer that sends again what it did not see end: each in a worker of its own."""
+    with deployed.worker("-c", "1", "-Q", "one", node="one") as one, \
+            deployed.worker("-c", "1", "-Q", "two", node="two") as two:
+        for made in (one, two):
+            deployed.await_worker(made)
+        yield [deployed.began("stubborn", task_id=task_id, queue=queue) for queue in ("one", "two")]
+
+
+def test_sent_twice_and_one_of_them_succeeds(deployed):
+    """The result is of one of them: it says nothing of the other, which swallowed its SIGTERM and is at work."""
+    with sent_twice(deployed, "twice") as (runs, ends):
+        runs.cancel(terminate="true", grace=60).expect(202)
+        for sent in (runs, ends):
+            sent.until("swallowed")
+        ends.release()
+        ends.until_state("SUCCESS")
+        ends.until("ended")
+        assert alive(runs.pids[0])
+        told = runs.cancel(terminate="true", grace=0, wait=40).problem(409)
+        assert gone(runs), told
+        assert told["outcome"] == "finished_first", told
+        assert "ended" not in runs.said
 
 
 POOLS = ["prefork", "gevent", "threads", "solo"]

@@ -150,6 +150,32 @@ ql_delivery_is_last(const struct delivery *delivery)
 	       worker->begun == delivery->listed_at;
 }
 
+/* Both run, or may: what is written of the task's end says nothing of either by itself. */
+static void
+note_twins(struct delivery *delivery)
+{
+	struct delivery *other;
+	DL_FOREACH (delivery->task->runs, other) {
+		bool runs = !other->held && !other->told_gone && other->node[0];
+		if (other != delivery && runs)
+			delivery->twin = other->twin = true;
+	}
+}
+
+void
+ql_delivery_hear_start(
+	struct ql_celery *celery, const char *task_id, const struct ql_result *result)
+{
+	struct delivery *delivery;
+	DL_FOREACH (ql_deliveries_of(celery, task_id), delivery) {
+		bool runs = !delivery->held && !delivery->told_gone && delivery->node[0];
+		bool other = runs && result->worker && result->pid &&
+			     (delivery->pid != result->pid ||
+				     strcmp(delivery->node, result->worker) != 0);
+		delivery->twin |= other;
+	}
+}
+
 void
 ql_delivery_place(struct delivery *delivery, const struct copy *copy)
 {
@@ -157,6 +183,8 @@ ql_delivery_place(struct delivery *delivery, const struct copy *copy)
 	delivery->pid = copy->pid;
 	delivery->since = copy->since;
 	delivery->held = copy->place != QL_PLACE_ACTIVE;
+	if (!delivery->held && !delivery->told_gone)
+		note_twins(delivery);
 	ql_delivery_listed(delivery);
 	if (delivery->asked)
 		ql_spend_asked(delivery);

@@ -112,6 +112,7 @@ struct job {
 	int64_t grace_ms;
 	int64_t ends_at; /* loop time of its deadline */
 	bool kill; /* REMOVE: its containers, too */
+	bool twin; /* of a run: another one of its attempt is known */
 	bool removed; /* REMOVE: its message was in the queue, */
 	bool delivered; /* and a worker had it before, */
 	bool marked; /* or it stands there, marked: its bytes are not to be put back beside it */
@@ -263,6 +264,7 @@ struct delivery {
 	int64_t since;
 	int64_t listed_at; /* how many tasks its worker had begun when it said last that it runs this one; -1: not known */
 	bool held; /* a worker has it and has not begun it */
+	bool twin; /* another run of its task was there at the same time: the result is of one of them */
 	bool watched; /* its worker listed it when all were asked last */
 	bool told_running, told_exited, told_gone, told_absent, told_stuck;
 	bool nameless; /* a kill named it, of which nothing else is known: how it ended is told who asks for that */
@@ -319,6 +321,9 @@ struct delivery *ql_deliveries_of(struct ql_celery *celery, const char *task_id)
 struct delivery *ql_delivery_add(struct ql_celery *celery, uint64_t incarnation,
 	const char *eval_id, const char *task_id, int32_t attempt);
 void ql_delivery_place(struct delivery *delivery, const struct copy *copy);
+/* A worker wrote that it began the task: who runs it elsewhere is not alone. */
+void ql_delivery_hear_start(
+	struct ql_celery *celery, const char *task_id, const struct ql_result *result);
 /* Its worker says now that it runs it. */
 void ql_delivery_listed(struct delivery *delivery);
 /* Its worker said that it goes, and that it began nothing since it said last that it runs this one. */
@@ -350,6 +355,8 @@ void ql_sight(struct ql_celery *celery, const struct ql_sighting *sighting);
 void ql_tell(struct ql_celery *celery, const char *eval_id, int32_t attempt,
 	enum ql_event_kind kind, uint64_t incarnation);
 void ql_tell_copy(struct delivery *delivery, const struct copy *copy);
+/* Those runs of the task that a look found, and of which nobody was told yet. */
+void ql_tell_news(struct delivery *delivery, const struct ql_quest *look);
 /*
  * Its worker wrote how it ended, or says nothing of it any more. epoch: of the look that found this end
  * and nothing else, which is told each time; or 0.

@@ -10,13 +10,16 @@ is_state(const struct ql_quest *look, const char *state)
 	return look->has_result && !strcmp(look->result.state, state);
 }
 
-/* SUCCESS or FAILURE of the task's own: a pool that lost its process to our kill writes FAILURE too. */
+/*
+ * SUCCESS or FAILURE of the task's own: a pool that lost its process to our kill writes FAILURE too. Of two runs it
+ * may be the other's.
+ */
 static bool
 has_finished(const struct delivery *delivery)
 {
 	const struct ql_quest *look = &delivery->look;
 	bool ours = delivery->stage == STAGE_KILLED && is_state(look, "FAILURE");
-	return ql_quest_is_finished(look) && !ours;
+	return ql_quest_is_finished(look) && !ours && !delivery->twin;
 }
 
 /* SIGTERM, by us or by somebody else's revoke. */
@@ -33,9 +36,12 @@ was_signalled(const struct delivery *delivery)
 static void
 note_signal(struct delivery *delivery)
 {
-	const struct ql_result *result = &delivery->look.result;
+	const struct ql_quest *look = &delivery->look;
+	const struct ql_result *result = &look->result;
+	bool listed =
+		delivery->twin && ql_quest_copy(look, delivery->task_id, delivery->incarnation);
 	delivery->terminated |=
-		delivery->look.has_result && !delivery->held && ql_result_is_of_signal(result);
+		look->has_result && !delivery->held && !listed && ql_result_is_of_signal(result);
 	if (delivery->terminated)
 		ql_delivery_reach(delivery);
 }
@@ -51,6 +57,25 @@ ql_stop_is_left(const struct delivery *delivery)
 	if (delivery->hand.holds)
 		return ql_hand_task_lives(&delivery->hand);
 	return !delivery->pool_answered || delivery->in_pool;
+}
+
+/* A solo worker says nothing while it works, nor does one that is cut off or frozen: its silence proves nothing. */
+static bool
+is_out_of_sight(const struct delivery *delivery)
+{
+	const struct ql_worker *worker =
+		ql_workers_find(ql_control_workers(delivery->celery->control), delivery->node);
+	bool proven = delivery->hand.holds && !ql_hand_task_lives(&delivery->hand);
+	if (!delivery->node[0]) /* a server before this one saw it: any of them may have it */
+		return delivery->look.silent;
+	return worker && ql_silence_is_of(worker) && !proven;
+}
+
+/* Without its worker's word a process of a run that may have finished can have begun another task. */
+bool
+ql_stop_may_serve_another(const struct delivery *delivery)
+{
+	return delivery->twin && ql_quest_is_finished(&delivery->look) && is_out_of_sight(delivery);
 }
 
 static void
@@ -94,18 +119,6 @@ comes_again(const struct delivery *delivery)
 	return delivery->said_retry || queued || look->copy_count;
 }
 
-/* A solo worker says nothing while it works, nor does one that is cut off or frozen: its silence proves nothing. */
-static bool
-is_out_of_sight(const struct delivery *delivery)
-{
-	const struct ql_worker *worker =
-		ql_workers_find(ql_control_workers(delivery->celery->control), delivery->node);
-	bool proven = delivery->hand.holds && !ql_hand_task_lives(&delivery->hand);
-	if (!delivery->node[0]) /* a server before this one saw it: any of them may have it */
-		return delivery->look.silent;
-	return worker && ql_silence_is_of(worker) && !proven;
-}
-
 /* Without any word of how it ended. */
 static void
 conclude_silent(struct delivery *delivery)
@@ -127,11 +140,13 @@ conclude_absent(struct delivery *delivery)
 	struct ql_quest *look = &delivery->look;
 	bool kill_is_due = delivery->kill && delivery->stage == STAGE_SIGNALLED &&
 			   ql_alarm_ms() >= delivery->signalled_at + QL_CELERY_SWALLOWED_MS;
-	if (comes_again(delivery))
+	bool left = ql_stop_is_left(delivery);
+	bool unsaid = delivery->twin && is_out_of_sight(delivery);
+	if (comes_again(delivery) && !unsaid && !(delivery->twin && left))
 		tell_over(delivery, QL_EVENT_RETRIED);
-	else if (ql_stop_is_left(delivery) && kill_is_due)
+	else if (left && kill_is_due)
 		ql_stop_by_hand(delivery);
-	else if (ql_stop_is_left(delivery))
+	else if (left || unsaid)
 		ql_stop_ring_again(delivery);
 	else if (has_finished(delivery) || ql_quest_is_over(look) ||
 		 delivery->sent >= QL_RUNG_TERMINATE || delivery->told_exited)
@@ -156,6 +171,7 @@ conclude(struct delivery *delivery)
 			   ql_alarm_ms() >= delivery->signalled_at + QL_CELERY_SWALLOWED_MS;
 	if (delivery->forgotten || delivery->told_gone)
 		return;
+	ql_tell_news(delivery, look); /* its end alone may be taken for the task's */
 	if (!look->workers_answered) {
 		ql_stop_ring_again(delivery);
 	} else if (!copy) {

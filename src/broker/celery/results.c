@@ -354,8 +354,10 @@ on_message(void *arg, const char *pattern, const char *channel, const char *data
 	if (len <= QL_CELERY_NEWS_MAX &&
 		(celery->started || ql_deliveries_of(celery, task_id) || says_who_began(data, len)))
 		(void)ql_result_parse(data, len, &result, &ignored);
-	if (!strcmp(result.state, "STARTED"))
+	if (!strcmp(result.state, "STARTED")) {
 		ql_started_hear(celery, task_id, &result);
+		ql_delivery_hear_start(celery, task_id, &result);
+	}
 	hear(celery, task_id, result.state);
 	look_at(celery, task_id);
 	ql_result_done(&result);

@@ -85,8 +85,10 @@ ql_stop_delivery_of(struct job *job)
 	struct ql_err err;
 	struct delivery *delivery = ql_delivery_add(
 		job->celery, job->incarnation, job->eval_id, job->task_id, job->attempt);
-	if (delivery)
+	if (delivery) {
+		delivery->twin |= job->twin;
 		return delivery;
+	}
 	ql_fail(&err, QL_E_LIMIT, "%d runs are known, and no more can be",
 		QL_CELERY_DELIVERIES_MAX);
 	ql_job_end(job, -1, &err);

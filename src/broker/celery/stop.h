@@ -30,6 +30,8 @@ struct delivery *ql_stop_delivery_of(struct job *job);
 
 /* It was sent a signal, its worker lists it no more, and its process is there yet: as was looked last. */
 bool ql_stop_is_left(const struct delivery *delivery);
+/* One of two runs has finished, perhaps this one, and its worker does not say what its process does now. */
+bool ql_stop_may_serve_another(const struct delivery *delivery);
 
 /* ---- stop_term.c ---- */
 

@@ -16,8 +16,9 @@ void
 ql_stop_by_hand(struct delivery *delivery)
 {
 	struct ql_err err;
+	bool doubtful = ql_stop_may_serve_another(delivery);
 	ql_spend_read(delivery);
-	if (ql_hand_kill_task(&delivery->hand) == 0) {
+	if (!doubtful && ql_hand_kill_task(&delivery->hand) == 0) {
 		delivery->sent = QL_RUNG_KILL;
 		delivery->stage = STAGE_KILLED;
 		ql_hand_kill_orphans(&delivery->hand);
@@ -25,7 +26,12 @@ ql_stop_by_hand(struct delivery *delivery)
 		ql_stop_watch_closely(delivery);
 		return;
 	}
-	if (delivery->node[0])
+	if (doubtful)
+		ql_fail(&err, QL_E_CONFLICT,
+			"a run of %s has finished, and %s does not say whether process %lld works "
+			"on it yet: wait until that worker is back, or end it",
+			delivery->task_id, delivery->node, (long long)delivery->pid);
+	else if (delivery->node[0])
 		ql_fail(&err, QL_E_CONFLICT,
 			"process %lld of %s swallowed SIGTERM, and its host is out of reach: end "
 			"it there, or restart that worker",
@@ -44,7 +50,7 @@ ql_stop_by_hand(struct delivery *delivery)
 void
 ql_stop_go_on(struct delivery *delivery)
 {
-	if (delivery->sent < QL_RUNG_TERMINATE)
+	if (delivery->sent < QL_RUNG_TERMINATE || delivery->twin)
 		ql_stop_look_before(delivery);
 	else
 		ql_stop_by_hand(delivery);

@@ -131,7 +131,9 @@ on_looked_before(struct ql_quest *look)
 	delivery->looking = false;
 	if (copy) {
 		ql_delivery_place(delivery, copy);
-		if (delivery->held)
+		if (delivery->kill && delivery->sent >= QL_RUNG_TERMINATE)
+			ql_stop_by_hand(delivery);
+		else if (delivery->held)
 			ql_stop_ask_told(delivery);
 		else if (!delivery->introduced && is_stranger(delivery))
 			ql_stop_ask(delivery, "stats", NULL, on_introduced);

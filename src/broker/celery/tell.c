@@ -58,6 +58,18 @@ is_our_kill(const struct delivery *delivery, const struct ql_result *result)
 	       strstr(result->error, "signal 9");
 }
 
+/* Another run of its task was ended so, and that is what was written last. */
+static bool
+is_our_kill_of_twin(const struct delivery *delivery, const struct ql_result *result)
+{
+	const struct delivery *other;
+	DL_FOREACH (delivery->task->runs, other) {
+		if (delivery->twin && other != delivery && is_our_kill(other, result))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Its containers were ended under it, and it had not failed before: what it made of that is our doing. That
  * it had not is known from the notice, or else from its worker's clock where that is ours.
@@ -76,8 +88,9 @@ fill_exit(const struct delivery *delivery, const struct ql_result *result, struc
 	bool failed = !strcmp(state, "FAILURE");
 	bool by_us =
 		failed && (is_our_kill(delivery, result) || is_end_of_containers(delivery, result));
+	bool of_twin = failed && !by_us && is_our_kill_of_twin(delivery, result);
 	bool killed = by_us || delivery->stage == STAGE_KILLED;
-	if (!strcmp(state, "SUCCESS") || (failed && !by_us)) {
+	if (!strcmp(state, "SUCCESS") || (failed && !by_us && !of_twin)) {
 		event->exit_code = failed;
 		event->sent = delivery->sent;
 		event->flags = delivery->sent ? QL_RUN_WRITTEN : 0;
@@ -87,7 +100,7 @@ fill_exit(const struct delivery *delivery, const struct ql_result *result, struc
 	} else {
 		event->exit_signal = killed ? SIGKILL : SIGTERM;
 		event->sent = killed ? QL_RUNG_KILL : delivery->sent;
-		event->flags = failed ? 0 : QL_RUN_REVOKED;
+		event->flags = by_us ? 0 : QL_RUN_REVOKED;
 	}
 }
 
@@ -171,27 +184,46 @@ ql_tell_stuck(struct delivery *delivery, const char *text)
 /* ---- a look ---- */
 
 static void
+meet_copy(struct ql_celery *celery, const char *eval_id, const char *task_id, int32_t attempt,
+	const struct copy *copy)
+{
+	struct delivery *delivery =
+		ql_delivery_add(celery, ql_delivery_name(task_id, copy), eval_id, task_id, attempt);
+	if (!delivery) {
+		ql_celery_log(celery, "%s: %d runs are known, and no more can be", task_id,
+			QL_CELERY_DELIVERIES_MAX);
+		return;
+	}
+	ql_delivery_place(delivery, copy);
+	if (delivery->held) /* the same name as when this worker held it before */
+		delivery->told_gone = delivery->told_absent = delivery->told_exited = false;
+	if (copy->eta && ql_control_told_at(celery->control, task_id)) {
+		struct ql_tombstone tombstone = {.task_id = task_id, .eta = copy->eta};
+		struct ql_err ignored; /* it lies already, without its time */
+		ql_control_bury(celery->control, &tombstone, &ignored);
+	}
+	ql_tell_copy(delivery, copy);
+}
+
+static void
 tell_copies(struct ql_celery *celery, const char *eval_id, const char *task_id, int32_t attempt,
 	const struct ql_quest *look)
 {
+	for (size_t i = 0; i < look->copy_count; i++)
+		meet_copy(celery, eval_id, task_id, attempt, &look->copies[i]);
+}
+
+void
+ql_tell_news(struct delivery *delivery, const struct ql_quest *look)
+{
+	struct ql_celery *celery = delivery->celery;
 	for (size_t i = 0; i < look->copy_count; i++) {
 		const struct copy *copy = &look->copies[i];
-		struct delivery *delivery = ql_delivery_add(
-			celery, ql_delivery_name(task_id, copy), eval_id, task_id, attempt);
-		if (!delivery) {
-			ql_celery_log(celery, "%s: %d runs are known, and no more can be", task_id,
-				QL_CELERY_DELIVERIES_MAX);
-			continue;
-		}
-		ql_delivery_place(delivery, copy);
-		if (delivery->held) /* the same name as when this worker held it before */
-			delivery->told_gone = delivery->told_absent = delivery->told_exited = false;
-		if (copy->eta && ql_control_told_at(celery->control, task_id)) {
-			struct ql_tombstone tombstone = {.task_id = task_id, .eta = copy->eta};
-			struct ql_err ignored; /* it lies already, without its time */
-			ql_control_bury(celery->control, &tombstone, &ignored);
-		}
-		ql_tell_copy(delivery, copy);
+		const struct delivery *known =
+			ql_delivery_find(celery, ql_delivery_name(delivery->task_id, copy));
+		if (!known || !known->told_running || (known->held && known->told_gone))
+			meet_copy(celery, delivery->eval_id, delivery->task_id, delivery->attempt,
+				copy);
 	}
 }
 
@@ -368,6 +400,7 @@ ask_again_of(struct job *job, const struct ql_quest *look)
 		      look->result_answered;
 	delivery->told_exited = delivery->told_gone = delivery->told_absent = false;
 	delivery->nameless = false;
+	delivery->twin |= job->twin;
 	if (!proven)
 		return;
 	ql_tell_exit(delivery, look, 0);
