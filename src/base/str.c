@@ -135,3 +135,43 @@ ql_str_hash(const char *text)
 		hash = (hash ^ (unsigned char)*at) * 0x100000001b3u;
 	return hash ? hash : 1;
 }
+
+/* How many bytes the character at `at` takes, 0 when it isn't one (overlong, surrogate, cut). */
+static size_t
+utf8_len(const unsigned char *at, size_t left)
+{
+	static const struct {
+		unsigned char mask, lead;
+		uint32_t least;
+	} shapes[] = {
+		{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+	for (size_t len = 1; len <= 4; len++) {
+		if ((*at & shapes[len - 1].mask) != shapes[len - 1].lead)
+			continue;
+		if (len > left)
+			return 0;
+		uint32_t point = *at & (unsigned char)~shapes[len - 1].mask;
+		for (size_t i = 1; i < len; i++) {
+			if ((at[i] & 0xc0) != 0x80)
+				return 0;
+			point = point << 6 | (at[i] & 0x3f);
+		}
+		bool odd = point < shapes[len - 1].least || point > 0x10ffff ||
+			   (point >= 0xd800 && point < 0xe000);
+		return odd ? 0 : len;
+	}
+	return 0;
+}
+
+bool
+ql_str_is_utf8(const char *text, size_t len)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	for (size_t i = 0; i < len;) {
+		size_t step = utf8_len(at + i, len - i);
+		if (!step)
+			return false;
+		i += step;
+	}
+	return true;
+}

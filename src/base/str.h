@@ -12,6 +12,9 @@ int ql_str_copy(char *ret_text, size_t size, const char *text);
 /* How many bytes of the text, max at most, end between two characters of UTF-8. */
 size_t ql_str_fit(const char *text, size_t max);
 
+/* Nothing overlong, no surrogates, nothing cut. */
+bool ql_str_is_utf8(const char *text, size_t len);
+
 /* strdup that takes NULL. */
 char *ql_str_dup(const char *text);
 

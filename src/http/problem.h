@@ -6,7 +6,7 @@
 #define QL_HTTP_PROBLEM_H
 
 #include "base/err.h"
-#include "http/json.h"
+#include "base/json.h"
 #include "rules/fault.h"
 
 #define QL_PROBLEM_FIELD 96

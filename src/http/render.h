@@ -7,7 +7,7 @@
 
 #include "core/record.h"
 #include "engine/engine.h"
-#include "http/json.h"
+#include "base/json.h"
 
 /* The timeline of one attempt, or of all; may hold none. */
 struct ql_rows {

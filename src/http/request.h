@@ -13,7 +13,7 @@
 
 #include "base/buf.h"
 #include "engine/engine.h"
-#include "http/json.h"
+#include "base/json.h"
 #include "http/problem.h"
 #include "http/target.h"
 #include "rules/attempt.h"

@@ -42,6 +42,4 @@ void ql_target_done(struct ql_target *target);
 /* The value, or NULL. */
 const char *ql_target_param(const struct ql_target *target, const char *name);
 
-bool ql_text_is_utf8(const char *text, size_t len);
-
 #endif

@@ -1,40 +1,47 @@
 #include "rules/attempt.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/str.h"
 
 /* A text as a row repeats it: cut between characters; what is no UTF-8 is not repeated. */
-static json_t *
-shown(const char *text)
+static void
+show(struct ql_json *json, const char *name, const char *text)
 {
-	if (!text || !*text)
-		return json_null();
-	json_t *string = json_stringn(text, ql_str_fit(text, QL_ATTEMPT_SHOWN - 1));
-	return string ? string : json_string("(no UTF-8)");
+	char shown[QL_ATTEMPT_SHOWN];
+	size_t len = text ? ql_str_fit(text, sizeof(shown) - 1) : 0;
+	if (!len) {
+		ql_json_null(json, name);
+		return;
+	}
+	memcpy(shown, text, len);
+	shown[len] = 0;
+	ql_json_text(json, name, ql_str_is_utf8(shown, len) ? shown : "(no UTF-8)");
 }
 
 char *
 ql_attempt_text(const struct ql_attempt *attempt, const char *outcome, int status)
 {
-	json_t *json = json_object();
-	json_object_set_new(json, "actor", shown(attempt->actor));
-	json_object_set_new(json, "role", shown(attempt->role));
-	json_object_set_new(json, "key", shown(attempt->key_id));
-	json_object_set_new(json, "verb", shown(attempt->verb));
-	json_object_set_new(json, "target", shown(attempt->target));
-	json_object_set_new(json, "outcome", shown(outcome));
-	json_object_set_new(json, "status", json_integer(status));
-	json_object_set_new(json, "reason", shown(attempt->reason));
-	json_object_set_new(json, "remote", shown(attempt->remote));
-	json_object_set_new(json, "trace", shown(attempt->trace));
+	struct ql_json json = {0};
+	ql_json_open(&json, NULL, '{');
+	show(&json, "actor", attempt->actor);
+	show(&json, "role", attempt->role);
+	show(&json, "key", attempt->key_id);
+	show(&json, "verb", attempt->verb);
+	show(&json, "target", attempt->target);
+	show(&json, "outcome", outcome);
+	ql_json_int(&json, "status", status);
+	show(&json, "reason", attempt->reason);
+	show(&json, "remote", attempt->remote);
+	show(&json, "trace", attempt->trace);
 	if (attempt->count)
-		json_object_set_new(json, "count", json_integer(attempt->count));
-	char *text = json_object_size(json) < 10 ? NULL : json_dumps(json, JSON_COMPACT);
-	json_decref(json);
-	return text;
+		ql_json_int(&json, "count", attempt->count);
+	ql_json_close(&json, '}');
+	if (json.buf.failed)
+		ql_buf_done(&json.buf);
+	return ql_buf_take(&json.buf);
 }
 
 /* ---- the flood ---- */

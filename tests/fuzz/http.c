@@ -11,7 +11,8 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "http/json.h"
+#include "base/json.h"
+#include "base/str.h"
 #include "http/listen.h"
 #include "http/target.h"
 
@@ -19,7 +20,7 @@ static void
 check_part(const char *part, size_t most)
 {
 	FUZZ_HOLDS(strlen(part) <= most);
-	FUZZ_HOLDS(ql_text_is_utf8(part, strlen(part)));
+	FUZZ_HOLDS(ql_str_is_utf8(part, strlen(part)));
 }
 
 static void
@@ -77,7 +78,7 @@ check_text(const char *text)
 	json_t *read = json_loadb(json.buf.data, json.buf.len, 0, NULL);
 	const char *back = json_string_value(json_array_get(read, 0));
 	FUZZ_HOLDS(back);
-	bool whole = ql_text_is_utf8(text, strlen(text));
+	bool whole = ql_str_is_utf8(text, strlen(text));
 	FUZZ_HOLDS(whole ? !strcmp(back, text) : strstr(back, "\xef\xbf\xbd") != NULL);
 	json_decref(read);
 	ql_buf_done(&json.buf);

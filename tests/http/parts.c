@@ -13,7 +13,7 @@
 
 #include "http/auth.h"
 #include "http/api/blob.h"
-#include "http/json.h"
+#include "base/json.h"
 #include "http/listen.h"
 #include "http/target.h"
 

@@ -2,7 +2,7 @@
 #ifndef QL_HTTP_API_BATCHES_H
 #define QL_HTTP_API_BATCHES_H
 
-#include "http/json.h"
+#include "base/json.h"
 #include "http/request.h"
 #include "rules/bulk.h"
 

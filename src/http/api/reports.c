@@ -200,7 +200,7 @@ take_reason(struct reporting *reporting)
 	if (!error || !ql_str_copy(reporting->reason, sizeof(reporting->reason), error))
 		return;
 	size_t len = strlen(reporting->reason);
-	while (len && !ql_text_is_utf8(reporting->reason, len))
+	while (len && !ql_str_is_utf8(reporting->reason, len))
 		reporting->reason[--len] = 0;
 }
 

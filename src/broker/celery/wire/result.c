@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "broker/celery/wire/message.h"
 
@@ -104,6 +105,19 @@ ql_result_done(struct ql_result *result)
 	*result = (struct ql_result){0};
 }
 
+/* As Celery's own backend stores a TaskRevokedError. */
+static void
+put_revoked(struct ql_json *json, const char *reason)
+{
+	ql_json_open(json, "result", '{');
+	ql_json_text(json, "exc_type", "TaskRevokedError");
+	ql_json_open(json, "exc_message", '[');
+	ql_json_text(json, NULL, reason);
+	ql_json_close(json, ']');
+	ql_json_text(json, "exc_module", "celery.exceptions");
+	ql_json_close(json, '}');
+}
+
 char *
 ql_result_make(
 	const char *task_id, const char *state, const char *reason, int64_t at, size_t *ret_len)
@@ -112,24 +126,21 @@ ql_result_make(
 	ql_time_text(at, date);
 	/* a Z is no offset for the Python below 3.11 */
 	memcpy(date + QL_TIME_TEXT - 2, "+00:00", sizeof("+00:00"));
-	json_t *id = json_string(task_id);
-	char *quoted = json_dumps(id, JSON_ENCODE_ANY);
-	struct ql_buf text QL_CLEAN_BUF = {0};
-	json_decref(id);
-	ql_buf_addf(&text, "{\"status\":\"%s\",\"result\":", state);
+	struct ql_json json = {0};
+	ql_json_open(&json, NULL, '{');
+	ql_json_text(&json, "status", state);
 	if (reason)
-		ql_buf_addf(&text,
-			"{\"exc_type\":\"TaskRevokedError\",\"exc_message\":[\"%s\"],"
-			"\"exc_module\":\"celery.exceptions\"},\"traceback\":null,"
-			"\"children\":[],\"date_done\":\"%s\"",
-			reason, date);
+		put_revoked(&json, reason);
 	else
-		ql_buf_adds(&text, "null,\"traceback\":null,\"children\":null,\"date_done\":null");
-	ql_buf_addf(&text, ",\"task_id\":%s,\"worker\":\"" QL_RESULT_WRITER "\"}", quoted);
-	bool whole = quoted && !text.failed;
-	free(quoted);
-	if (!whole)
-		return NULL;
-	*ret_len = text.len;
-	return ql_buf_take(&text);
+		ql_json_null(&json, "result");
+	ql_json_null(&json, "traceback");
+	ql_json_raw(&json, "children", reason ? "[]" : "null");
+	ql_json_text(&json, "date_done", reason ? date : NULL);
+	ql_json_text(&json, "task_id", task_id);
+	ql_json_text(&json, "worker", QL_RESULT_WRITER);
+	ql_json_close(&json, '}');
+	if (json.buf.failed)
+		ql_buf_done(&json.buf);
+	*ret_len = json.buf.len;
+	return ql_buf_take(&json.buf);
 }

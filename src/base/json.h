@@ -4,8 +4,8 @@
  * A name is NULL inside an array and for the outermost value. A failed append shows once, in
  * buf.failed, at the end.
  */
-#ifndef QL_HTTP_JSON_H
-#define QL_HTTP_JSON_H
+#ifndef QL_BASE_JSON_H
+#define QL_BASE_JSON_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,11 +1,11 @@
-#include "http/json.h"
+#include "base/json.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "http/target.h"
+#include "base/str.h"
 
 #define NAME_MAX_LEN 60 /* of a member; each is written in the code */
 
@@ -78,9 +78,9 @@ put_repaired(struct ql_buf *buf, const char *text)
 {
 	while (*text) {
 		size_t step = 1;
-		while (step < 4 && text[step] && !ql_text_is_utf8(text, step))
+		while (step < 4 && text[step] && !ql_str_is_utf8(text, step))
 			step++;
-		if (!ql_text_is_utf8(text, step)) {
+		if (!ql_str_is_utf8(text, step)) {
 			ql_buf_adds(buf, "\\ufffd");
 			text++;
 			continue;
@@ -114,7 +114,7 @@ ql_json_text(struct ql_json *json, const char *name, const char *text)
 	size_t run = ascii_run(text);
 	if (!text[run])
 		ql_buf_add(&json->buf, text, run);
-	else if (ql_text_is_utf8(text, strlen(text)))
+	else if (ql_str_is_utf8(text, strlen(text)))
 		put_text(&json->buf, text);
 	else
 		put_repaired(&json->buf, text);
