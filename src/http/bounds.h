@@ -9,7 +9,8 @@
 #define QL_HTTP_BODY_NAME "4 MiB (and 64 KiB for what stands around a code)"
 #define QL_HTTP_DRAIN_MAX (64 << 20) /* of a refused body is read, so that the answer arrives */
 #define QL_HTTP_BODIES_MAX (256 << 20) /* bytes of all bodies that are being received */
-#define QL_HTTP_HEAD_MAX (32 << 10) /* bytes of a connection's memory: request line, headers */
+/* bytes of a connection's memory: request line, headers. It is zeroed for each request */
+#define QL_HTTP_HEAD_MAX (16 << 10)
 
 #define QL_HTTP_CONNECTIONS 2000
 #define QL_HTTP_WAITS 500 /* requests held by wait=S */
