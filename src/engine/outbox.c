@@ -117,6 +117,8 @@ next_due(struct outbox *outbox, int64_t now, int64_t *ret_at)
 {
 	struct parcel *parcel, *best = NULL;
 	*ret_at = 0;
+	if (outbox->under_way + outbox->delivered + outbox->removing == outbox->count)
+		return NULL; /* none waits: each answer asks */
 	DL_FOREACH (outbox->parcels, parcel) {
 		if (parcel->stage != STAGE_WAITING || parcel->after)
 			continue;
