@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,8 @@
 #include <unistd.h>
 
 #define ANSWER_MAX 65536
+#define REQUEST_MAX 512
+#define NUMBER_MAX 24
 
 struct line {
 	int fd;
@@ -33,7 +36,8 @@ struct load {
 	int poll;
 	struct sockaddr_in to;
 	long count, first, step;
-	const char *head, *tail;
+	char request[REQUEST_MAX], after[REQUEST_MAX]; /* up to its number, and behind that */
+	size_t before, after_len;
 	long asked, answered, refused;
 	uint32_t *took; /* us */
 };
@@ -46,32 +50,56 @@ now_us(void)
 	return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
 }
 
+/* The same but for its number: what is written around that is made once. */
+static size_t
+put_number(char *ret_text, long number)
+{
+	char digits[NUMBER_MAX];
+	size_t len = 0;
+	do {
+		digits[sizeof(digits) - ++len] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	memcpy(ret_text, digits + sizeof(digits) - len, len);
+	return len;
+}
+
 static void
 ask(struct load *load, struct line *line)
 {
-	char text[512];
 	if (load->asked == load->count)
 		return;
-	int len = snprintf(text, sizeof(text),
-		"POST %s%ld%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 0\r\n\r\n",
-		load->head, load->first + load->step * load->asked++, load->tail,
-		ntohs(load->to.sin_port));
+	char *text = load->request;
+	size_t len = load->before;
+	len += put_number(text + len, load->first + load->step * load->asked++);
+	memcpy(text + len, load->after, load->after_len);
+	len += load->after_len;
 	line->len = 0;
 	line->asked_at = now_us();
-	if (write(line->fd, text, (size_t)len) != len)
+	if (write(line->fd, text, len) != (ssize_t)len)
 		err(1, "write");
 }
 
-/* Its length with the body, or 0: not all of it is there. */
+/* The bytes of the body, by its header. */
 static size_t
-whole(const struct line *line)
+body_length(const char *at, const char *end)
+{
+	static const char name[] = "content-length:";
+	while ((at = memchr(at, '\n', (size_t)(end - at)))) {
+		if ((*++at | 0x20) == 'c' && !strncasecmp(at, name, sizeof(name) - 1))
+			return strtoul(at + sizeof(name) - 1, NULL, 10);
+	}
+	errx(1, "an answer without its length");
+}
+
+static bool
+is_whole(const struct line *line)
 {
 	const char *end = memmem(line->answer, line->len, "\r\n\r\n", 4);
-	const char *length = strcasestr(line->answer, "\r\ncontent-length:");
-	if (!end || !length || length > end)
-		return 0;
-	size_t all = (size_t)(end + 4 - line->answer) + strtoul(length + 17, NULL, 10);
-	return line->len < all ? 0 : all;
+	if (!end)
+		return false;
+	size_t head = (size_t)(end + 4 - line->answer);
+	return line->len >= head + body_length(line->answer, end);
 }
 
 static void
@@ -82,7 +110,7 @@ hear(struct load *load, struct line *line)
 		errx(1, "the server closed the connection after %ld answers", load->answered);
 	line->len += (size_t)got;
 	line->answer[line->len] = 0;
-	if (!whole(line))
+	if (!is_whole(line))
 		return;
 	load->took[load->answered++] = (uint32_t)(now_us() - line->asked_at);
 	load->refused += line->answer[9] != '2';
@@ -117,9 +145,12 @@ main(int argc, char **argv)
 			.sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
 		.count = atol(argv[3]),
 		.first = atol(argv[4]),
-		.step = atol(argv[5]),
-		.head = argv[6],
-		.tail = argv[7]};
+		.step = atol(argv[5])};
+	load.before = (size_t)snprintf(load.request, sizeof(load.request), "POST %s", argv[6]);
+	load.after_len = (size_t)snprintf(load.after, sizeof(load.after),
+		"%s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\nContent-Length: 0\r\n\r\n", argv[7], argv[1]);
+	if (load.before + load.after_len + NUMBER_MAX > REQUEST_MAX)
+		errx(2, "HEAD and TAIL are too long");
 	size_t lines_count = (size_t)atoi(argv[2]);
 	struct line *lines = calloc(lines_count, sizeof(*lines));
 	struct epoll_event events[64];
