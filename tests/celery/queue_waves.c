@@ -99,10 +99,8 @@ beach_close(struct beach *beach)
 
 /* From the end on for each wave it would be read twenty times over. */
 static void
-waves_read_what_is_near(void **state)
+remove_all_near(struct beach *beach)
 {
-	(void)state;
-	struct beach *beach = beach_open();
 	long long before = sent_bytes(&beach->hall);
 	remove_all(beach);
 	long long read = sent_bytes(&beach->hall) - before;
@@ -111,6 +109,26 @@ waves_read_what_is_near(void **state)
 	assert_true(read < 8 * (long long)beach->bytes);
 	check(beach);
 	beach_close(beach);
+}
+
+static void
+waves_read_what_is_near(void **state)
+{
+	(void)state;
+	remove_all_near(beach_open());
+}
+
+/* As two threads answer: of each four waves the second and the third change places, and all are asked for in time. */
+static void
+waves_that_overtake_each_other(void **state)
+{
+	(void)state;
+	struct beach *beach = beach_open();
+	for (int i = 0; i < MESSAGES / 2; i++) {
+		int wave = i / WAVE, shift = wave % 4 == 1 ? WAVE : wave % 4 == 2 ? -WAVE : 0;
+		beach->order[i] = (i + shift) * 2;
+	}
+	remove_all_near(beach);
 }
 
 /* Some come far too late, and some far too early. */
@@ -174,6 +192,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(waves_read_what_is_near),
+		cmocka_unit_test(waves_that_overtake_each_other),
 		cmocka_unit_test(waves_in_disorder),
 		cmocka_unit_test(waves_while_workers_take),
 	};

@@ -13,6 +13,8 @@
 #define QL_QUEUE_NEAR \
 	64 /* messages before the last finds, from where on the next are looked for, */
 #define QL_QUEUE_DISORDER 256 /* of them which are looked for anew, */
+#define QL_QUEUE_DISORDER_MAX \
+	4096 /* or so many, where others stood so far behind the last finds a moment ago, */
 #define QL_QUEUE_NEARBY 2048 /* and then, where not all of them are there */
 #define QL_QUEUE_FAR 1000 /* messages without a find: it is somewhere else */
 #define QL_QUEUE_STRIDE 8 /* messages from find to find, as far as they are foreseen */
@@ -55,8 +57,10 @@ struct ql_queue_list {
 	const char *queue; /* its name's */
 	int64_t len; /* at the start of the look */
 	int64_t before; /* messages that are taken before it: the lower steps of its queue */
-	int64_t near; /* how far from the end where workers take the last finds began, 0 = not known, */
+	int64_t near; /* how far from the end where workers take the last look's finds began, 0 = not known, */
 	int64_t last; /* and ended */
+	int64_t first_now, last_now; /* and those of the look under way; 0 = there are none */
+	int64_t back; /* how far before the end of one look's finds those of the next began, of late */
 	int64_t stride; /* messages from one of them to the next */
 	int64_t fit; /* messages that a chunk of it has room for, as they were last; 0 = not known */
 	int64_t standing; /* marks in it: those that were left, and those of a server that died */
@@ -205,6 +209,8 @@ void ql_queues_read(struct ql_queues *queues);
 /* A command of the list that is read was answered. */
 void ql_queues_read_on(struct ql_queues *queues);
 void ql_queues_want_over(struct ql_queues *queues, struct ql_queue_want *want);
+/* Where finds of the look under way are, as its list is now. */
+void ql_queues_found(struct ql_queue_list *list, int64_t first, int64_t last);
 /* What will stand in the list, behind all that was looked at. -1: out of memory. */
 int ql_queues_keep(struct ql_queues *queues, const char *bytes, size_t len);
 

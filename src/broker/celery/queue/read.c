@@ -11,6 +11,7 @@
 #include "broker/celery/queue/inside.h"
 
 #define OVERLAP_MAX 4096
+#define BACK_FADES 64 /* looks, until what stood in disorder is mostly forgotten */
 
 static struct ql_queue_list *
 list_of(struct ql_queues *queues)
@@ -347,7 +348,36 @@ next_list(struct ql_queues *queues)
 	}
 }
 
-/* The next find is looked for near this one. */
+void
+ql_queues_found(struct ql_queue_list *list, int64_t first, int64_t last)
+{
+	if (!list->first_now || first < list->first_now)
+		list->first_now = first;
+	if (last > list->last_now)
+		list->last_now = last;
+}
+
+/*
+ * The next finds are looked for near these, and as far before their end as others stood of late: who asks for many
+ * does not do so quite in the order in which they stand.
+ */
+static void
+settle(struct ql_queue_list *list)
+{
+	if (!list->last_now)
+		return;
+	int64_t back = list->last - list->first_now, span = list->last_now - list->first_now;
+	list->back -= list->back / BACK_FADES;
+	if (back > list->back && back <= QL_QUEUE_DISORDER_MAX)
+		list->back = back;
+	int64_t again = span < QL_QUEUE_DISORDER ? span : QL_QUEUE_DISORDER;
+	if (again < list->back)
+		again = list->back;
+	list->last = list->last_now;
+	list->near = list->last > again ? list->last - again : 1;
+	list->first_now = list->last_now = 0;
+}
+
 static void
 leave_list(struct ql_queues *queues)
 {
@@ -357,12 +387,8 @@ leave_list(struct ql_queues *queues)
 				 ? (reading->found_at - reading->first_at) / reading->finds + 1
 				 : list->stride;
 	list->stride = stride < QL_QUEUE_STRIDE ? stride : QL_QUEUE_STRIDE;
-	if (reading->finds) {
-		list->near = reading->first_at;
-		list->last = reading->found_at;
-		if (list->near < list->last - QL_QUEUE_DISORDER)
-			list->near = list->last - QL_QUEUE_DISORDER;
-	}
+	if (reading->finds)
+		ql_queues_found(list, reading->first_at, reading->found_at);
 	reading->list++;
 	next_list(queues);
 }
@@ -401,6 +427,8 @@ is_nearby(const struct ql_queues *queues)
 void
 ql_queues_read(struct ql_queues *queues)
 {
+	for (size_t i = 0; i < queues->list_count; i++)
+		settle(&queues->lists[i]);
 	queues->reading.list = 0;
 	queues->nearby = is_nearby(queues) ? QL_QUEUE_NEAR : 0;
 	next_list(queues);

@@ -89,12 +89,11 @@ go_on_behind_kept(struct ql_queues *queues)
 	int64_t seen = reading->seen - reading->swept;
 	bool any = reading->kept.len > 0;
 	reading->seen = any && seen < 1 ? 1 : any ? seen : 0;
-	if (reading->finds) { /* what stays between them stays behind the first one */
-		list->near = reading->first_at + reading->finds - 1;
-		list->last = reading->found_at;
-	}
-	list->near = list->near > reading->swept ? list->near - reading->swept : 0;
-	list->last = list->last > reading->swept ? list->last - reading->swept : 0;
+	if (reading->finds) /* what stays between them stays behind the first one */
+		ql_queues_found(list, reading->first_at + reading->finds - 1, reading->found_at);
+	int64_t *const places[] = {&list->near, &list->last, &list->first_now, &list->last_now};
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		*places[i] = *places[i] > reading->swept ? *places[i] - reading->swept : 0;
 	reading->finds = 0;
 	reading->found_at = 0;
 	reading->marks = reading->met = reading->made = 0;
