@@ -399,6 +399,7 @@ bound_queues_are_looked_through(void **state)
 	number(hall->context, "SADD _kombu.binding.other %s", "\x06\x16\x06\x16odd");
 	number(hall->context, "SADD _kombu.binding.reply.celery.pidbox %s", "r\x06\x16\x06\x16r");
 	free(text(hall->context, "SET odd string"));
+	free(text(hall->context, "SET _kombu.binding.string string"));
 	push_new(hall,
 		"long\x06\x16"
 		"3",
@@ -408,6 +409,26 @@ bound_queues_are_looked_through(void **state)
 	assert_string_equal(look.op.queue, "long");
 	find(hall, &look, "b");
 	assert_false(look.op.listed);
+	look_done(&look);
+}
+
+/* A worker may read it: it is never taken for one that is not there. */
+static void
+what_can_be_read_in_part_is_there(void **state)
+{
+	static const char twice[] =
+		"{\"body\":\"W10=\",\"headers\":{\"task\":\"t\",\"id\":\"a\",\"id\":\"b\"}}";
+	struct hall *hall = *state;
+	struct look look = {0};
+	push(hall, "celery", twice);
+	find(hall, &look, "a");
+	assert_true(look.op.listed);
+	take_out(hall, &look, "a"); /* nor torn out, as nobody knows what depends on it */
+	assert_true(look.op.listed && !look.op.removed);
+	assert_int_equal(number(hall->context, "LLEN celery"), 1);
+	free(text(hall->context, "SET unacked string"));
+	find(hall, &look, "none");
+	assert_false(look.op.listed || look.op.unacked);
 	look_done(&look);
 }
 
@@ -563,6 +584,7 @@ main(void)
 		TEST(bound_queues_are_looked_through),
 		TEST(a_queue_that_was_sent_to_is_looked_through),
 		TEST(a_prefix_and_another_separator),
+		TEST(what_can_be_read_in_part_is_there),
 		TEST(marks_left_behind_are_swept),
 		TEST(marks_are_counted_once),
 		TEST(a_frozen_server_does_not_hold_an_answer_up),

@@ -201,6 +201,9 @@ void ql_queues_names_done(struct ql_queues *queues);
 void ql_queues_lists_done(struct ql_queues *queues);
 void ql_queues_reading_done(struct ql_queues *queues);
 
+/* Its key is somebody else's, who keeps no messages or bindings there: it is passed over. */
+bool ql_queue_is_other_kind(const struct ql_redis_command *command, int status);
+
 /* ---- walk.c ---- */
 void ql_queue_walk_start(struct ql_queues *queues, struct ql_queue_walk how);
 

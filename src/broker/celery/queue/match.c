@@ -12,14 +12,17 @@ find(const struct ql_queues *queues, const char *id, size_t len)
 	return want;
 }
 
-/* Nearly every message is nobody's: a peek tells. */
+/*
+ * Nearly every message is nobody's: a peek tells. Whose headers name it is its message, also where more of it can't
+ * be read: then others may depend on its end.
+ */
 struct ql_queue_want *
 ql_queues_match(
 	struct ql_queues *queues, const char *bytes, size_t len, struct ql_message *ret_message)
 {
 	const char *id;
 	size_t id_len;
-	struct ql_queue_want *want;
+	struct ql_queue_want *want = NULL;
 	if (ql_message_peek_id(bytes, len, &id, &id_len)) {
 		want = find(queues, id, id_len);
 		if (!want)
@@ -29,8 +32,10 @@ ql_queues_match(
 		if (want->once || ql_message_is_plain(bytes, len))
 			return want;
 	}
-	if (ql_message_parse(bytes, len, ret_message, NULL))
-		return NULL;
+	if (ql_message_parse(bytes, len, ret_message, NULL)) {
+		*ret_message = (struct ql_message){.canvas = true};
+		return want;
+	}
 	want = find(queues, ret_message->id, strlen(ret_message->id));
 	if (!want)
 		ql_message_done(ret_message);

@@ -76,13 +76,18 @@ measured(struct ql_queues *queues)
 	ql_queues_read(queues);
 }
 
-/* A key of another kind is no list of messages. */
+bool
+ql_queue_is_other_kind(const struct ql_redis_command *command, int status)
+{
+	return status && strstr(command->err.text, "WRONGTYPE");
+}
+
 static void
 measured_one(struct ql_redis_command *command, int status, const redisReply *reply)
 {
 	struct ql_queue_list *list = QL_OWNER(command, struct ql_queue_list, command);
 	struct ql_queues *queues = list->queues;
-	bool other = status && strstr(command->err.text, "WRONGTYPE");
+	bool other = ql_queue_is_other_kind(command, status);
 	if (!other && !status && reply->type == REDIS_REPLY_INTEGER)
 		list->len = reply->integer;
 	if (ql_queues_landed(queues, other ? 0 : status, &command->err) && !queues->flying)

@@ -20,8 +20,13 @@ answered(struct ql_redis_command *command, int status, const redisReply *reply)
 	struct ql_queue_walk *walk = (struct ql_queue_walk *)(void *)command;
 	struct ql_queues *queues = walk->queues;
 	struct ql_err err;
-	if (!ql_queues_landed(queues, status, &command->err))
+	bool other = ql_queue_is_other_kind(command, status);
+	if (!ql_queues_landed(queues, other ? 0 : status, &command->err))
 		return;
+	if (other) { /* nobody binds or takes anything there */
+		walk->over(queues);
+		return;
+	}
 	if (!is_page(reply)) {
 		ql_fail(&err, QL_E_INTERNAL, "Redis answered %s with no page", walk->verb);
 		ql_queues_fail(queues, &err);

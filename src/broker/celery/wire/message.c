@@ -7,12 +7,10 @@
 #include "broker/celery/wire/envelope.h"
 
 #define BODY_END 120 /* letters of base64 that the end of a body is told by */
-#define NESTED_MAX 16 /* groups within chords within chains */
 
 struct chain {
 	char **ids;
 	size_t count;
-	bool failed;
 };
 
 bool
@@ -131,7 +129,6 @@ add_id(struct chain *chain, const json_t *signature)
 			     ? realloc(chain->ids, (chain->count + 2) * sizeof(*ids))
 			     : NULL;
 	if (!ids) {
-		chain->failed |= id != NULL;
 		free(id);
 		return;
 	}
@@ -157,10 +154,8 @@ add_signature(struct chain *chain, const json_t *signature, int depth)
 {
 	const json_t *kwargs = json_object_get(signature, "kwargs");
 	const char *task = json_string_value(json_object_get(signature, "task"));
-	if (depth == NESTED_MAX) {
-		chain->failed = true;
+	if (depth == QL_MESSAGE_NESTED_MAX)
 		return;
-	}
 	if (task && !strncmp(task, "celery.", 7)) {
 		const json_t *header = json_object_get(kwargs, "header");
 		add_each(chain, json_object_get(kwargs, "tasks"), depth + 1);
@@ -173,20 +168,14 @@ add_signature(struct chain *chain, const json_t *signature, int depth)
 }
 
 /* Celery writes a chain from its end: the next task is the last element. */
-static int
-fill_chain(const json_t *embed, struct ql_message *message, struct ql_err *e)
+static char **
+chain_of(const json_t *embed)
 {
 	const json_t *signatures = json_object_get(embed, "chain");
 	struct chain chain = {0};
 	for (size_t i = json_array_size(signatures); i > 0; i--)
 		add_signature(&chain, json_array_get(signatures, i - 1), 0);
-	message->chain = chain.ids;
-	if (chain.failed)
-		return ql_fail(e, QL_E_LIMIT,
-			"more tasks follow this one than memory has room for, more than %d, or "
-			"deeper than %d groups in each other",
-			QL_MESSAGE_CHAIN_MAX, NESTED_MAX);
-	return 0;
+	return chain.ids;
 }
 
 /* What protocol 2 has in its headers, protocol 1 in its body. */
@@ -211,7 +200,7 @@ fill_fields(const json_t *fields, struct ql_message *message, struct ql_err *e)
 		return ql_fail(e, QL_E_SYNTAX, "a task's message without %s",
 			message->id ? "the task's name" : "an id");
 	if (eta && ql_text_time(eta, &message->eta))
-		return ql_fail(e, QL_E_SYNTAX, "a task's message with an eta that is no time");
+		message->eta = 0; /* a worker may read it: it is the task's message all the same */
 	return 0;
 }
 
@@ -223,9 +212,9 @@ fill_two(const struct ql_envelope *envelope, struct ql_message *message, struct 
 	json_t *body = ql_envelope_load(envelope, NULL);
 	const json_t *embed = json_array_get(body, 2);
 	message->canvas |= !json_is_object(embed) || has_canvas(embed);
-	int rc = fill_chain(embed, message, e);
+	message->chain = chain_of(embed);
 	json_decref(body);
-	return rc;
+	return 0;
 }
 
 static int

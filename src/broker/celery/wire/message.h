@@ -16,7 +16,8 @@
 #include "broker/celery/wire/text.h"
 
 #define QL_MESSAGE_MAX (64 << 20) /* bytes of a message that is looked into */
-#define QL_MESSAGE_CHAIN_MAX 10000 /* tasks that follow one: beyond them it is refused */
+#define QL_MESSAGE_CHAIN_MAX 10000 /* tasks that follow one, and are known: the next ones */
+#define QL_MESSAGE_NESTED_MAX 16 /* groups within chords within chains; deeper ones are not known */
 
 /* What `expires` says in a message that was marked: any worker drops it. */
 #define QL_MESSAGE_MARK "2000-01-01T00:00:00+00:00"
@@ -30,12 +31,13 @@ struct ql_message {
 	char *id;
 	char *task; /* its name */
 	char *root_id, *parent_id, *group; /* or NULL */
-	int64_t eta; /* unix ms, 0 = none */
+	int64_t eta; /* unix ms, 0 = none, or no time that can be read */
 	int64_t retries;
 	bool redelivered;
 	bool canvas; /* group, chord, chain, callbacks or errbacks: others depend on its end */
 	bool expired; /* already marked */
-	/* Ids of the tasks that would follow, next first, the members of a group among them in its place; NULL-terminated, or NULL. */
+	/* Ids of the tasks that would follow, next first, the members of a group among them in its place, within the
+	 * bounds; NULL-terminated, or NULL. */
 	char **chain;
 };
 

@@ -151,19 +151,22 @@ take_fraction(const char *at, int64_t *ret_ms)
 	return at + count;
 }
 
-/* "+05:30", "-08:00", "Z" or nothing, to milliseconds east. */
+/* "+05:30", "-0800", "+01", "Z" or nothing, to milliseconds east. */
 static int
 take_offset(const char *at, int64_t *ret_ms)
 {
 	*ret_ms = 0;
 	if (!*at || !strcmp(at, "Z"))
 		return 0;
-	bool digits = strlen(at) == 6 && strspn(at + 1, "0123456789") == 2 && at[3] == ':' &&
-		      strspn(at + 4, "0123456789") == 2;
-	if (!digits || (*at != '+' && *at != '-'))
+	static const char digits[] = "0123456789";
+	size_t len = strlen(at);
+	bool whole = len == 3 || len == 5 || (len == 6 && at[3] == ':');
+	const char *minutes = at + (len == 6 ? 4 : 3);
+	if (!whole || (*at != '+' && *at != '-') || strspn(at + 1, digits) < 2 ||
+		minutes[strspn(minutes, digits)])
 		return -1;
-	int64_t minutes = strtol(at + 1, NULL, 10) * 60 + strtol(at + 4, NULL, 10);
-	*ret_ms = (*at == '-' ? -minutes : minutes) * 60000;
+	int64_t east = ((at[1] - '0') * 10 + at[2] - '0') * 60 + strtol(minutes, NULL, 10);
+	*ret_ms = (*at == '-' ? -east : east) * 60000;
 	return 0;
 }
 
