@@ -61,7 +61,7 @@ struct ql_queue_list {
 	int64_t last; /* and ended */
 	int64_t first_now, last_now; /* and those of the look under way; 0 = there are none */
 	int64_t back; /* how far before the end of one look's finds those of the next began, of late */
-	int64_t stride; /* messages from one of them to the next */
+	int64_t stride; /* messages from one of them to the next: it, and those that stay between them */
 	int64_t fit; /* messages that a chunk of it has room for, as they were last; 0 = not known */
 	int64_t standing; /* marks in it: those that were left, and those of a server that died */
 	struct ql_redis_command command; /* LLEN */
@@ -109,6 +109,8 @@ struct ql_queue_reading {
 	int64_t met, made; /* marks, since this reading began or the last sweep */
 	int64_t began_at; /* seen, at the start */
 	int64_t finds;
+	int64_t stay; /* messages behind the first find that are no marks and stay, */
+	int64_t between; /* and before the last one */
 	int64_t first_at,
 		found_at; /* how far from the end the first and the last find was; 0 = there was none */
 	int64_t swept;

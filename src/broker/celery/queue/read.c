@@ -140,15 +140,23 @@ adapt(struct ql_queues *queues, const redisReply *chunk)
 
 /* ---- looking ---- */
 
+/* Where the next that is to be taken out may be; what is only looked for says nothing of that. */
+static void
+note_find(struct ql_queue_reading *reading, int64_t index)
+{
+	reading->found_at = -index;
+	reading->between = reading->stay;
+	if (!reading->finds++)
+		reading->first_at = -index;
+}
+
 static int
 see(struct ql_queues *queues, struct ql_queue_take **takes, struct ql_queue_want *want,
 	const struct ql_message *message, const redisReply *bytes, int64_t index)
 {
 	const struct ql_queue_list *list = list_of(queues);
-	struct ql_queue_reading *reading = &queues->reading;
-	reading->found_at = -index;
-	if (!reading->finds++)
-		reading->first_at = -index;
+	if (want->remove)
+		note_find(&queues->reading, index);
 	if (!want->listed) {
 		want->listed = true;
 		want->queue = list->queue;
@@ -181,8 +189,10 @@ look_at(struct ql_queues *queues, struct ql_queue_take **takes, const redisReply
 	ql_queues_tell_message(queues, list_of(queues)->queue, bytes->str, bytes->len);
 	struct ql_queue_want *want = ql_queues_match(queues, bytes->str, bytes->len, &message);
 	int status = want && want->remove ? 0 : ql_queues_keep(queues, bytes->str, bytes->len);
-	if (!want)
+	if (!want) {
+		queues->reading.stay += queues->reading.finds > 0;
 		return status;
+	}
 	status |= see(queues, takes, want, &message, bytes, index);
 	ql_message_done(&message);
 	return status;
@@ -383,9 +393,7 @@ leave_list(struct ql_queues *queues)
 {
 	struct ql_queue_reading *reading = &queues->reading;
 	struct ql_queue_list *list = list_of(queues);
-	int64_t stride = reading->finds
-				 ? (reading->found_at - reading->first_at) / reading->finds + 1
-				 : list->stride;
+	int64_t stride = reading->finds ? reading->between / reading->finds + 1 : list->stride;
 	list->stride = stride < QL_QUEUE_STRIDE ? stride : QL_QUEUE_STRIDE;
 	if (reading->finds)
 		ql_queues_found(list, reading->first_at, reading->found_at);

@@ -94,7 +94,7 @@ go_on_behind_kept(struct ql_queues *queues)
 	int64_t *const places[] = {&list->near, &list->last, &list->first_now, &list->last_now};
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
 		*places[i] = *places[i] > reading->swept ? *places[i] - reading->swept : 0;
-	reading->finds = 0;
+	reading->finds = reading->stay = reading->between = 0;
 	reading->found_at = 0;
 	reading->marks = reading->met = reading->made = 0;
 	reading->enough = reading->seen > QL_QUEUE_MARKS ? reading->seen : QL_QUEUE_MARKS;
