@@ -25,7 +25,7 @@
 #define QL_QUEUE_BATCH_BYTES (256 << 10)
 #define QL_QUEUE_SWEEP 4000 /* marks swept by one command at most, */
 #define QL_QUEUE_SWEEP_LEAST 1000 /* or as many as Redis needs so long for, but at least so many */
-#define QL_QUEUE_SWEEP_US 24000
+#define QL_QUEUE_SWEEP_US 12000
 #define QL_QUEUE_MARKS 1000 /* made at least before a sweep in the middle of a look */
 #define QL_QUEUE_REST_MS 30 /* between looks that do not follow each other */
 #define QL_QUEUE_LEFT 10000 /* marks that may be left standing while looks do, */

@@ -11,8 +11,8 @@
  * What Redis needs for a message that a sweep passes, and for a mark that it takes out. Each message is fetched from
  * memory, so passing many costs far more than taking some out; measured.
  */
-#define PASS_NS 300
-#define DROP_NS 3000
+#define PASS_NS 160
+#define DROP_NS 1000
 
 static struct ql_queue_list *
 list_of(const struct ql_queues *queues)

@@ -10,7 +10,7 @@
 #define KEYS_MAX (1 + 2 * QL_QUEUE_BATCH)
 #define ARGS_MAX (KEYS_MAX + 5 + 3 * QL_QUEUE_BATCH)
 #define BLOCK 4096 /* bytes: a list of Redis is a chain of 8 KiB, half of them empty after sweeps */
-#define BLOCK_NS 5
+#define BLOCK_NS 2
 #define COPY_NS 500 /* a message into Lua and out of it */
 #define CALL_NS 1000
 #define ROOM 4 /* times what others took while the last chunk was on its way, a chunk at most */
