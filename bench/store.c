@@ -127,7 +127,7 @@ change_of(struct bench *bench, enum ql_change_kind kind, int64_t n)
 	struct ql_record *record = &change->record;
 	snprintf(record->eval_id, sizeof(record->eval_id), "01hxyz%020lld", (long long)n);
 	change->at = ++bench->now;
-	snprintf(change->what, sizeof(change->what), "a reason of usual length -> what it led to");
+	change->what = strdup("a reason of usual length -> what it led to");
 	record->state.attempt = 1;
 	record->state.created_at = record->state.queued_at = bench->now;
 	record->state.exit_code = -1;

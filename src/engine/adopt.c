@@ -121,12 +121,12 @@ adopt(struct adoption *adoption)
 	struct ql_decision decision;
 	struct ql_change *change = ql_change_new(QL_CHANGE_NEW);
 	if (!change || decide(adoption, &decision) ||
-		ql_record_copy(&change->record, &adoption->record)) {
+		ql_record_copy(&change->record, &adoption->record) ||
+		!(change->what = ql_str_dup(decision.why))) {
 		ql_changes_free(change);
 		return NULL;
 	}
 	change->at = ql_engine_now(engine);
-	ql_str_copy(change->what, sizeof(change->what), decision.why);
 	struct ql_live *live = ql_live_adopt(engine, &adoption->record);
 	struct decided *decided = live ? ql_batch_add_to(live, change, true) : NULL;
 	if (decided)

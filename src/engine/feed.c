@@ -214,13 +214,14 @@ change_of(const struct ql_live *live, const struct feeding *feeding,
 	if (!change)
 		return NULL;
 	memcpy(change->record.eval_id, live->record.eval_id, sizeof(change->record.eval_id));
+	change->record.seq = live->record.seq;
 	change->record.state = decision->next;
 	change->at = feeding->event.now;
 	change->rung = decision->next.cancel.rung;
-	ql_str_copy(change->what, sizeof(change->what), decision->why);
+	change->what = ql_str_dup(decision->why);
 	fill_texts(change, live, feeding, &decision->next);
 	int status = answer_to(feeding->event.kind, &decision->next);
-	if (!address(change, live) &&
+	if (change->what && !address(change, live) &&
 		!ql_attempt_add(change, feeding->attempt, status, feeding->event.now))
 		return change;
 	ql_changes_free(change);

@@ -83,7 +83,9 @@ on_done(struct ql_delivery *op, int status)
 				ql_outlet_word(outbox->kind), op->err.text);
 		arrived(outbox, parcel, now);
 	}
-	ql_outbox_pump(outbox);
+	if (!outbox->turning)
+		ql_later(engine, &outbox->turn);
+	outbox->turning = true;
 }
 
 static void
@@ -184,6 +186,14 @@ on_wake(struct wake *wake)
 	ql_outbox_pump(QL_OWNER(wake, struct outbox, wake));
 }
 
+static void
+on_turn(struct later *later)
+{
+	struct outbox *outbox = QL_OWNER(later, struct outbox, turn);
+	outbox->turning = false;
+	ql_outbox_pump(outbox);
+}
+
 int
 ql_outbox_open(struct ql_engine *engine, struct ql_err *e)
 {
@@ -199,6 +209,7 @@ ql_outbox_open(struct ql_engine *engine, struct ql_err *e)
 			outbox->outlet->most ? outbox->outlet->most : QL_ENGINE_DELIVERIES_MAX;
 		outbox->kind = (enum ql_outlet_kind)kind;
 		outbox->wake.fn = on_wake;
+		outbox->turn.fn = on_turn;
 		outbox->breaker = (struct ql_breaker){
 			.threshold = QL_ENGINE_OUTLET_FAILURES,
 			.pause_ms = QL_ENGINE_OUTLET_PAUSE_MS,

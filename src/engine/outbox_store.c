@@ -140,19 +140,26 @@ on_removed(struct decided *decided, const struct ql_err *err)
 	ql_outbox_pump(outbox);
 }
 
+/* One change for those that follow each other: all of the outlet's letters up to its cursor are in memory, or gone. */
 static struct ql_change *
 removals(struct outbox *outbox)
 {
-	struct ql_change *changes = NULL, *change;
+	struct ql_change *changes = NULL, *change = NULL;
 	struct parcel *parcel;
 	DL_FOREACH (outbox->parcels, parcel) {
-		if (parcel->stage != STAGE_DELIVERED)
+		if (parcel->stage != STAGE_DELIVERED) {
+			change = NULL;
 			continue;
-		change = ql_change_new(QL_CHANGE_DELIVERED);
-		if (!change)
-			break;
-		change->letter = parcel->letter.number;
-		LL_PREPEND(changes, change);
+		}
+		if (!change) {
+			change = ql_change_new(QL_CHANGE_DELIVERED);
+			if (!change)
+				break;
+			change->outlet = outbox->kind;
+			change->letter = parcel->letter.number;
+			LL_PREPEND(changes, change);
+		}
+		change->letter_last = parcel->letter.number;
 		parcel->stage = STAGE_REMOVING;
 		outbox->delivered--;
 		outbox->removing++;

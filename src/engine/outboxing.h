@@ -39,6 +39,9 @@ struct outbox {
 	enum ql_outlet_kind kind;
 	struct ql_breaker breaker;
 	struct wake wake;
+	struct later
+		turn; /* what several answers leave to be done is done once, at the end of theirs */
+	bool turning;
 	struct parcel *parcels; /* in the order of their letters */
 	struct parcel *lasts; /* by eval_id: the last one that is not delivered */
 	size_t count;

@@ -176,7 +176,8 @@ report(struct revision *revision, struct ql_live *live)
 {
 	struct ql_change *change = ql_change_new(QL_CHANGE_REPORT);
 	struct decided *decided = NULL;
-	if (change && (change->report = ql_str_dup(revision->report->report)))
+	if (change && (change->report = ql_str_dup(revision->report->report)) &&
+		(change->what = ql_str_dup("the task reported -> kept")))
 		decided = ql_batch_add_to(live, change, true);
 	if (!decided) {
 		ql_changes_free(change);
@@ -186,7 +187,6 @@ report(struct revision *revision, struct ql_live *live)
 	}
 	memcpy(change->record.eval_id, revision->eval_id, sizeof(change->record.eval_id));
 	change->at = ql_engine_now(revision->engine);
-	ql_str_copy(change->what, sizeof(change->what), "the task reported -> kept");
 	decided->done = on_durable;
 	decided->arg = revision;
 }

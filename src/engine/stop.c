@@ -84,7 +84,7 @@ refuse(struct stopping *stopping, struct ql_live *live)
 	struct ql_stop *op = stopping->op;
 	struct ql_change *change = ql_change_new(QL_CHANGE_REFUSAL);
 	struct decided *decided = NULL;
-	if (change)
+	if (change && (change->what = ql_str_dup(stopping->err.text)))
 		decided = live ? ql_batch_add_to(live, change, true) : ql_batch_add(engine, change);
 	if (!decided) {
 		ql_changes_free(change);
@@ -96,7 +96,6 @@ refuse(struct stopping *stopping, struct ql_live *live)
 	change->record.reason = ql_str_dup(op->reason);
 	change->mode = op->mode;
 	change->at = ql_engine_now(engine);
-	ql_str_copy(change->what, sizeof(change->what), stopping->err.text);
 	decided->done = on_refusal_durable;
 	decided->arg = stopping;
 }

@@ -156,10 +156,14 @@ new_change(const struct ql_engine *engine, struct ql_record *record, struct ql_e
 	event.now = ql_engine_now(engine);
 	ql_step(&record->state, &engine->config.policy, &event, &decision);
 	assert(decision.verdict == QL_VERDICT_DONE);
+	change->what = ql_str_dup(decision.why);
+	if (!change->what) {
+		ql_changes_free(change);
+		return NULL;
+	}
 	change->record = *record;
 	change->record.state = decision.next;
 	change->at = event.now;
-	ql_str_copy(change->what, sizeof(change->what), decision.why);
 	return change;
 }
 

@@ -19,6 +19,7 @@ ql_changes_free(struct ql_change *changes)
 	while (changes) {
 		struct ql_change *next = changes->next;
 		ql_record_done(&changes->record);
+		free(changes->what);
 		free(changes->replay_key);
 		free(changes->fingerprint);
 		free(changes->replay_ids);

@@ -163,7 +163,7 @@ stage_change(struct stage *stage, struct ql_change *change, struct ql_err *e)
 	case QL_CHANGE_REPLAY:
 		return ql_memory_stage_replay(stage, change, e);
 	case QL_CHANGE_DELIVERED:
-		return ql_memory_stage_delivered(stage, change->letter, e);
+		return ql_memory_stage_delivered(stage, change, e);
 	case QL_CHANGE_PUT_OBJECT:
 	case QL_CHANGE_DROP_OBJECT:
 		return ql_memory_stage_object(&stage->objects, change, e);

@@ -54,22 +54,29 @@ drop_letter(struct ql_memory_letter **letters, struct ql_memory_letter *letter)
 	free(letter);
 }
 
-/* It may have come in this very commit. */
-int
-ql_memory_stage_delivered(struct stage *stage, int64_t number, struct ql_err *e)
+static void
+drop_span(struct ql_memory_letter **letters, const struct ql_memory_span *span)
 {
-	struct ql_memory_letter *fresh;
-	HASH_FIND(hh, stage->letters, &number, sizeof(number), fresh);
-	if (fresh) {
-		drop_letter(&stage->letters, fresh);
-		return 0;
+	struct ql_memory_letter *letter, *next;
+	HASH_ITER (hh, *letters, letter, next) {
+		int64_t number = letter->letter.number;
+		if (letter->outlet == span->outlet && number >= span->first && number <= span->last)
+			drop_letter(letters, letter);
 	}
+}
+
+/* Some may have come in this very commit. */
+int
+ql_memory_stage_delivered(struct stage *stage, const struct ql_change *change, struct ql_err *e)
+{
 	size_t size = (stage->delivered_count + 1) * sizeof(*stage->delivered);
-	int64_t *delivered = realloc(stage->delivered, size);
+	struct ql_memory_span *delivered = realloc(stage->delivered, size);
 	if (!delivered)
 		return ql_memory_full(e);
 	stage->delivered = delivered;
-	delivered[stage->delivered_count++] = number;
+	delivered[stage->delivered_count] = (struct ql_memory_span){
+		.outlet = change->outlet, .first = change->letter, .last = change->letter_last};
+	drop_span(&stage->letters, &delivered[stage->delivered_count++]);
 	return 0;
 }
 
@@ -86,11 +93,8 @@ ql_memory_keep_letters(struct ql_memory *memory, struct stage *stage)
 {
 	struct ql_memory_letter *letter, *next;
 	memory->last_letter = stage->last_letter;
-	for (size_t i = 0; i < stage->delivered_count; i++) {
-		HASH_FIND(hh, memory->letters, &stage->delivered[i], sizeof(int64_t), letter);
-		if (letter)
-			drop_letter(&memory->letters, letter);
-	}
+	for (size_t i = 0; i < stage->delivered_count; i++)
+		drop_span(&memory->letters, &stage->delivered[i]);
 	HASH_ITER (hh, stage->letters, letter, next) {
 		HASH_DEL(stage->letters, letter);
 		HASH_ADD(hh, memory->letters, letter.number, sizeof(int64_t), letter);

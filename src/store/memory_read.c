@@ -182,6 +182,8 @@ read_outbox(struct ql_memory *memory, struct ql_store_read *op)
 		letter->task_id = ql_str_dup(kept->letter.task_id);
 		letter->error = ql_str_dup(kept->letter.error);
 		HASH_FIND_STR(memory->entries, kept->letter.eval_id, entry);
+		if (op->filter.outlet == QL_OUTLET_RESULTS)
+			entry = NULL; /* it tells of no trace */
 		letter->labels = entry ? ql_str_dup(entry->record.labels) : NULL;
 		failed = !letter->eval_id || !letter->task_id ||
 			 (kept->letter.error && !letter->error) ||

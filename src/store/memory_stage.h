@@ -14,12 +14,17 @@
 
 #include "store/memory.h"
 
+struct ql_memory_span {
+	enum ql_outlet_kind outlet;
+	int64_t first, last;
+};
+
 struct stage {
 	struct ql_memory *memory;
 	struct ql_memory_entry *entries; /* copies and new ones */
 	struct ql_memory_note *notes;
 	struct ql_memory_letter *letters;
-	int64_t *delivered; /* numbers of letters */
+	struct ql_memory_span *delivered; /* letters */
 	size_t delivered_count;
 	struct ql_memory_object *objects;
 	struct ql_memory_audit audit;
@@ -59,7 +64,8 @@ void ql_memory_trim_notes(struct ql_memory *memory); /* those that are too old o
 
 /* memory_letter.c */
 int ql_memory_stage_letters(struct stage *stage, const struct ql_change *change, struct ql_err *e);
-int ql_memory_stage_delivered(struct stage *stage, int64_t number, struct ql_err *e);
+int
+ql_memory_stage_delivered(struct stage *stage, const struct ql_change *change, struct ql_err *e);
 void ql_memory_keep_letters(struct ql_memory *memory, struct stage *stage);
 void ql_memory_drop_letters(struct ql_memory_letter **letters);
 

@@ -141,6 +141,8 @@ fill_mark(struct ql_buf *buf, const char *mark, const char *end)
 		return ql_buf_addf(buf, "%d", QL_STATUS_QUEUED);
 	if (after(mark, "unconfirmed}"))
 		return ql_buf_addf(buf, "%d", QL_STATUS_UNCONFIRMED);
+	if (after(mark, "results}"))
+		return ql_buf_addf(buf, "%d", QL_OUTLET_RESULTS);
 	if (after(mark, "webhooks}"))
 		return ql_buf_addf(buf, "%d", QL_OUTLET_WEBHOOKS);
 	return -1;

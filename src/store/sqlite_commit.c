@@ -112,7 +112,7 @@ write_state(struct ql_db *db, const struct ql_change *change, struct tally *tall
 {
 	const struct ql_record *record = &change->record;
 	struct head head;
-	if (ql_commit_find_head(db, record->eval_id, &head, e))
+	if (ql_commit_find_head(db, record, &head, e))
 		return -1;
 	struct head was = head;
 	ql_commit_advance(&head, &record->state);
@@ -137,7 +137,7 @@ write_forget(
 		QL_SQL_FORGET_REPORT, QL_SQL_DROP_RUNS, QL_SQL_FORGET};
 	const char *eval_id = change->record.eval_id;
 	struct head head;
-	if (ql_commit_find_head(db, eval_id, &head, e))
+	if (ql_commit_find_head(db, &change->record, &head, e))
 		return -1;
 	ql_commit_count(tally, &head, NULL);
 	tally->forgotten = head.seq > tally->forgotten ? head.seq : tally->forgotten;
@@ -196,7 +196,7 @@ static int
 write_report(struct ql_db *db, const struct ql_change *change, struct ql_err *e)
 {
 	struct head head;
-	if (ql_commit_find_head(db, change->record.eval_id, &head, e) ||
+	if (ql_commit_find_head(db, &change->record, &head, e) ||
 		ql_commit_run_text(db, QL_SQL_REPORT, head.seq, change->report, e) ||
 		ql_commit_write_row(db, &head, change, e))
 		return -1;
@@ -210,6 +210,18 @@ write_audit(struct ql_db *db, struct ql_change *change, struct tally *tally, str
 		return -1;
 	tally->audit_head = change->audit_seq;
 	return 0;
+}
+
+static int
+write_delivered(struct ql_db *db, const struct ql_change *change, struct ql_err *e)
+{
+	sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_DELIVERED, e);
+	if (!stmt)
+		return -1;
+	sqlite3_bind_int64(stmt, 1, change->letter);
+	sqlite3_bind_int64(stmt, 2, change->letter_last);
+	sqlite3_bind_int(stmt, 3, (int)change->outlet);
+	return ql_db_run(db, stmt, e);
 }
 
 static int
@@ -230,7 +242,7 @@ write_change(struct ql_db *db, struct ql_change *change, struct tally *tally, st
 	case QL_CHANGE_REPORT:
 		return write_report(db, change, e);
 	case QL_CHANGE_DELIVERED:
-		return ql_commit_run_seq(db, QL_SQL_DELIVERED, change->letter, e);
+		return write_delivered(db, change, e);
 	case QL_CHANGE_PUT_OBJECT:
 	case QL_CHANGE_DROP_OBJECT:
 		return ql_sqlite_object(db, change, e);

@@ -63,15 +63,17 @@ ql_commit_count(struct tally *tally, const struct head *was, const struct head *
 }
 
 int
-ql_commit_find_head(struct ql_db *db, const char *eval_id, struct head *ret_head, struct ql_err *e)
+ql_commit_find_head(
+	struct ql_db *db, const struct ql_record *record, struct head *ret_head, struct ql_err *e)
 {
 	QL_CLEAN_STMT sqlite3_stmt *stmt = ql_db_statement(db, QL_SQL_HEAD, e);
 	if (!stmt)
 		return -1;
-	ql_field_bind_text(stmt, 1, eval_id);
+	ql_field_bind_text(stmt, 1, record->eval_id);
+	sqlite3_bind_int64(stmt, 2, record->seq);
 	int rc = ql_db_step(db, stmt, e);
 	if (rc == 0)
-		return ql_fail(e, QL_E_NOT_FOUND, "there is no evaluation %s", eval_id);
+		return ql_fail(e, QL_E_NOT_FOUND, "there is no evaluation %s", record->eval_id);
 	*ret_head = (struct head){
 		.seq = sqlite3_column_int64(stmt, 0),
 		.attempt = sqlite3_column_int(stmt, 1),

@@ -44,8 +44,8 @@ ql_commit_write_runs(struct ql_db *db, int64_t seq, const struct ql_state *state
 /* NULL: there was none before, or there is none any more. */
 void ql_commit_count(struct tally *tally, const struct head *was, const struct head *is);
 
-int
-ql_commit_find_head(struct ql_db *db, const char *eval_id, struct head *ret_head, struct ql_err *e);
+int ql_commit_find_head(
+	struct ql_db *db, const struct ql_record *record, struct head *ret_head, struct ql_err *e);
 
 /* What the head is once that state is written. */
 void ql_commit_advance(struct head *head, const struct ql_state *state);

@@ -197,6 +197,7 @@ find_last_row(struct ql_db *db, const char *eval_id, int64_t *ret_row, struct ql
 	if (!stmt)
 		return -1;
 	ql_field_bind_text(stmt, 1, eval_id);
+	sqlite3_bind_int64(stmt, 2, 0);
 	int rc = ql_db_step(db, stmt, e);
 	if (rc == 1)
 		*ret_row = sqlite3_column_int64(stmt, 3);

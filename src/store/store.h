@@ -52,7 +52,8 @@ enum ql_change_kind {
 			      which the timeline of that evaluation shows too; `at` is never 0 */
 	QL_CHANGE_REPLAY, /* an Idempotency-Key: key, fingerprint, record.owner and eval_ids */
 	QL_CHANGE_REPORT, /* the storage service's view of it: record.eval_id and report */
-	QL_CHANGE_DELIVERED, /* delete a letter, by its number; one that is gone is no error */
+	QL_CHANGE_DELIVERED, /* delete an outlet's letters, from letter to letter_last; those that are
+			      gone are no error */
 	QL_CHANGE_PUT_OBJECT, /* an object, in the place of the one of that kind and id: object,
 				      object_id, at, text */
 	QL_CHANGE_DROP_OBJECT, /* object, object_id; one that is gone is no error */
@@ -65,12 +66,14 @@ enum ql_change_kind {
 struct ql_change {
 	struct ql_change *next;
 	enum ql_change_kind kind;
-	struct ql_record record; /* owned; what each kind reads of it is said above */
+	struct ql_record
+		record; /* owned; what each kind reads of it is said above. Of one that exists its
+				    seq is that it has, or 0: then it is looked for */
 
 	/* the timeline row of this decision; at = 0 for none */
 	int64_t at;
 	int32_t rung; /* enum ql_rung that it belongs to, for a cancellation's steps */
-	char what[QL_WHY];
+	char *what; /* owned; never NULL where there is a row */
 
 	/*
 	 * NEW, STATE: whom to tell, as bits 1 << enum ql_outlet_kind. Each gets a letter, durable
@@ -80,7 +83,8 @@ struct ql_change {
 	uint32_t outlets;
 	char *task_id; /* of that attempt; only where there are outlets */
 
-	int64_t letter; /* DELIVERED */
+	enum ql_outlet_kind outlet; /* DELIVERED, and these two */
+	int64_t letter, letter_last;
 	enum ql_mode mode; /* REFUSAL: what was asked for */
 	char *replay_key; /* REPLAY */
 	char *fingerprint; /* REPLAY: hex SHA-256 of method, path and body */
@@ -201,7 +205,8 @@ struct ql_letter {
 	char *eval_id;
 	char *task_id;
 	char *error; /* or NULL */
-	char *labels; /* of the evaluation, while that is there; NULL = none */
+	char *labels; /* of the evaluation, while that is there; NULL = none. Not for RESULTS, which tells
+			 of no trace */
 	int64_t finished_at; /* 0 = it isn't */
 	int32_t attempt;
 	int32_t status;

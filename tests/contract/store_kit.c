@@ -220,7 +220,7 @@ kit_new(const char *eval_id, int64_t at)
 		.exit_code = -1,
 	};
 	change->at = at;
-	snprintf(change->what, sizeof(change->what), "submit -> queued");
+	kit_say(change, "submit -> queued");
 	return change;
 }
 
@@ -230,7 +230,15 @@ kit_change(enum ql_change_kind kind, const char *eval_id)
 	struct ql_change *change = ql_change_new(kind);
 	assert_non_null(change);
 	strcpy(change->record.eval_id, eval_id);
+	kit_say(change, "so");
 	return change;
+}
+
+void
+kit_say(struct ql_change *change, const char *what)
+{
+	free(change->what);
+	change->what = strdup(what);
 }
 
 struct ql_record
@@ -257,9 +265,12 @@ kit_state(struct kit *kit, const char *eval_id, int64_t at)
 	assert_string_equal(record.eval_id, eval_id);
 	struct ql_change *change = kit_change(QL_CHANGE_STATE, eval_id);
 	change->record.state = record.state;
+	change->record.seq = at % 2 ? record.seq : 0; /* as who knows it, and who does not */
 	ql_record_done(&record);
 	change->at = at;
-	snprintf(change->what, sizeof(change->what), "at %lld -> changed", (long long)at);
+	char what[64];
+	snprintf(what, sizeof(what), "at %lld -> changed", (long long)at);
+	kit_say(change, what);
 	return change;
 }
 

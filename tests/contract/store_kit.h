@@ -76,6 +76,7 @@ struct ql_change *kit_cancelled(struct kit *kit, const char *eval_id, int64_t at
 
 /* One without a row or a state: FORGET, REFUSAL, REPLAY, REPORT. */
 struct ql_change *kit_change(enum ql_change_kind kind, const char *eval_id);
+void kit_say(struct ql_change *change, const char *what); /* in its row */
 
 /* The stored record, or one with an empty eval_id. The caller calls ql_record_done. */
 struct ql_record kit_get(struct kit *kit, const char *eval_id);

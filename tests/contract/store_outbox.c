@@ -22,11 +22,19 @@ settled(struct kit *kit, const char *eval_id, int64_t at, enum ql_status status,
 }
 
 static struct ql_change *
-delivered(int64_t number)
+delivered_up_to(enum ql_outlet_kind outlet, int64_t first, int64_t last)
 {
 	struct ql_change *change = kit_change(QL_CHANGE_DELIVERED, "");
-	change->letter = number;
+	change->outlet = outlet;
+	change->letter = first;
+	change->letter_last = last;
 	return change;
+}
+
+static struct ql_change *
+delivered(enum ql_outlet_kind outlet, int64_t number)
+{
+	return delivered_up_to(outlet, number, number);
 }
 
 static void
@@ -109,8 +117,40 @@ keeps_each_outlets_own(void **state)
 	kit_ok(kit, settled(kit, "three", 1003, QL_STATUS_SUCCEEDED, 0));
 	assert_string_equal(letters(kit, QL_OUTLET_STORAGE), "one");
 	assert_string_equal(letters(kit, QL_OUTLET_RESULTS), "one two");
-	kit_ok(kit, delivered(number_of(kit, QL_OUTLET_RESULTS, "one")));
+	kit_ok(kit, delivered(QL_OUTLET_RESULTS, number_of(kit, QL_OUTLET_RESULTS, "one")));
 	assert_string_equal(letters(kit, QL_OUTLET_STORAGE), "one");
+	assert_string_equal(letters(kit, QL_OUTLET_RESULTS), "two");
+}
+
+/* Many at once, and among them none of another outlet's. */
+static void
+removes_those_from_one_to_another(void **state)
+{
+	struct kit *kit = *state;
+	static const char *const names[] = {"a", "b", "c", "d", "e"};
+	for (int i = 0; i < 5; i++) {
+		submit(kit, names[i]);
+		kit_ok(kit, settled(kit, names[i], 2000 + i, QL_STATUS_FAILED, STORAGE | RESULTS));
+	}
+	kit_ok(kit, delivered_up_to(QL_OUTLET_STORAGE, number_of(kit, QL_OUTLET_STORAGE, "b"),
+			    number_of(kit, QL_OUTLET_STORAGE, "d")));
+	assert_string_equal(letters(kit, QL_OUTLET_STORAGE), "a e");
+	assert_string_equal(letters(kit, QL_OUTLET_RESULTS), "a b c d e");
+}
+
+/* By the commit in which they come, too. */
+static void
+removes_what_came_just_before(void **state)
+{
+	struct kit *kit = *state;
+	submit(kit, "one");
+	submit(kit, "two");
+	kit_ok(kit, settled(kit, "one", 1001, QL_STATUS_FAILED, STORAGE));
+	int64_t number = number_of(kit, QL_OUTLET_STORAGE, "one");
+	struct ql_change *changes = settled(kit, "two", 1002, QL_STATUS_FAILED, STORAGE | RESULTS);
+	kit_add(&changes, delivered_up_to(QL_OUTLET_STORAGE, number, number + 2));
+	kit_ok(kit, changes);
+	assert_string_equal(letters(kit, QL_OUTLET_STORAGE), "");
 	assert_string_equal(letters(kit, QL_OUTLET_RESULTS), "two");
 }
 
@@ -185,7 +225,7 @@ comes_with_its_settlement_or_not_at_all(void **state)
 	kit_refused(kit, changes, QL_E_NOT_FOUND);
 	assert_string_equal(letters(kit, QL_OUTLET_STORAGE), "");
 	kit_ok(kit, settled(kit, "one", 1002, QL_STATUS_CANCELLED, STORAGE));
-	changes = delivered(number_of(kit, QL_OUTLET_STORAGE, "one"));
+	changes = delivered(QL_OUTLET_STORAGE, number_of(kit, QL_OUTLET_STORAGE, "one"));
 	kit_add(&changes, kit_change(QL_CHANGE_FORGET, "nobody"));
 	kit_refused(kit, changes, QL_E_NOT_FOUND);
 	assert_string_equal(letters(kit, QL_OUTLET_STORAGE), "one");
@@ -252,10 +292,10 @@ never_uses_a_number_again(void **state)
 	submit(kit, "one");
 	kit_ok(kit, settled(kit, "one", 1001, QL_STATUS_SUCCEEDED, STORAGE));
 	int64_t number = number_of(kit, QL_OUTLET_STORAGE, "one");
-	kit_ok(kit, delivered(number));
+	kit_ok(kit, delivered(QL_OUTLET_STORAGE, number));
 	submit(kit, "two");
 	kit_ok(kit, settled(kit, "two", 1002, QL_STATUS_SUCCEEDED, STORAGE));
-	kit_ok(kit, delivered(number));
+	kit_ok(kit, delivered(QL_OUTLET_STORAGE, number));
 	assert_string_equal(letters(kit, QL_OUTLET_STORAGE), "two");
 }
 
@@ -280,6 +320,8 @@ main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 		KIT_CASE(says_how_it_was_settled),
 		KIT_CASE(keeps_each_outlets_own),
+		KIT_CASE(removes_those_from_one_to_another),
+		KIT_CASE(removes_what_came_just_before),
 		KIT_CASE(reads_them_oldest_first_and_piece_by_piece),
 		KIT_CASE(has_one_for_each_attempt),
 		KIT_CASE(tells_of_one_that_was_over_when_it_came),

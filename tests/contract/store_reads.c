@@ -364,7 +364,7 @@ tells_each_decision_oldest_first(void **state)
 	struct ql_change *change = kit_status(kit, "one", 1001, QL_STATUS_QUEUED);
 	change->record.state.attempt = 2;
 	change->record.state.cancel = (struct ql_cancel){0};
-	snprintf(change->what, sizeof(change->what), "restore -> queued");
+	kit_say(change, "restore -> queued");
 	kit_ok(kit, change);
 	change = kit_status(kit, "one", 0, QL_STATUS_RUNNING); /* without a row */
 	kit_ok(kit, change);
@@ -398,7 +398,7 @@ tells_of_refused_stops(void **state)
 		change->mode = QL_MODE_KILL;
 		change->at = 1002;
 		change->record.actor = strdup("user:bob");
-		snprintf(change->what, sizeof(change->what), "kill -> refused: it had finished");
+		kit_say(change, "kill -> refused: it had finished");
 		kit_ok(kit, change);
 	}
 	struct ql_store_read op = {.kind = QL_READ_TIMELINE, .filter = {.eval_id = "one"}};

@@ -137,7 +137,9 @@ draw_change(struct twins *twins)
 	bool row = draw(twins, 4) || change->kind == QL_CHANGE_REFUSAL;
 	change->at = row ? twins->now : 0;
 	change->rung = (int32_t)draw(twins, QL_RUNG_COUNT);
-	snprintf(change->what, sizeof(change->what), "because %u -> so", draw(twins, 1000));
+	char what[32];
+	snprintf(what, sizeof(what), "because %u -> so", draw(twins, 1000));
+	kit_say(change, what);
 	draw_state(twins, &record->state);
 	record->actor = draw_text(twins, "actor");
 	record->reason = draw_text(twins, "reason");
@@ -147,7 +149,9 @@ draw_change(struct twins *twins)
 		draw_submission(twins, record);
 	if (change->kind == QL_CHANGE_STATE || change->kind == QL_CHANGE_NEW)
 		draw_outlets(twins, change);
+	change->outlet = (enum ql_outlet_kind)draw(twins, QL_OUTLET_COUNT);
 	change->letter = draw(twins, 20);
+	change->letter_last = change->letter + draw(twins, 4);
 	change->replay_key = strdup(draw(twins, 2) ? "k1" : "k2");
 	change->fingerprint = strdup("f00d");
 	change->replay_ids = strdup("one\ntwo");
@@ -202,6 +206,7 @@ copy(const struct ql_change *change)
 	*same = *change;
 	same->next = NULL;
 	assert_int_equal(ql_record_copy(&same->record, &change->record), 0);
+	same->what = ql_str_dup(change->what);
 	same->replay_key = ql_str_dup(change->replay_key);
 	same->fingerprint = ql_str_dup(change->fingerprint);
 	same->replay_ids = ql_str_dup(change->replay_ids);
