@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "broker/celery/redis/replies.h"
 
 #define READ_BYTES 65536
 #define PROBE_IDLE_S 15 /* TCP's own keep-alive, for middle boxes */
@@ -30,6 +31,7 @@ struct ql_redis_link {
 	struct ql_buf out; /* gathers while a write is under way */
 	char *writing; /* what libuv writes; owned */
 	size_t writing_len;
+	struct ql_replies replies; /* the one that is read, or handed out */
 	redisReader *reader;
 	size_t since_reply; /* bytes read since the last whole reply */
 	int status; /* why the last attempt to connect failed */
@@ -47,6 +49,7 @@ all_gone(struct ql_redis_link *link)
 		uv_freeaddrinfo(link->addresses);
 	if (link->reader)
 		redisReaderFree(link->reader);
+	ql_replies_done(&link->replies);
 	ql_buf_done(&link->out);
 	free(link->writing);
 	free(link->host);
@@ -132,7 +135,7 @@ hand_out(struct ql_redis_link *link)
 			return;
 		link->since_reply = 0;
 		link->ops->reply(link->arg, reply);
-		freeReplyObject(reply);
+		ql_replies_drop(&link->replies);
 	}
 }
 
@@ -328,7 +331,7 @@ ql_redis_link_open(uv_loop_t *loop, const char *host, int port, const struct ql_
 		link->loop = loop;
 		link->port = port;
 		link->host = strdup(host);
-		link->reader = redisReaderCreate();
+		link->reader = ql_replies_reader(&link->replies);
 		status = link->host && link->reader ? start(link) : UV_ENOMEM;
 	}
 	if (!status) {
