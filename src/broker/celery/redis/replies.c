@@ -165,15 +165,17 @@ free_object(void *object)
 redisReader *
 ql_replies_reader(struct ql_replies *replies)
 {
-	static redisReplyObjectFunctions functions = {
+	static const redisReplyObjectFunctions functions = {
 		.createString = make_string,
 		.createArray = make_array,
 		.createInteger = make_integer,
 		.createNil = make_nil,
 		.freeObject = free_object,
 	};
-	redisReader *reader = redisReaderCreateWithFunctions(&functions);
+	/* which it only reads */
+	redisReader *reader =
+		redisReaderCreateWithFunctions((redisReplyObjectFunctions *)&functions);
 	if (reader)
-		redisReaderSetPrivdata(reader, replies);
+		reader->privdata = replies;
 	return reader;
 }
