@@ -134,8 +134,8 @@ def test_no_more_is_asked_for_and_no_less_is_granted(deployed, docker, proxy):
     asked = {call for _, call in proxy.asked}
     assert not [one for one in proxy.asked if one[0] == 403]
     assert asked - promised() == set()
-    # that of another host's containers alone is never asked for here
-    assert promised() - asked == {"GET /containers/{id}/stats"}
+    # that is asked of a container that runs for a while, or on another host
+    assert promised() - asked <= {"GET /containers/{id}/stats"}
 
 
 def test_others_are_refused(deployed, docker, proxy):
