@@ -156,16 +156,6 @@ ql_move_is_adrift(const struct ql_move *move)
 }
 
 static bool
-has_run(const struct ql_state *state)
-{
-	for (int i = 0; i < QL_RUNS; i++) {
-		if (state->runs[i].incarnation)
-			return true;
-	}
-	return false;
-}
-
-static bool
 all_are_told(const struct ql_state *state)
 {
 	for (int i = 0; i < QL_RUNS; i++) {
@@ -186,8 +176,8 @@ bool
 ql_move_is_uncounted(const struct ql_move *move, const struct ql_state *state)
 {
 	return move->policy->remote_broker && ql_state_stopping(state) && !ql_state_open(state) &&
-	       has_run(state) && all_are_told(state) && !state->again_at && !state->absent_at &&
-	       !state->salvage_until;
+	       ql_state_has_run(state) && all_are_told(state) && !state->again_at &&
+	       !state->absent_at && !state->salvage_until;
 }
 
 void
@@ -224,5 +214,5 @@ ql_move_set_free(struct ql_move *move, struct ql_run *run)
 bool
 ql_move_has_no_run(const struct ql_move *move)
 {
-	return !has_run(move->next);
+	return !ql_state_has_run(move->next);
 }

@@ -72,3 +72,13 @@ ql_state_wake(const struct ql_state *state)
 	earlier(&wake, state->retry_at);
 	return wake;
 }
+
+bool
+ql_state_has_run(const struct ql_state *state)
+{
+	for (int i = 0; i < QL_RUNS; i++) {
+		if (state->runs[i].incarnation)
+			return true;
+	}
+	return false;
+}

@@ -57,6 +57,9 @@ enum ql_run_flag {
 /* The run of that name, or NULL. */
 const struct ql_run *ql_state_run(const struct ql_state *state, uint64_t incarnation);
 
+/* Is any run of it known, over or not? */
+bool ql_state_has_run(const struct ql_state *state);
+
 /* How many slots of the local runner it takes: its runs that are neither gone nor absent. */
 int ql_state_slots(const struct ql_state *state);
 

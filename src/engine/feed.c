@@ -181,13 +181,15 @@ ql_settles(const struct ql_state *was, const struct ql_state *is)
 	       !ql_status_settled((enum ql_status)was->status);
 }
 
-/* Each outlet is told of it by the commit that makes it durable. */
+/* Each outlet is told of it by the commit that makes it durable, but for what the removal told already. */
 static int
-address(struct ql_change *change, const struct ql_live *live)
+address(struct ql_change *change, const struct ql_live *live, const struct ql_sighting *sighting)
 {
 	const struct ql_state *next = &change->record.state;
 	uint32_t outlets = ql_outbox_whom(live->engine, &live->record, &live->record.state, next);
 	char task_id[QL_TASK_ID];
+	if (sighting && sighting->told)
+		outlets &= ~(1u << QL_OUTLET_RESULTS);
 	if (!outlets)
 		return 0;
 	ql_record_task_id(&live->record, next->attempt, task_id);
@@ -221,7 +223,7 @@ change_of(const struct ql_live *live, const struct feeding *feeding,
 	change->what = ql_str_dup(decision->why);
 	fill_texts(change, live, feeding, &decision->next);
 	int status = answer_to(feeding->event.kind, &decision->next);
-	if (change->what && !address(change, live) &&
+	if (change->what && !address(change, live, feeding->sighting) &&
 		!ql_attempt_add(change, feeding->attempt, status, feeding->event.now))
 		return change;
 	ql_changes_free(change);

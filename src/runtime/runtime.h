@@ -85,6 +85,7 @@ struct ql_runtime_op {
 	/* KILL, SALVAGE: for what its containers wrote, as in ql_launch; NULL = it isn't kept */
 	const char *keep_dir;
 	bool once; /* REMOVE: no other producer sent it */
+	bool settles; /* REMOVE: no run of it is known, so that it is cancelled once it is out */
 	bool kill; /* REMOVE: of its containers, too, before it is said */
 	bool twin; /* of a run: another one of its attempt is known, whatever became of that */
 
@@ -114,6 +115,7 @@ struct ql_sighting {
 	const char *eval_id;
 	const char *worker; /* the node that has it, or NULL */
 	const char *message; /* REMOVED: the bytes that were taken out, or NULL */
+	bool told; /* REMOVED: its result says so: no letter to that outlet is needed */
 };
 
 /* With texts of its own; NULL when out of memory. */

@@ -211,6 +211,53 @@ what_was_put_once_is_found_once(void **state)
 	look_done(&look);
 }
 
+/* With the removal, for whoever waits for it: never before it, and never over what there is. */
+static void
+a_removal_that_settles_is_told(void **state)
+{
+	struct hall *hall = *state;
+	struct look look;
+	take_own(hall, &look, "");
+	assert_true(look.op.removed && look.op.told);
+	char *result = text(hall->context, "GET result:own");
+	assert_string_equal(result, "own was revoked");
+	long long left = number(hall->context, "TTL result:own");
+	assert_in_range(left, 86000, 86400);
+	look_done(&look);
+	free(result);
+}
+
+static void
+a_result_that_is_there_stays(void **state)
+{
+	struct hall *hall = *state;
+	struct look look;
+	free(text(hall->context, "SET result:own success"));
+	take_own(hall, &look, "");
+	assert_true(look.op.removed && !look.op.told);
+	char *result = text(hall->context, "GET result:own");
+	assert_string_equal(result, "success");
+	look_done(&look);
+	free(result);
+}
+
+/* The worker that had it first may run it yet; and of another producer's, or one that may run, nothing says that it settles. */
+static void
+what_may_have_a_copy_is_not_told(void **state)
+{
+	struct hall *hall = *state;
+	struct look look;
+	take_own(hall, &look, "\"redelivered\": true, ");
+	assert_true(look.op.removed && !look.op.told);
+	assert_int_equal(number(hall->context, "EXISTS result:own"), 0);
+	look_done(&look);
+	push_new(hall, "celery", "plain", NULL);
+	take_out(hall, &look, "plain");
+	assert_true(look.op.removed && !look.op.told);
+	assert_int_equal(number(hall->context, "EXISTS result:plain"), 0);
+	look_done(&look);
+}
+
 /* Of what was made here nothing but that it is gone is kept; the same request has the same answer. */
 static void
 what_was_put_once_is_known_to_be_gone(void **state)
@@ -573,6 +620,9 @@ main(void)
 		TEST(it_is_found_with_its_place),
 		TEST(it_is_removed_from_each_step),
 		TEST(what_was_put_once_is_found_once),
+		TEST(a_removal_that_settles_is_told),
+		TEST(a_result_that_is_there_stays),
+		TEST(what_may_have_a_copy_is_not_told),
 		TEST(what_was_put_once_is_known_to_be_gone),
 		TEST(what_was_put_back_may_have_a_copy),
 		TEST(asked_again_it_says_the_same),

@@ -95,6 +95,15 @@ listed(redisContext *context, const char *key)
 	return words;
 }
 
+static int
+revoked(void *arg, const char *task_id, char **ret_key, char **ret_text)
+{
+	(void)arg;
+	assert_true(asprintf(ret_key, "result:%s", task_id) > 0);
+	assert_true(asprintf(ret_text, "%s was revoked", task_id) > 0);
+	return 0;
+}
+
 void
 hall_enter(struct hall *hall, const char *prefix, const char *separator)
 {
@@ -107,6 +116,7 @@ hall_enter(struct hall *hall, const char *prefix, const char *separator)
 		.name_count = 1,
 		.prefix = prefix,
 		.separator = separator,
+		.revoked = revoked,
 	};
 	assert_int_equal(ql_queues_open(&hall->client.loop, &config, &hall->queues, &err), 0);
 }
@@ -181,6 +191,7 @@ ask_once(struct hall *hall, struct look *look, const char *id)
 	look->op = (struct ql_queue_op){.verb = QL_QUEUE_REMOVE,
 		.task_id = id,
 		.once = true,
+		.settles = true,
 		.timeout_ms = 30000,
 		.done = looked};
 	ql_queue_look(hall->queues, &look->op);

@@ -42,7 +42,7 @@ struct look {
 void ask(struct hall *hall, struct look *look, enum ql_queue_verb verb, const char *id);
 void ask_for(struct hall *hall, struct look *look, enum ql_queue_verb verb, const char *id,
 	int64_t timeout_ms);
-/* To remove what was put once. */
+/* To remove what was put once, which settles it. */
 void ask_once(struct hall *hall, struct look *look, const char *id);
 /* Asks and waits. */
 void find(struct hall *hall, struct look *look, const char *id);

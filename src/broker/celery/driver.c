@@ -275,7 +275,10 @@ open_queues(struct ql_celery *celery, struct ql_err *e)
 	struct ql_queues_config queues = {.redis = celery->commands,
 		.names = &celery->config.queue,
 		.name_count = 1,
-		.prefix = celery->config.prefix};
+		.prefix = celery->config.prefix,
+		.arg = celery};
+	if (celery->backend == celery->commands)
+		queues.revoked = ql_results_revoked;
 	return ql_queues_open(celery->base.loop, &queues, &celery->queues, e);
 }
 

@@ -38,7 +38,7 @@
 #define QL_CELERY_HELD_MS 30000 /* between looks at what a worker holds and will drop */
 #define QL_CELERY_NEWS_MAX 65536 /* bytes of a published result that is read at once */
 #define QL_CELERY_CHECKPOINT "quell-checkpoint-" /* results that are none (clients/python) */
-#define QL_CELERY_RESULT_TTL "86400" /* seconds, as Celery's own result_expires */
+#define QL_CELERY_RESULT_TTL QL_QUEUE_RESULT_S
 #define QL_CELERY_CHAIN_TTL "604800" /* seconds: quell:chain:TASK */
 #define QL_CELERY_REVOKED_MAX 256 /* results that one command writes */
 #define QL_CELERY_CHAIN_PAGE 500 /* tasks of a chain that are revoked at once */
@@ -115,6 +115,7 @@ struct job {
 	bool twin; /* of a run: another one of its attempt is known */
 	bool removed; /* REMOVE: its message was in the queue, */
 	bool delivered; /* and a worker had it before, */
+	bool told; /* and its result says so, */
 	bool marked; /* or it stands there, marked: its bytes are not to be put back beside it */
 	char *eval_id, *task_id; /* owned */
 	char *keep_dir; /* owned: KILL, SALVAGE; or NULL */
@@ -419,6 +420,8 @@ ql_results_clear(struct ql_celery *celery, struct ql_redis_command *command, con
  */
 void ql_results_revoke(struct ql_celery *celery, struct ql_redis_command *command,
 	const char *const *task_ids, size_t count, size_t from);
+/* The key and the text of that, for whoever writes it (arg: the driver); both the caller's. -1: out of memory. */
+int ql_results_revoked(void *arg, const char *task_id, char **ret_key, char **ret_text);
 /* What would follow the task, NULL-terminated and not empty, is kept until its end is known. */
 void ql_results_keep_chain(struct ql_celery *celery, struct ql_redis_command *command,
 	const char *task_id, char *const *chain);

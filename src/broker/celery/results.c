@@ -138,6 +138,16 @@ say_revoked(
 	return ret_keys[0] && ret_keys[1] && *ret_text ? 0 : -1;
 }
 
+int
+ql_results_revoked(void *arg, const char *task_id, char **ret_key, char **ret_text)
+{
+	char key[KEY];
+	key_of(arg, task_id, key);
+	*ret_key = ql_str_dup(key);
+	*ret_text = make_result(task_id, "REVOKED", "revoked");
+	return *ret_key && *ret_text ? 0 : -1;
+}
+
 void
 ql_results_revoke(struct ql_celery *celery, struct ql_redis_command *command,
 	const char *const *task_ids, size_t count, size_t from)

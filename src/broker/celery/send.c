@@ -162,6 +162,7 @@ tell_removed(struct job *job)
 				.flags = job->delivered ? QL_RUN_REDELIVERED : 0,
 			},
 		.eval_id = job->eval_id,
+		.told = job->told,
 		.message = job->marked ? NULL : job->bytes,
 	};
 	ql_sight(celery, &sighting);
@@ -246,6 +247,7 @@ on_removed(struct ql_queue_op *op, int status)
 	job->delivered = op->removed && was_delivered(op->bytes);
 	if (op->bytes && !op->once) /* what was made here can be made anew */
 		job->bytes = strndup(op->bytes, op->len);
+	job->told = op->told;
 	job->marked = op->marked;
 	bool stays = op->bytes && (op->marked || op->unacked);
 	if (!stays || keep_chain(job, op->bytes, op->len))
@@ -259,6 +261,7 @@ ql_celery_remove(struct job *job)
 		.task_id = job->task_id,
 		.timeout_ms = ql_job_left_ms(job),
 		.once = job->op->once,
+		.settles = job->op->settles && !(job->kill && job->celery->config.containers),
 		.done = on_removed};
 	ql_queue_look(job->celery->queues, &job->look);
 }

@@ -39,8 +39,9 @@ struct ql_queue_want {
 	struct ql_queue_op *ops; /* that wait for it; all may have given up */
 	bool remove;
 	bool once; /* as long as nothing says that there may be a copy */
+	bool settles; /* all who have it removed say so */
 	bool over; /* nothing more of it is looked for */
-	bool listed, removed, marked, unacked;
+	bool listed, removed, told, marked, unacked;
 	bool missed; /* it was seen, and gone when it was to be removed: another look */
 	bool put_off; /* its bytes had no room: another look */
 	const char *queue; /* of the first copy */
@@ -125,6 +126,8 @@ struct ql_queues {
 	size_t step_count;
 	const char *separator;
 	const char *prefix;
+	int (*revoked)(void *arg, const char *task_id, char **ret_key, char **ret_text);
+	void *revoked_arg;
 	struct ql_alarm alarm;
 	uv_idle_t idle;
 	uv_timer_t rest; /* marks that were left are swept then */

@@ -28,6 +28,7 @@ fill(struct ql_queue_op *op, const struct ql_queue_want *want)
 {
 	op->listed = want->listed;
 	op->removed = want->removed;
+	op->told = want->told;
 	op->marked = want->marked;
 	op->unacked = want->unacked;
 	op->position = want->position;
@@ -182,7 +183,7 @@ want_of(struct ql_queues *queues, const char *task_id)
 	want->id_len = len;
 	memcpy(want->id, task_id, len + 1);
 	HASH_ADD_KEYPTR(hh, queues->wants, want->id, len, want);
-	want->once = true;
+	want->once = want->settles = true;
 	queues->open++;
 	return want;
 }
@@ -222,6 +223,7 @@ join(struct ql_queues *queues, struct ql_queue_op *op)
 		queues->removals++;
 	}
 	want->once &= op->once || op->verb != QL_QUEUE_REMOVE;
+	want->settles &= op->settles || op->verb != QL_QUEUE_REMOVE;
 }
 
 static void
@@ -272,7 +274,7 @@ ql_queue_look(struct ql_queues *queues, struct ql_queue_op *op)
 	op->tries = 0;
 	op->surveying = false;
 	op->bytes = NULL;
-	op->listed = op->removed = op->marked = op->unacked = false;
+	op->listed = op->removed = op->told = op->marked = op->unacked = false;
 	if (queues->closing) {
 		ql_fail(&op->err, QL_E_UNAVAILABLE, "The queues are being closed");
 		refuse(queues, op);
@@ -373,6 +375,8 @@ ql_queues_open(uv_loop_t *loop, const struct ql_queues_config *config,
 	queues->step_count = config->steps ? config->step_count : sizeof(steps) / sizeof(*steps);
 	queues->separator = config->separator ? config->separator : "\x06\x16";
 	queues->prefix = config->prefix ? config->prefix : "";
+	queues->revoked = config->revoked;
+	queues->revoked_arg = config->arg;
 	queues->parts = 3;
 	uv_idle_init(loop, &queues->idle);
 	queues->idle.data = queues;

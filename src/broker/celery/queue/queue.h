@@ -15,7 +15,8 @@
  * a worker took in between is not hurt and counts as not found. The bytes stay in
  * `quell:removed:TASK` for a week, so that the same request, made again after a crash, has the
  * same answer; of a message that was put here once nothing but that it is gone, in
- * `quell:sent:TASK`: who put it can make it anew. Where others depend on the message's end (canvas), it stays in its place with
+ * `quell:sent:TASK`: who put it can make it anew. The same script can write what its removal leads to as the task's result,
+ * where it has none. Where others depend on the message's end (canvas), it stays in its place with
  * `expires` in the past: any worker drops it and tells them. So does one in `unacked`, where
  * it is not known who holds it. Where very many are removed at once each is replaced by one and
  * the same mark, a message that any worker drops, and the marks are swept out in few commands, a moment
@@ -49,6 +50,7 @@
 #define QL_QUEUE_TRIES 3 /* looks for a message that was taken away under our hands */
 #define QL_QUEUE_KEPT_S 604800 /* quell:removed:TASK, and quell:sent:TASK once it was removed */
 #define QL_QUEUE_SENT_S 86400 /* quell:sent:TASK */
+#define QL_QUEUE_RESULT_S "86400" /* a result, as Celery's own result_expires */
 #define QL_QUEUE_NAMES_MS 30000 /* the names of queues are asked for anew after that, */
 #define QL_QUEUE_NAMES_YOUNG_MS 1000 /* or after that where a task is in none of them */
 #define QL_QUEUE_WALK_MAX 10000 /* pages of one SCAN, SSCAN or HSCAN */
@@ -64,6 +66,10 @@ struct ql_queues_config {
 	size_t step_count;
 	const char *separator; /* borrowed; NULL: the bytes 06 16 */
 	const char *prefix; /* global_keyprefix, borrowed; NULL: none */
+	/* The key and the text of the result of a task whose only message is removed; owned by who asks. -1: out of
+	   memory. NULL: no results are written here. */
+	int (*revoked)(void *arg, const char *task_id, char **ret_key, char **ret_text);
+	void *arg;
 };
 
 int ql_queues_open(uv_loop_t *loop, const struct ql_queues_config *config,
@@ -83,12 +89,14 @@ struct ql_queue_op {
 	const char *task_id; /* the caller's until done */
 	int64_t timeout_ms;
 	bool once; /* REMOVE: its only message was put here, by ql_queue_put */
+	bool settles; /* REMOVE: that it is removed may be written as its result, with the removal */
 	void (*done)(struct ql_queue_op *op, int status);
 	struct ql_err err;
 
 	/* The answer, with status 0. All false: it is in no list, and no worker holds it unacknowledged. */
 	bool listed; /* it was in a list when it was seen */
 	bool removed; /* REMOVE: it was in a list, and can't be taken from there any more */
+	bool told; /* and its result says so */
 	bool marked; /* and its place is kept by a copy that any worker drops */
 	bool unacked; /* a worker took it and has not acknowledged it; by REMOVE it is marked there */
 	char queue[QL_TASK_NODE]; /* where it is listed; "" where only unacked */

@@ -7,8 +7,8 @@
 #include "base/owner.h"
 #include "broker/celery/queue/inside.h"
 
-#define KEYS_MAX (1 + 2 * QL_QUEUE_BATCH)
-#define ARGS_MAX (KEYS_MAX + 5 + 3 * QL_QUEUE_BATCH)
+#define KEYS_MAX (1 + 3 * QL_QUEUE_BATCH)
+#define ARGS_MAX (KEYS_MAX + 6 + 4 * QL_QUEUE_BATCH)
 #define BLOCK 4096 /* bytes: a list of Redis is a chain of 8 KiB, half of them empty after sweeps */
 #define BLOCK_NS 2
 #define COPY_NS 500 /* a message into Lua and out of it */
@@ -41,12 +41,12 @@ ql_queues_is_mark(const char *bytes, size_t len)
 }
 
 /*
- * KEYS: the list; then of each message quell:removed:TASK and quell:sent:TASK, or that twice where it says so itself.
- * ARGV: from, to (where the messages stood, with some room for what others took since), the mark
- * or "" (out of the list at once), the sign for LREM, seconds; then of each the bytes that were
- * read, "" or what stands for them from now on, and the index where it is looked at first, or "".
- * Of each 1, or 0: it is not there any more, or too far from where it was. What is replaced goes
- * first: each LREM moves the messages behind it to other indexes.
+ * KEYS: the list; then of each message quell:removed:TASK and quell:sent:TASK, or that twice where it says so itself, and
+ * its result, or again quell:sent:TASK where none is written. ARGV: from, to (where the messages stood, with some room
+ * for what others took since), the mark or "" (out of the list at once), the sign for LREM, seconds, those of a result;
+ * then of each the bytes that were read, "" or what stands for them from now on, the index where it is looked at first,
+ * or "", and the result or "". Of each 0: it is not there any more, or too far from where it was; 1; or 2: and that is
+ * its result now. What is replaced goes first: each LREM moves the messages behind it to other indexes.
  */
 static const char take_script[] = /* Lua */
 	"local key, from, to, mark = KEYS[1], ARGV[1], ARGV[2], ARGV[3]\n"
@@ -73,24 +73,31 @@ static const char take_script[] = /* Lua */
 	"end\n"
 	"local out, sent = {}, {}\n"
 	"local function note(n, done)\n"
+	"  local k, a = 3 * n, 4 * n\n"
 	"  if done > 0 then\n"
-	"    if KEYS[2 * n] == KEYS[2 * n + 1] then\n"
-	"      redis.call('SET', KEYS[2 * n], '" QL_QUEUE_SENT_REMOVED "', 'EX', ARGV[5])\n"
+	"    if KEYS[k - 1] == KEYS[k] then\n"
+	"      redis.call('SET', KEYS[k], '" QL_QUEUE_SENT_REMOVED "', 'EX', ARGV[5])\n"
 	"    else\n"
-	"      redis.call('SET', KEYS[2 * n], ARGV[3 + 3 * n], 'EX', ARGV[5])\n"
-	"      sent[#sent + 1] = KEYS[2 * n + 1]\n"
+	"      redis.call('SET', KEYS[k - 1], ARGV[a + 3], 'EX', ARGV[5])\n"
+	"      sent[#sent + 1] = KEYS[k]\n"
+	"    end\n"
+	"    local result = ARGV[a + 6]\n"
+	"    if result ~= '' and redis.call('SET', KEYS[k + 1], result, 'NX', 'EX', ARGV[6]) then\n"
+	"      redis.call('PUBLISH', KEYS[k + 1], result)\n"
+	"      done = 2\n"
 	"    end\n"
 	"  end\n"
 	"  out[n] = done\n"
 	"end\n"
-	"local count = (#KEYS - 1) / 2\n"
+	"local count = (#KEYS - 1) / 3\n"
 	"for n = 1, count do\n"
-	"  local new = ARGV[4 + 3 * n]\n"
+	"  local a = 4 * n\n"
+	"  local new = ARGV[a + 4]\n"
 	"  if new == '' then new = mark end\n"
-	"  if new ~= '' then note(n, set(ARGV[3 + 3 * n], new, ARGV[5 + 3 * n])) end\n"
+	"  if new ~= '' then note(n, set(ARGV[a + 3], new, ARGV[a + 5])) end\n"
 	"end\n"
 	"for n = 1, count do\n"
-	"  if not out[n] then note(n, redis.call('LREM', key, ARGV[4], ARGV[3 + 3 * n])) end\n"
+	"  if not out[n] then note(n, redis.call('LREM', key, ARGV[4], ARGV[4 * n + 3])) end\n"
 	"end\n"
 	"if #sent > 0 then redis.call('DEL', unpack(sent)) end\n"
 	"return out\n";
@@ -102,6 +109,7 @@ struct one {
 	size_t len;
 	char *new; /* owned, or NULL */
 	size_t new_len;
+	char *result_key, *result; /* owned; NULL where none is written */
 	int64_t index;
 };
 
@@ -126,21 +134,25 @@ drop_texts(struct ql_queue_take *take)
 		free(take->ones[i].removed);
 		free(take->ones[i].sent);
 		free(take->ones[i].new);
+		free(take->ones[i].result_key);
+		free(take->ones[i].result);
 		take->ones[i].removed = take->ones[i].sent = NULL;
 		take->ones[i].new = NULL;
+		take->ones[i].result_key = take->ones[i].result = NULL;
 	}
 }
 
 static void
-note(struct ql_queue_take *take, size_t i, bool done)
+note(struct ql_queue_take *take, size_t i, long long done)
 {
 	struct ql_queue_want *want = take->ones[i].want;
-	if (!done) {
+	if (done <= 0) {
 		want->missed = true;
 		return;
 	}
 	bool stays = take->ones[i].new_len > 0; /* the text itself is gone by now */
 	want->removed = true;
+	want->told |= done == 2;
 	want->marked |= stays;
 	if (want->once)
 		ql_queues_want_over(take->queues, want);
@@ -155,7 +167,7 @@ taken(struct ql_redis_command *command, int status, const redisReply *reply)
 	struct ql_queues *queues = take->queues;
 	bool fits = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == take->count;
 	for (size_t i = 0; fits && i < take->count; i++)
-		note(take, i, reply->element[i]->integer > 0);
+		note(take, i, reply->element[i]->integer);
 	if (!status && !fits)
 		status =
 			ql_fail(&command->err, QL_E_INTERNAL, "Redis answered a removal with less");
@@ -191,9 +203,13 @@ add(struct ql_queue_take *take, struct one one, bool canvas)
 		free(one.new);
 		return -1;
 	}
+	int status = 0;
 	bool kept = !one.want->once;
 	one.removed = kept ? ql_queue_key(queues, "quell:removed:", one.want->id) : NULL;
 	one.sent = ql_queue_key(queues, "quell:sent:", one.want->id);
+	if (one.want->once && one.want->settles && !canvas && queues->revoked)
+		status = queues->revoked(
+			queues->revoked_arg, one.want->id, &one.result_key, &one.result);
 	take->ones[take->count++] = one;
 	take->once += one.want->once;
 	queues->taking += one.want->once;
@@ -202,7 +218,7 @@ add(struct ql_queue_take *take, struct one one, bool canvas)
 		reading->marks++;
 	else if (!canvas)
 		reading->taken++;
-	return one.sent && (one.removed || !kept) ? 0 : -1;
+	return one.sent && (one.removed || !kept) ? status : -1;
 }
 
 /* Nanoseconds that Redis needs to go to an index from the nearer end, block by block; measured. */
@@ -302,6 +318,7 @@ go(struct ql_queue_take *take, struct words *words)
 		const struct one *one = &take->ones[i];
 		says(words, one->removed ? one->removed : one->sent);
 		says(words, one->sent);
+		says(words, one->result ? one->result_key : one->sent);
 	}
 	int keys = words->count;
 	says(words, from);
@@ -309,11 +326,13 @@ go(struct ql_queue_take *take, struct words *words)
 	says(words, take->marks ? ql_queue_mark : "");
 	says(words, reading->seen > list->len / 2 ? "1" : "-1");
 	says(words, seconds);
+	says(words, QL_QUEUE_RESULT_S);
 	for (size_t i = 0; i < take->count; i++) {
 		say(words, take->ones[i].bytes, take->ones[i].len);
 		say(words, take->ones[i].new ? take->ones[i].new : "", take->ones[i].new_len);
 		snprintf(indexes[i], sizeof(*indexes), "%lld", (long long)take->ones[i].index);
 		says(words, sparse ? indexes[i] : "");
+		says(words, take->ones[i].result ? take->ones[i].result : "");
 	}
 	take->command.done = taken;
 	queues->flying++;
