@@ -32,6 +32,9 @@
 /* Bounds; a refusal names its number. */
 #define QL_BROKER_OPS_MAX 262144 /* operations open in one driver */
 #define QL_BROKER_TOMBSTONES_MAX 1000000
+#define QL_BROKER_WORKERS_MAX 4096 /* workers that are known, and kept over a restart */
+#define QL_BROKER_WORKER_KEEP_MS \
+	3600000 /* of silence, under a server that runs: it is forgotten then */
 #define QL_TASK_NODE 256 /* bytes of a worker's name, with its NUL */
 #define QL_TASK_ID_MAX 255 /* bytes of another producer's task id, as celery_taskmeta bounds it */
 
@@ -140,10 +143,10 @@ struct ql_broker_ops {
 	int64_t (*cpu_us)(struct ql_broker *broker, uint64_t incarnation);
 
 	/*
-	 * That worker had a run of what is taken up after a start: until it is heard of, what it has is not known. May be
-	 * NULL: the driver knows its workers.
+	 * A server before this one knew that worker: until it is heard of, what it has is not known. text: what `known`
+	 * told of it; or NULL, and node is where a run was that is taken up. May be NULL: the driver knows its workers.
 	 */
-	void (*expect)(struct ql_broker *broker, const char *node);
+	void (*expect)(struct ql_broker *broker, const char *node, const char *text);
 
 	/* All that was decided before `now` was done: it says so in `forgot`, for as long as it remembers that. */
 	void (*remember)(struct ql_broker *broker, int64_t now);
@@ -177,7 +180,12 @@ struct ql_broker {
 	 * knows; 0: it knows of none. NULL: nobody calls `remember`, and nothing is kept for it.
 	 */
 	void (*forgot)(void *arg, int64_t since);
-	void *back_arg; /* of these two */
+	/*
+	 * There is a worker of that name, to be kept for `expect` as this text (JSON); NULL: it has nothing any more, or
+	 * was not heard of for QL_BROKER_WORKER_KEEP_MS. May be NULL.
+	 */
+	void (*known)(void *arg, const char *node, const char *text);
+	void *back_arg; /* of these three */
 	struct ql_outlet *results; /* the result backend, or NULL where there is none */
 	/* What its workers run, and the containers that tasks left; freed with it. NULL: it can't tell. */
 	struct ql_finder *finder;

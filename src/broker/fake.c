@@ -1,5 +1,6 @@
 #include "broker/fake_inside.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -210,6 +211,19 @@ static act_fn *const acts[QL_ACT_COUNT] = {
 	[QL_ACT_FORGET] = forget,
 };
 
+/* Whoever keeps where it is gives that back as it was told. */
+static void
+note_place(const struct fake *fake, const struct ql_runtime_op *op)
+{
+	struct ql_farm_run *run = ql_farm_find(fake->farm, op->incarnation);
+	char place[QL_FAKE_PLACE];
+	if (!run || !op->place)
+		return;
+	ql_fake_place(run, place);
+	assert(!strcmp(op->place, place));
+	run->placed++;
+}
+
 static int
 perform(struct fake *fake, struct ql_runtime_op *op)
 {
@@ -221,6 +235,7 @@ perform(struct fake *fake, struct ql_runtime_op *op)
 	struct ql_farm_task *task = ql_farm_name_task(fake->farm, op->task_id);
 	ql_str_copy(task->eval_id, sizeof(task->eval_id), op->eval_id);
 	task->attempt = op->attempt;
+	note_place(fake, op);
 	return acts[op->kind](fake, task, op);
 }
 
@@ -300,6 +315,9 @@ static void
 leave_farm(struct ql_farm *farm)
 {
 	struct ql_farm_task *task, *next;
+	struct ql_farm_worker *worker;
+	DL_FOREACH (farm->workers, worker)
+		worker->known = worker->kept = false;
 	farm->happened = NULL;
 	farm->back = NULL;
 	HASH_ITER (hh, farm->tasks, task, next)
@@ -345,6 +363,14 @@ remember(struct ql_broker *broker, int64_t now)
 	ql_fake_of(broker)->farm->remembers = now;
 }
 
+static void
+expect(struct ql_broker *broker, const char *node, const char *text)
+{
+	struct ql_farm_worker *worker;
+	DL_FOREACH (ql_fake_of(broker)->farm->workers, worker)
+		worker->known |= strstr(text ? text : node, worker->node) != NULL;
+}
+
 static const struct ql_broker_ops ops = {
 	.name = "fake",
 	.act = act,
@@ -353,6 +379,7 @@ static const struct ql_broker_ops ops = {
 	.lift = lift,
 	.cpu_us = cpu_us,
 	.remember = remember,
+	.expect = expect,
 	.health = health,
 	.close = close_fake,
 };

@@ -97,6 +97,7 @@ struct ql_farm_run {
 	bool forgotten; /* by the engine */
 	bool seen; /* by the driver */
 	int acts[QL_ACT_COUNT]; /* how often each reached it */
+	int placed; /* how many of these brought with them where it is */
 	int exit_code;
 	int exit_signal;
 	enum ql_rung sent;

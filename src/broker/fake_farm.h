@@ -14,7 +14,9 @@ struct ql_farm_worker {
 	int running;
 	int held;
 	bool away;
-	bool silent; /* it is known that nothing comes from it any more */
+	bool silent; /* nothing comes from it any more, */
+	bool known; /* which a driver knows that heard of it before, or was told of it */
+	bool kept; /* and that told who keeps it */
 };
 
 struct ql_farm_message {

@@ -19,6 +19,7 @@ ql_farm_hire(struct ql_farm *farm, const char *node, int concurrency, int prefet
 	worker->concurrency = concurrency;
 	worker->prefetch = prefetch;
 	ql_str_copy(worker->node, sizeof(worker->node), node);
+	worker->known = farm->happened && !farm->down && !farm->cut;
 	DL_APPEND(farm->workers, worker);
 	ql_farm_work(farm);
 	return worker;

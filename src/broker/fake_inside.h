@@ -40,6 +40,9 @@ ql_fake_of(struct ql_broker *broker)
 }
 
 /* fake_news.c */
+/* Where it is, in the words that are told to be kept. */
+#define QL_FAKE_PLACE 48
+void ql_fake_place(const struct ql_farm_run *run, char ret_place[static QL_FAKE_PLACE]);
 bool ql_fake_is_out(const struct fake *fake);
 void ql_fake_tell_soon(struct fake *fake);
 void ql_fake_news_free(struct fake *fake, struct news *news);

@@ -1,6 +1,8 @@
 /* What the fake driver sees on its farm, and tells in the loop's next turn, or when the broker is back. */
 #include "broker/fake_inside.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -30,6 +32,25 @@ ql_fake_news_free(struct fake *fake, struct news *news)
 	free(news);
 }
 
+/* Who is there is heard of. */
+static void
+meet_workers(struct fake *fake)
+{
+	struct ql_farm_worker *worker;
+	char text[QL_TASK_NODE + 16];
+	if (ql_fake_is_out(fake))
+		return;
+	DL_FOREACH (fake->farm->workers, worker) {
+		worker->known |= !worker->away;
+		if (worker->kept || worker->away)
+			continue;
+		worker->kept = true;
+		snprintf(text, sizeof(text), "{\"node\":\"%s\"}", worker->node);
+		if (fake->broker.known)
+			fake->broker.known(fake->broker.back_arg, worker->node, text);
+	}
+}
+
 void
 ql_fake_rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 {
@@ -39,6 +60,7 @@ ql_fake_rang(struct ql_alarm *alarm, struct ql_heap_node *node)
 	bool is_back = fake->was_out && !ql_fake_is_out(fake);
 	if (is_back)
 		fake->was_out = false;
+	meet_workers(fake);
 	if (is_back && fake->broker.back)
 		fake->broker.back(fake->broker.back_arg);
 	if (is_back && fake->broker.forgot)
@@ -69,12 +91,20 @@ ql_fake_tell(struct fake *fake, const struct ql_farm_task *task, struct ql_sight
 	ql_fake_tell_soon(fake);
 }
 
+void
+ql_fake_place(const struct ql_farm_run *run, char ret_place[static QL_FAKE_PLACE])
+{
+	snprintf(ret_place, QL_FAKE_PLACE, "{\"run\":\"%016" PRIx64 "\"}", run->incarnation);
+}
+
 static void
 tell_run(struct fake *fake, struct ql_farm_run *run, enum ql_event_kind kind, int32_t epoch,
 	int32_t unasked)
 {
 	run->seen = true;
 	bool exited = kind == QL_EVENT_EXITED;
+	char place[QL_FAKE_PLACE];
+	ql_fake_place(run, place);
 	struct ql_sighting sighting = {
 		.event =
 			{
@@ -92,6 +122,7 @@ tell_run(struct fake *fake, struct ql_farm_run *run, enum ql_event_kind kind, in
 						 "out of reach: end it there"
 					       : NULL,
 		.worker = run->worker ? run->worker->node : NULL,
+		.place = kind == QL_EVENT_RUNNING ? place : NULL,
 		.cpu_us = kind == QL_EVENT_GONE ? run->program.cpu * 1000 : 0,
 	};
 	ql_fake_tell(fake, run->task, sighting);
@@ -169,7 +200,7 @@ ql_farm_who_answers(const struct ql_farm *farm)
 	DL_FOREACH (farm->workers, worker) {
 		if (worker->away && !worker->silent)
 			return SOME_ARE_AWAY;
-		if (worker->silent)
+		if (worker->silent && worker->known)
 			worst = SOME_ARE_SILENT;
 	}
 	return worst;

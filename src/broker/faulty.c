@@ -69,6 +69,14 @@ inner_forgot(void *arg, int64_t since)
 		faulty->broker.forgot(faulty->broker.back_arg, since);
 }
 
+static void
+inner_known(void *arg, const char *node, const char *text)
+{
+	struct faulty *faulty = arg;
+	if (faulty->broker.known)
+		faulty->broker.known(faulty->broker.back_arg, node, text);
+}
+
 /* ---- as its caller sees it ---- */
 
 static void
@@ -104,6 +112,14 @@ faulty_remember(struct ql_broker *broker, int64_t now)
 {
 	struct ql_broker *inner = faulty_of(broker)->inner;
 	inner->ops->remember(inner, now);
+}
+
+static void
+faulty_expect(struct ql_broker *broker, const char *node, const char *text)
+{
+	struct ql_broker *inner = faulty_of(broker)->inner;
+	if (inner->ops->expect)
+		inner->ops->expect(inner, node, text);
 }
 
 static size_t
@@ -154,6 +170,7 @@ static const struct ql_broker_ops ops = {
 	.lift = faulty_lift,
 	.cpu_us = faulty_cpu_us,
 	.remember = faulty_remember,
+	.expect = faulty_expect,
 	.container = faulty_container,
 	.health = faulty_health,
 	.close = faulty_close,
@@ -180,6 +197,7 @@ ql_broker_faulty_open(struct ql_broker *inner, struct ql_runtime_faults *faults,
 	inner->sink = (struct ql_runtime_sink){.sighted = inner_sighted, .arg = faulty};
 	inner->back = inner_back;
 	inner->forgot = inner_forgot;
+	inner->known = inner_known;
 	inner->back_arg = faulty;
 	*ret_broker = &faulty->broker;
 	return 0;

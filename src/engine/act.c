@@ -27,6 +27,7 @@ ql_acting_free(struct acting *act)
 	if (act->prepared)
 		ql_prepared_free(act->prepared);
 	free(act->reason);
+	free(act->place);
 	free(act);
 }
 
@@ -134,6 +135,19 @@ has_twin(const struct ql_state *state, uint64_t incarnation)
 	return false;
 }
 
+/* The strongest means that may have been tried on that run, by this server or one before it. */
+static enum ql_rung
+reached(const struct ql_state *state, uint64_t incarnation)
+{
+	const struct ql_run *run = ql_state_run(state, incarnation);
+	if (!incarnation || !run || !ql_state_stopping(state))
+		return QL_RUNG_NONE;
+	if (run->killed_at)
+		return QL_RUNG_KILL;
+	bool signalled = run->flags & QL_RUN_SIGNALLED || state->cancel.rung == QL_RUNG_TERMINATE;
+	return signalled ? QL_RUNG_TERMINATE : QL_RUNG_NONE;
+}
+
 static struct acting *
 acting_new(struct ql_live *live, const struct ql_act *decided)
 {
@@ -157,7 +171,11 @@ acting_new(struct ql_live *live, const struct ql_act *decided)
 		.settles = ql_state_stopping(&record->state) && !ql_state_has_run(&record->state),
 		.kill = record->state.cancel.mode == QL_MODE_KILL,
 		.twin = has_twin(&record->state, decided->incarnation),
+		.reached = reached(&record->state, decided->incarnation),
 	};
+	if (act->remote)
+		act->place = ql_str_dup(ql_place_of(live->engine, decided->incarnation));
+	act->op.place = act->place;
 	if (decided->kind == QL_ACT_NOTICE) {
 		act->reason = ql_str_dup(record->reason);
 		act->op.notice.reason = act->reason;

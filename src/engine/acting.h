@@ -14,6 +14,7 @@ struct acting {
 	struct ql_runtime_op op;
 	struct ql_engine *engine;
 	struct prepared *prepared; /* what is read and made for it; owned */
+	char *place; /* owned; or NULL */
 	char *reason;
 	struct ql_lane *lane; /* it takes a place in; NULL = in none */
 	UT_hash_handle hh; /* while it waits for a place */

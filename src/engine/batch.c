@@ -232,12 +232,14 @@ apply(struct ql_engine *engine, const struct decided *decided, struct ql_change 
 		ql_tomb_follow(live);
 		ql_watch_gone(engine, live->record.eval_id);
 		break;
+	case QL_CHANGE_DROP_OBJECT:
+		ql_places_dropped(engine, change);
+		break;
 	case QL_CHANGE_REFUSAL:
 	case QL_CHANGE_REPLAY:
 	case QL_CHANGE_REPORT:
 	case QL_CHANGE_DELIVERED:
 	case QL_CHANGE_PUT_OBJECT:
-	case QL_CHANGE_DROP_OBJECT:
 	case QL_CHANGE_AUDIT:
 	case QL_CHANGE_AUDIT_TRIM:
 		break;

@@ -61,10 +61,11 @@ ql_engine_new(
 		config->broker->sink = sink;
 		config->broker->back = ql_missed_back;
 		config->broker->forgot = config->observes ? NULL : ql_recall_since;
+		config->broker->known = ql_crew_known;
 		config->broker->back_arg = engine;
 	}
 	if (ql_policing_open(engine, e) || ql_hooks_open(engine, e) || ql_outbox_open(engine, e) ||
-		ql_orphans_open(engine, e)) {
+		ql_orphans_open(engine, e) || ql_crew_open(engine, e)) {
 		ql_engine_free(engine);
 		return -1;
 	}
@@ -259,6 +260,8 @@ ql_engine_free(struct ql_engine *engine)
 	ql_bulks_free(engine);
 	ql_orphans_free(engine);
 	ql_recall_done(engine);
+	ql_places_free(engine);
+	ql_crew_free(engine);
 	ql_heap_done(&engine->wakes);
 	free(engine->slots);
 	free(engine);

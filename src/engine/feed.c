@@ -289,6 +289,9 @@ ql_feed(struct ql_live *live, struct feeding *feeding, struct ql_decision *ret)
 		    !ql_batch_is_quiet(&live->record.state, ret);
 	struct ql_change *change = change_of(live, feeding, ret);
 	struct ql_spell spell = spend(live, feeding->sighting, &ret->next, change);
+	if (change)
+		ql_places_follow(
+			engine, &live->record.state, &ret->next, feeding->sighting, change);
 	struct decided *decided = change ? ql_batch_add_to(live, change, soon) : NULL;
 	if (!decided) {
 		if (spell.cpu_us)
@@ -424,15 +427,24 @@ is_known_container(const struct ql_live *live, const struct ql_sighting *sightin
 }
 
 static void
-feed_sighting(struct ql_live *live, const struct ql_sighting *sighting)
+feed_or_disown(struct ql_live *live, struct feeding *feeding)
 {
 	struct ql_decision decision;
+	enum ql_verdict verdict = ql_feed(live, feeding, &decision);
+	if (verdict == QL_VERDICT_UNKNOWN)
+		ql_disown(live);
+	else if (!ql_verdict_makes_row(verdict))
+		ql_places_learn(live, feeding->sighting);
+}
+
+static void
+feed_sighting(struct ql_live *live, const struct ql_sighting *sighting)
+{
 	struct feeding feeding = {.event = sighting->event, .sighting = sighting};
 	if (!ql_live_ready(live))
 		ql_sighting_keep(live, ql_sighting_copy(sighting));
-	else if (!is_known_container(live, sighting) &&
-		 ql_feed(live, &feeding, &decision) == QL_VERDICT_UNKNOWN)
-		ql_disown(live);
+	else if (!is_known_container(live, sighting))
+		feed_or_disown(live, &feeding);
 }
 
 /* ---- what a broker saw of an evaluation that is not in memory ---- */

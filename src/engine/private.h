@@ -13,7 +13,8 @@
  *	recover.c  takes up after a start;  sweep.c  forgets old ones;  trim.c	 the audit's old rows
  *	outbox.c  tells the outlets how attempts were settled
  *	hooks/   webhooks: messages to each (hooks/hooking.h)
- *	write.c	 documents and rows of the audit
+ *	write.c	 documents and rows of the audit;  pages.c  reads all of a kind
+ *	places.c  where runs of a broker's are, and crew.c its workers: for a driver that is opened anew
  *	orphans/  finds what has no record, and ends it (orphans/orphans.h)
  *	examine.c  looks at what the processes of runs are doing
  *	tally.c	 counts what became durable
@@ -190,6 +191,8 @@ struct ql_engine {
 
 	struct ql_live *lives; /* by eval_id */
 	struct run_ref *runs; /* by incarnation */
+	struct place *places; /* the same; of a broker's runs that are open */
+	struct crew *crew;
 	struct ql_live *loads, *last_load; /* to be read at the end of this turn */
 	struct load *loading; /* what is being read */
 	struct batch *gathering; /* decided, not yet submitted */
@@ -440,6 +443,27 @@ void ql_watch_changed(struct ql_engine *engine, const struct ql_record *record);
 void ql_watch_gone(struct ql_engine *engine, const char *eval_id); /* there is no such one */
 void ql_watch_end(struct ql_engine *engine); /* all waits are over */
 bool ql_wait_is_over(const struct ql_state *state);
+
+/* places.c */
+/* Where that run is, as was told last; NULL: that is not known. */
+const char *ql_place_of(const struct ql_engine *engine, uint64_t incarnation);
+/* What a sighting (or NULL) told of it becomes durable with the changes; of runs that are over by them it goes. */
+void ql_places_follow(struct ql_engine *engine, const struct ql_state *was,
+	const struct ql_state *is, const struct ql_sighting *sighting, struct ql_change *changes);
+/* A sighting that changes nothing else told better where it is. */
+void ql_places_learn(struct ql_live *live, const struct ql_sighting *sighting);
+/* That is durable: if it was one of these, it is known no more. */
+void ql_places_dropped(struct ql_engine *engine, const struct ql_change *change);
+void ql_places_load(struct ql_engine *engine, const struct ql_object *object);
+/* What is live is in memory: places of other runs go. */
+void ql_places_sweep(struct ql_engine *engine);
+void ql_places_free(struct ql_engine *engine);
+
+/* crew.c */
+int ql_crew_open(struct ql_engine *engine, struct ql_err *e);
+void ql_crew_known(void *engine, const char *node, const char *text); /* as of struct ql_broker */
+void ql_crew_load(struct ql_engine *engine, const struct ql_object *object);
+void ql_crew_free(struct ql_engine *engine);
 
 /*
  * write.c: puts the row of an accepted attempt, which may be NULL, behind the changes; status: what

@@ -2,7 +2,7 @@
  * After a start: what the store says is live comes into memory and is fed the time; each of its
  * open runs is looked at; what the runtime has without a record is purged.
  */
-#include "engine/private.h"
+#include "engine/pages.h"
 
 #include <stdlib.h>
 
@@ -12,6 +12,7 @@ struct recovery {
 	struct ql_engine *engine;
 	struct wake again;
 	struct ql_store_read read;
+	struct pages pages; /* what was kept besides: crew and places */
 	struct ql_runtime_list list;
 };
 
@@ -52,7 +53,7 @@ ql_inspect_runs(struct ql_live *live)
 	const struct ql_state *state = &live->record.state;
 	struct ql_broker *broker = live->engine->config.broker;
 	if (broker && broker->ops->expect && live->record.worker && ql_state_open(state))
-		broker->ops->expect(broker, live->record.worker);
+		broker->ops->expect(broker, live->record.worker, NULL);
 	for (int i = 0; i < QL_RUNS; i++) {
 		struct ql_act look = {.kind = QL_ACT_INSPECT,
 			.epoch = state->epoch,
@@ -77,6 +78,7 @@ static void
 take_up_all(struct ql_engine *engine)
 {
 	struct ql_live *live, *next;
+	ql_places_sweep(engine);
 	HASH_ITER (hh, engine->lives, live, next)
 		ql_take_up(live);
 }
@@ -145,6 +147,22 @@ read_live(struct wake *again)
 	ql_engine_read(engine, &recovery->read);
 }
 
+static void
+on_places(struct pages *pages)
+{
+	read_live(&QL_OWNER(pages, struct recovery, pages)->again);
+}
+
+/* Who is expected is so before anything is looked for. */
+static void
+on_crew(struct pages *pages)
+{
+	pages->kind = QL_OBJECT_PLACE;
+	pages->each = ql_places_load;
+	pages->over = on_places;
+	ql_pages_read(pages);
+}
+
 void
 ql_recover(struct ql_engine *engine)
 {
@@ -155,5 +173,7 @@ ql_recover(struct ql_engine *engine)
 	recovery->again.fn = read_live;
 	engine->recovery = recovery;
 	ql_engine_op_begin(engine);
-	read_live(&recovery->again);
+	recovery->pages = (struct pages){
+		.engine = engine, .kind = QL_OBJECT_WORKER, .each = ql_crew_load, .over = on_crew};
+	ql_pages_read(&recovery->pages);
 }

@@ -88,6 +88,10 @@ struct ql_runtime_op {
 	bool settles; /* REMOVE: no run of it is known, so that it is cancelled once it is out */
 	bool kill; /* REMOVE: of its containers, too, before it is said */
 	bool twin; /* of a run: another one of its attempt is known, whatever became of that */
+	const char *
+		place; /* of a run: where it is, as was told last and is durable; NULL = it isn't known */
+	enum ql_rung
+		reached; /* of a run: the strongest means that may have been tried on it before */
 
 	/* 0: taken over. -1: refused or no answer in time, err says which; nothing is known. */
 	void (*done)(struct ql_runtime_op *op, int status);
@@ -114,6 +118,8 @@ struct ql_sighting {
 	/* a broker's: whose run it is; NULL where the incarnation says it */
 	const char *eval_id;
 	const char *worker; /* the node that has it, or NULL */
+	const char *
+		place; /* RUNNING: where it is, in the driver's own words, to be kept for op.place; or NULL */
 	const char *message; /* REMOVED: the bytes that were taken out, or NULL */
 	bool told; /* REMOVED: its result says so: no letter to that outlet is needed */
 };

@@ -15,6 +15,7 @@ ql_sighting_free(struct ql_sighting *copy)
 	free((char *)copy->container_image);
 	free((char *)copy->eval_id);
 	free((char *)copy->worker);
+	free((char *)copy->place);
 	free((char *)copy->message);
 	free(copy);
 }
@@ -33,13 +34,14 @@ ql_sighting_copy(const struct ql_sighting *sighting)
 	copy->container_image = ql_str_dup(sighting->container_image);
 	copy->eval_id = ql_str_dup(sighting->eval_id);
 	copy->worker = ql_str_dup(sighting->worker);
+	copy->place = ql_str_dup(sighting->place);
 	copy->message = ql_str_dup(sighting->message);
 	bool all = !copy->text == !sighting->text && !copy->container == !sighting->container &&
 		   !copy->container_runtime == !sighting->container_runtime &&
 		   !copy->container_name == !sighting->container_name &&
 		   !copy->container_image == !sighting->container_image &&
 		   !copy->eval_id == !sighting->eval_id && !copy->worker == !sighting->worker &&
-		   !copy->message == !sighting->message;
+		   !copy->place == !sighting->place && !copy->message == !sighting->message;
 	if (all)
 		return copy;
 	ql_sighting_free(copy);

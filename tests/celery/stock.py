@@ -121,6 +121,19 @@ def stubborn(key):
 
 
 @app.task
+def lingers(key):
+    """SIGTERM ends it, once it is released."""
+    say(key, f"began {os.getpid()}")
+    try:
+        until_released(key)
+    except SystemExit:
+        say(key, "leaves")
+        until_released(key)
+        raise
+    say(key, "ended")
+
+
+@app.task
 def burns(key):
     """Nothing but SIGKILL keeps it from computing."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -246,6 +246,51 @@ def test_quell_begins_anew_while_a_worker_is_cut_off(deployed):
         assert alive(running.pids[0])
 
 
+def test_quell_dies_between_a_signal_and_its_proof(deployed, worker):
+    """Its worker lists the task no more, and says REVOKED: whether its process is gone only who remembers that can see."""
+    stopped, lives = deployed.began("lingers"), deployed.began("lingers")
+    for sent in (stopped, lives):
+        sent.cancel(terminate="true", grace=60).expect(202)
+        sent.until("leaves")
+        sent.until_state("REVOKED")
+    deployed.quell.crash()
+    stopped.release()
+    system.eventually(lambda: not alive(stopped.pids[0]), what="its process to end")
+    deployed.quell.again()
+    told = stopped.settled()
+    assert told["cancelled"] and told["outcome"] == "terminated", told
+    assert told["evidence"] == "exited" and told["unasked"] == ["host"], told  # its children
+    place = lives.place
+    assert place["place"] == "active" and place["pid"] == lives.pids[0] and alive(lives.pids[0]), place
+    told = lives.cancel(terminate="true", grace=0, wait=40).expect(200).json
+    assert told["cancelled"] and told["outcome"] == "killed" and not alive(lives.pids[0]), told
+
+
+def test_quell_begins_anew_and_nothing_of_a_cut_off_worker_is_on_record(deployed):
+    """Its task was never seen, and is unacknowledged: that nobody who answers has it proves nothing."""
+    of_worker = Proxy(deployed.redis.port)
+    with system.serving("--broker", deployed.redis.url, "--auth", "none") as quell, \
+            contextlib.closing(of_worker), \
+            deployed.worker("-c", "1", "-Q", "unseen", node="unseen", broker=of_worker.url) as worker:
+        running = deployed.began("late", queue="unseen")
+        system.eventually(lambda: any(f"{worker.node}: Celery" in line for line in quell.log),
+                          what="its worker to be known")
+        of_worker.cut()
+        quell.crash()
+        quell.again()
+        assert quell.post(f"/api/task/{running.id}/cancel?terminate=true").status == 202
+
+        def looked():
+            shown = quell.get(f"/api/eval/task:{running.id}").expect(200).json
+            return shown if shown["cancellation"]["unasked"] or shown["finished_at"] else None
+        shown = system.eventually(looked, what="a look at all places")
+        assert shown["status"] == "cancelling" and shown["cancellation"]["unasked"] == ["workers"], shown
+        assert alive(running.pids[0])
+        worker.end()  # which is seen, as it is remembered by its process too
+        assert quell.wait(f"task:{running.id}")["cancellation"]["cancelled"]
+        assert not alive(running.pids[0])
+
+
 def test_redis_comes_back_from_an_older_copy(deployed):
     """As after a crash, with snapshots or with a replica that was behind: what was taken out is there again."""
     kept, stopped = (deployed.send("mark", queue="older") for _ in range(2))

@@ -10,11 +10,22 @@
 static const struct ql_beat beat = {
 	.node = "w1@host", .version = "5.5.0", .pid = 14601, .pace_ms = 1000};
 
+struct fate {
+	int silent, dropped;
+};
+
 static void
-count(void *arg, struct ql_worker *worker)
+count_silent(void *arg, struct ql_worker *worker)
 {
 	(void)worker;
-	++*(int *)arg;
+	((struct fate *)arg)->silent++;
+}
+
+static void
+count_dropped(void *arg, struct ql_worker *worker)
+{
+	(void)worker;
+	((struct fate *)arg)->dropped++;
 }
 
 static json_t *
@@ -87,14 +98,15 @@ who_is_silent(void **state)
 {
 	(void)state;
 	struct ql_workers workers = {0};
-	int silent = 0;
+	struct fate fate = {0};
+	const struct ql_worker_fates fates = {count_silent, count_dropped, &fate};
 	const struct ql_worker *worker = ql_workers_beat(&workers, &beat, 1000);
 	assert_int_equal(workers.here, 1);
-	ql_workers_sweep(&workers, 1000 + QL_WORKER_BEATS * 1000, count, &silent);
-	assert_int_equal(silent, 0);
-	ql_workers_sweep(&workers, 1001 + QL_WORKER_BEATS * 1000, count, &silent);
-	ql_workers_sweep(&workers, 1002 + QL_WORKER_BEATS * 1000, count, &silent);
-	assert_int_equal(silent, 1);
+	ql_workers_sweep(&workers, 1000 + QL_WORKER_BEATS * 1000, &fates);
+	assert_int_equal(fate.silent, 0);
+	ql_workers_sweep(&workers, 1001 + QL_WORKER_BEATS * 1000, &fates);
+	ql_workers_sweep(&workers, 1002 + QL_WORKER_BEATS * 1000, &fates);
+	assert_int_equal(fate.silent, 1);
 	assert_int_equal(worker->state, QL_WORKER_SILENT);
 	assert_int_equal(workers.here, 0);
 	ql_workers_heard(&workers, beat.node, 60000);
@@ -104,8 +116,9 @@ who_is_silent(void **state)
 	ql_workers_beat(&workers, &last, 61000);
 	assert_int_equal(worker->state, QL_WORKER_LEFT);
 	assert_int_equal(workers.here, 0);
-	ql_workers_sweep(&workers, 61001 + QL_WORKER_KEEP_MS, count, &silent);
+	ql_workers_sweep(&workers, 61001 + QL_BROKER_WORKER_KEEP_MS, &fates);
 	assert_null(ql_workers_find(&workers, beat.node));
+	assert_int_equal(fate.dropped, 1);
 	ql_workers_done(&workers);
 }
 
@@ -117,15 +130,16 @@ one_whose_process_lives_is_kept(void **state)
 	struct ql_workers workers = {0};
 	struct ql_beat last = beat;
 	struct ql_process self;
-	int silent = 0;
+	struct fate fate = {0};
+	const struct ql_worker_fates fates = {count_silent, count_dropped, &fate};
 	last.offline = true;
 	struct ql_worker *worker = ql_workers_beat(&workers, &last, 1000);
 	assert_int_equal(ql_process_read(getpid(), &self), 0);
 	worker->process = (struct ql_hand_process){.pid = self.pid, .start = self.start};
-	ql_workers_sweep(&workers, 1001 + QL_WORKER_KEEP_MS, count, &silent);
+	ql_workers_sweep(&workers, 1001 + QL_BROKER_WORKER_KEEP_MS, &fates);
 	assert_ptr_equal(ql_workers_find(&workers, beat.node), worker);
 	worker->process.start++; /* another has its number now */
-	ql_workers_sweep(&workers, 1001 + QL_WORKER_KEEP_MS, count, &silent);
+	ql_workers_sweep(&workers, 1001 + QL_BROKER_WORKER_KEEP_MS, &fates);
 	assert_null(ql_workers_find(&workers, beat.node));
 	ql_workers_done(&workers);
 }
@@ -138,14 +152,15 @@ what_is_known_of_a_silent_one(void **state)
 	struct ql_workers workers = {0};
 	struct ql_beat busy = beat;
 	char text[QL_ERR_TEXT];
-	int silent = 0;
+	struct fate fate = {0};
+	const struct ql_worker_fates fates = {count_silent, count_dropped, &fate};
 	busy.active = 1;
 	struct ql_worker *worker = ql_workers_beat(&workers, &busy, 1000);
 	worker->pool = QL_POOL_SOLO;
 	worker->deaf = true;
 	ql_worker_show(worker, 4000, text, sizeof(text));
 	assert_non_null(strstr(text, "heard 3 s ago, with 1 task at its last heartbeat, but did"));
-	ql_workers_sweep(&workers, 13000, count, &silent);
+	ql_workers_sweep(&workers, 13000, &fates);
 	ql_worker_show(worker, 13000, text, sizeof(text));
 	assert_non_null(strstr(text, "silent for 12 s, with 1 task at its last heartbeat: gone"));
 	assert_non_null(strstr(text, "or at work: a solo pool says nothing then"));
@@ -181,13 +196,13 @@ workers_have_a_bound(void **state)
 	(void)state;
 	struct ql_workers workers = {0};
 	char node[32];
-	for (int i = 0; i < QL_WORKERS_MAX; i++) {
+	for (int i = 0; i < QL_BROKER_WORKERS_MAX; i++) {
 		snprintf(node, sizeof(node), "w%d@host", i);
 		assert_non_null(ql_workers_heard(&workers, node, 1));
 	}
 	assert_null(ql_workers_heard(&workers, "one-more@host", 1));
 	assert_non_null(ql_workers_heard(&workers, "w0@host", 1));
-	assert_int_equal(workers.here, QL_WORKERS_MAX);
+	assert_int_equal(workers.here, QL_BROKER_WORKERS_MAX);
 	ql_workers_done(&workers);
 }
 

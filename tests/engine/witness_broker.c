@@ -69,6 +69,9 @@ witness_act(struct ql_broker *broker, struct ql_runtime_op *op)
 	if (witness->dead)
 		return;
 	check(witness->book, op);
+	if (op->kind == QL_ACT_TERMINATE && !op->place)
+		book_complain(witness->book,
+			"a signal to a run of %s, and where that is isn't kept", op->eval_id);
 	struct seen *seen = calloc(1, sizeof(*seen));
 	if (!seen)
 		abort();
@@ -157,6 +160,22 @@ forgot(void *arg, int64_t since)
 }
 
 static void
+known(void *arg, const char *node, const char *text)
+{
+	struct witness *witness = arg;
+	if (!witness->dead && witness->broker.known)
+		witness->broker.known(witness->broker.back_arg, node, text);
+}
+
+static void
+witness_expect(struct ql_broker *broker, const char *node, const char *text)
+{
+	struct witness *witness = (struct witness *)broker;
+	if (!witness->dead && witness->inner->ops->expect)
+		witness->inner->ops->expect(witness->inner, node, text);
+}
+
+static void
 witness_close(struct ql_broker *broker, void (*closed)(void *arg), void *arg)
 {
 	struct witness *witness = (struct witness *)broker;
@@ -181,6 +200,7 @@ static const struct ql_broker_ops ops = {
 	.lift = witness_lift,
 	.cpu_us = witness_cpu_us,
 	.remember = witness_remember,
+	.expect = witness_expect,
 	.container = witness_container,
 	.health = witness_health,
 	.close = witness_close,
@@ -198,6 +218,7 @@ witness_broker(struct ql_broker *inner, struct book *book)
 	inner->sink = (struct ql_runtime_sink){.sighted = sighted, .arg = witness};
 	inner->back = back;
 	inner->forgot = forgot;
+	inner->known = known;
 	inner->back_arg = witness;
 	return &witness->broker;
 }

@@ -130,8 +130,11 @@ ql_delivery_reach(struct delivery *delivery)
 	const struct ql_worker *worker = worker_of(delivery);
 	bool here = worker && !strcmp(ql_worker_host(worker), delivery->celery->host);
 	bool prefork = worker && worker->pool == QL_POOL_PREFORK;
-	if (!delivery->held && here && prefork && !delivery->hand.holds)
-		ql_hand_take(&delivery->hand, worker->pid, delivery->pid);
+	if (delivery->held || !here || !prefork || delivery->hand.holds)
+		return;
+	ql_hand_take(&delivery->hand, worker->pid, delivery->pid);
+	if (delivery->recalled && !ql_hand_is_of(&delivery->hand, delivery->since))
+		delivery->hand.holds = false; /* that number is another's by now */
 }
 
 void

@@ -180,13 +180,6 @@ close_broker(struct ql_broker *broker, void (*closed)(void *arg), void *arg)
 		containers->ops->close(containers, on_asked_closed, celery);
 }
 
-/* A broker that was away a moment ago has no workers yet, and none is known by a server that just began. */
-static void
-expect(struct ql_broker *broker, const char *node)
-{
-	ql_control_expect(celery_of(broker)->control, node);
-}
-
 static const struct ql_broker_ops ops = {
 	.name = "celery",
 	.act = act,
@@ -194,7 +187,7 @@ static const struct ql_broker_ops ops = {
 	.bury = bury,
 	.lift = lift,
 	.cpu_us = cpu_us,
-	.expect = expect,
+	.expect = ql_kept_expect,
 	.remember = ql_recollect_set,
 	.container = ql_box_show,
 	.health = health,
@@ -226,8 +219,17 @@ on_changed(void *arg, const struct ql_worker *worker)
 	struct ql_celery *celery = arg;
 	log_worker(celery, worker);
 	ql_silence_meet(celery, worker);
+	ql_kept_know(celery, worker);
 	ql_watch_back(celery);
 	ql_watch_soon(celery);
+}
+
+static void
+on_dropped(void *arg, const struct ql_worker *worker)
+{
+	const struct ql_celery *celery = arg;
+	if (celery->base.known && !celery->closing)
+		celery->base.known(celery->base.back_arg, worker->node, NULL);
 }
 
 /* Who began while the broker was away never heard of the workers that lost it, and can't miss them. */
@@ -294,6 +296,7 @@ open_control(struct ql_celery *celery, struct ql_err *e)
 		.fanout_prefix = config->fanout_prefix,
 		.key_prefix = config->prefix,
 		.changed = on_changed,
+		.dropped = on_dropped,
 		.arg = celery};
 	return ql_control_open(celery->base.loop, &control, &celery->control, e);
 }
@@ -336,6 +339,7 @@ ql_broker_celery_open(uv_loop_t *loop, const struct ql_celery_config *config,
 		celery->host[0] = 0;
 	snprintf(celery->node, sizeof(celery->node), "quell-%.64s@%.128s", config->instance,
 		celery->host);
+	ql_kept_begin(celery);
 	if (parse_urls(celery, e)) {
 		free(celery);
 		return -1;

@@ -84,6 +84,7 @@ struct ql_celery {
 	bool was_deaf; /* results may have been published that were not heard; told by `back` */
 	char host[QL_TASK_NODE]; /* this host's name */
 	char node[QL_TASK_NODE]; /* Quell's among Celery's */
+	char here[QL_BOOT_ID + 48]; /* where its pids are counted; "" = not known */
 	int parts; /* still to be closed */
 	bool closing;
 	void (*closed)(void *arg);
@@ -279,6 +280,11 @@ struct delivery {
 	struct ql_redis_command notice;
 	bool said_retry; /* a RETRY was published while it was known */
 	bool terminated; /* by somebody else: its worker lists it no more, whether or not it died of that */
+	bool recalled; /* where it is was known before it was seen by this server */
+	bool killed_before; /* by the hand of a server before this one, perhaps */
+	uint64_t kept; /* the hash of what others keep of where it is; 0 = nothing, or not known */
+	uint64_t
+		told_place; /* of what they were told before a signal: that is not waited for again */
 	bool wide; /* it ended without a word: its message is looked for too */
 	enum ql_rung sent;
 	enum stage stage;
@@ -387,6 +393,20 @@ void ql_spend_asked(struct delivery *delivery);
 /* All that is known of it, its containers' included; 0: it is not known. */
 int64_t ql_spend_us(const struct delivery *delivery);
 int64_t ql_spend_burnt_us(const struct delivery *delivery);
+
+/* ---- kept.c: what is known over a restart ---- */
+
+void ql_kept_begin(struct ql_celery *celery);
+/* Where it is, to be kept; the caller's to free, or NULL: out of memory. */
+char *ql_kept_place(const struct delivery *delivery);
+/* Just that is kept; or it was told before to be, and was not. */
+bool ql_kept_is_durable(struct delivery *delivery);
+/* An act on a run that may not be known: by what was kept of it, it is. */
+void ql_kept_recall(struct ql_celery *celery, const struct ql_runtime_op *op);
+/* It came, changed or went: it is kept, or no more. */
+void ql_kept_know(struct ql_celery *celery, const struct ql_worker *worker);
+/* Broker's `expect`. */
+void ql_kept_expect(struct ql_broker *broker, const char *node, const char *text);
 
 /* ---- recollect.c ---- */
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proof/process.h"
@@ -68,6 +69,22 @@ ql_hand_take(struct ql_hand *hand, int64_t main_pid, int64_t pid)
 	hand->holds = true;
 	ql_hand_count(hand);
 	return true;
+}
+
+static int64_t
+clock_ms(clockid_t clock)
+{
+	struct timespec now;
+	clock_gettime(clock, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+bool
+ql_hand_is_of(const struct ql_hand *hand, int64_t since)
+{
+	int64_t ticks = sysconf(_SC_CLK_TCK);
+	int64_t began = (int64_t)hand->task.start * 1000 / ticks;
+	return hand->holds && clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME) + began <= since;
 }
 
 static bool

@@ -34,6 +34,8 @@ bool ql_hand_lives(const struct ql_hand_process *process);
  * numbers that a worker in a container knows may be anybody's here.
  */
 bool ql_hand_take(struct ql_hand *hand, int64_t main_pid, int64_t pid);
+/* Its process was there at that time (unix ms). By the clock as it goes now: where that was set since, it may say no. */
+bool ql_hand_is_of(const struct ql_hand *hand, int64_t since);
 /* Reads how much processor time it and the children that are known have used. */
 void ql_hand_meter(struct ql_hand *hand);
 /* What was read last, from when it was taken on; 0: not known. The clock's ticks are 10 ms. */

@@ -20,6 +20,7 @@ ql_job_new(struct ql_celery *celery, struct ql_runtime_op *op)
 	struct job *job;
 	if (ql_desk_take(&celery->desk, op))
 		return NULL;
+	ql_kept_recall(celery, op);
 	job = calloc(1, sizeof(*job));
 	if (job) {
 		job->eval_id = ql_str_dup(op->eval_id);

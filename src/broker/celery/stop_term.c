@@ -121,6 +121,21 @@ is_hearsay(const struct delivery *delivery)
 	       !delivery->noticed;
 }
 
+/* A signal is sent once what proves its end to a server after this one is durable: a moment later it is asked again. */
+static bool
+wait_until_kept(struct delivery *delivery, const struct copy *copy)
+{
+	struct ql_err err;
+	ql_delivery_place(delivery, copy);
+	if (delivery->held || ql_kept_is_durable(delivery))
+		return false;
+	ql_tell_copy(delivery, copy);
+	ql_fail(&err, QL_E_CONFLICT, "which process runs %s is being written down: ask again",
+		delivery->task_id);
+	ql_stop_answer(delivery, -1, &err);
+	return true;
+}
+
 /* Right before the signal: is it still this delivery that runs there? */
 static void
 on_looked_before(struct ql_quest *look)
@@ -129,8 +144,11 @@ on_looked_before(struct ql_quest *look)
 	const struct copy *copy = ql_quest_copy(look, delivery->task_id, delivery->incarnation);
 	struct ql_err err = look->err;
 	delivery->looking = false;
+	if (copy && wait_until_kept(delivery, copy)) {
+		ql_delivery_rest(delivery);
+		return;
+	}
 	if (copy) {
-		ql_delivery_place(delivery, copy);
 		if (delivery->kill && delivery->sent >= QL_RUNG_TERMINATE)
 			ql_stop_by_hand(delivery);
 		else if (delivery->held)

@@ -35,6 +35,7 @@ void
 ql_tell_copy(struct delivery *delivery, const struct copy *copy)
 {
 	bool active = copy->place == QL_PLACE_ACTIVE;
+	char *place = active ? ql_kept_place(delivery) : NULL;
 	struct ql_sighting sighting = {
 		.event =
 			{
@@ -44,18 +45,20 @@ ql_tell_copy(struct delivery *delivery, const struct copy *copy)
 			},
 		.eval_id = delivery->eval_id,
 		.worker = delivery->node,
+		.place = place,
 	};
 	delivery->told_running = true;
 	delivery->nameless = false;
 	ql_sight(delivery->celery, &sighting);
+	free(place);
 }
 
 /* Our own SIGKILL shows as a failure of the pool. */
 static bool
 is_our_kill(const struct delivery *delivery, const struct ql_result *result)
 {
-	return delivery->stage == STAGE_KILLED && result && result->error &&
-	       strstr(result->error, "signal 9");
+	bool by_us = delivery->stage == STAGE_KILLED || delivery->killed_before;
+	return by_us && result && result->error && strstr(result->error, "signal 9");
 }
 
 /* Another run of its task was ended so, and that is what was written last. */

@@ -32,7 +32,7 @@ struct courier {
 	struct ql_runtime_op op; /* as the inner driver sees it */
 	struct ql_runtime_op *outer; /* NULL once the caller was answered */
 	struct ql_launch *launch;
-	char *reason, *eval_id, *task_id, *message; /* the operation's, owned */
+	char *reason, *eval_id, *task_id, *message, *place; /* the operation's, owned */
 	int status;
 	struct ql_sighting *sighting; /* owned, with its texts */
 };
@@ -59,6 +59,7 @@ courier_free(struct courier *courier)
 	free(courier->reason);
 	free(courier->eval_id);
 	free(courier->task_id);
+	free(courier->place);
 	free(courier->message);
 	ql_sighting_free(courier->sighting);
 	ql_transit_free(&courier->passenger);
@@ -135,14 +136,16 @@ copy_texts(struct courier *courier, const struct ql_runtime_op *op)
 	courier->eval_id = ql_str_dup(op->eval_id);
 	courier->task_id = ql_str_dup(op->task_id);
 	courier->message = ql_str_dup(op->message);
+	courier->place = ql_str_dup(op->place);
 	courier->op.launch = courier->launch;
 	courier->op.notice.reason = courier->reason;
 	courier->op.eval_id = courier->eval_id;
 	courier->op.task_id = courier->task_id;
 	courier->op.message = courier->message;
+	courier->op.place = courier->place;
 	bool all = !courier->launch == !op->launch && !courier->reason == !op->notice.reason &&
 		   !courier->eval_id == !op->eval_id && !courier->task_id == !op->task_id &&
-		   !courier->message == !op->message;
+		   !courier->message == !op->message && !courier->place == !op->place;
 	return all ? 0 : -1;
 }
 
@@ -162,6 +165,8 @@ courier_for(struct faulty *faulty, struct ql_runtime_op *op, bool purge)
 		.notice = op->notice,
 		.attempt = op->attempt,
 		.grace_ms = op->grace_ms,
+		.twin = op->twin,
+		.reached = op->reached,
 		.done = inner_done};
 	if (copy_texts(courier, op)) {
 		courier_free(courier);

@@ -20,10 +20,19 @@ fell_silent(void *arg, struct ql_worker *worker)
 }
 
 static void
+dropped(void *arg, struct ql_worker *worker)
+{
+	const struct ql_control *control = arg;
+	if (control->config.dropped)
+		control->config.dropped(control->config.arg, worker);
+}
+
+static void
 sweep(struct ql_control *control, struct ql_control_timer *timer)
 {
 	ql_control_ring(control, timer, SWEEP_MS);
-	ql_workers_sweep(&control->workers, ql_alarm_ms(), fell_silent, control);
+	ql_workers_sweep(&control->workers, ql_alarm_ms(),
+		&(struct ql_worker_fates){fell_silent, dropped, control});
 }
 
 /* Sooner, if it was to be later. */

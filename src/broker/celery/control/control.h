@@ -69,6 +69,8 @@ struct ql_control_config {
 
 	/* A worker came, was asked, fell silent, was heard again, or left; may be NULL. */
 	void (*changed)(void *arg, const struct ql_worker *worker);
+	/* It was silent for QL_BROKER_WORKER_KEEP_MS, and is forgotten behind this; may be NULL. */
+	void (*dropped)(void *arg, const struct ql_worker *worker);
 	void *arg;
 };
 

@@ -149,7 +149,7 @@ static struct ql_control_join *
 add_join(struct ql_control *control, const char *node)
 {
 	struct ql_control_join *join = NULL;
-	if (HASH_COUNT(control->joins) < QL_WORKERS_MAX)
+	if (HASH_COUNT(control->joins) < QL_BROKER_WORKERS_MAX)
 		join = calloc(1, sizeof(*join));
 	json_t *nodes = join ? json_pack("[s]", node) : NULL;
 	if (!nodes) {

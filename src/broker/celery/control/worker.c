@@ -25,7 +25,7 @@ set_state(struct ql_workers *workers, struct ql_worker *worker, enum ql_worker_s
 static struct ql_worker *
 add(struct ql_workers *workers, const char *node)
 {
-	if (HASH_COUNT(workers->by_node) >= QL_WORKERS_MAX)
+	if (HASH_COUNT(workers->by_node) >= QL_BROKER_WORKERS_MAX)
 		return NULL;
 	struct ql_worker *worker = calloc(1, sizeof(*worker));
 	if (!worker || ql_str_copy(worker->node, sizeof(worker->node), node)) {
@@ -142,19 +142,19 @@ patience(const struct ql_worker *worker)
 }
 
 void
-ql_workers_sweep(struct ql_workers *workers, int64_t now,
-	void (*silent)(void *arg, struct ql_worker *worker), void *arg)
+ql_workers_sweep(struct ql_workers *workers, int64_t now, const struct ql_worker_fates *whom)
 {
 	struct ql_worker *worker, *next;
 	HASH_ITER (hh, workers->by_node, worker, next) {
 		int64_t since = now - worker->heard_at;
-		bool away = worker->state != QL_WORKER_HERE && since > QL_WORKER_KEEP_MS;
+		bool away = worker->state != QL_WORKER_HERE && since > QL_BROKER_WORKER_KEEP_MS;
 		if (away && !ql_hand_lives(&worker->process)) {
 			HASH_DEL(workers->by_node, worker);
+			whom->dropped(whom->arg, worker);
 			free(worker);
 		} else if (worker->state == QL_WORKER_HERE && since > patience(worker)) {
 			set_state(workers, worker, QL_WORKER_SILENT);
-			silent(arg, worker);
+			whom->silent(whom->arg, worker);
 		}
 	}
 }

@@ -4,7 +4,7 @@
  *
  * A worker that was heard of is HERE. One that missed QL_WORKER_BEATS beats is SILENT: gone, cut off from
  * the broker, frozen, or of a solo pool at work; which of them cannot be seen from the outside. One that said
- * that it goes has LEFT: it may yet run what it had. Who stays away is dropped after QL_WORKER_KEEP_MS, but for one
+ * that it goes has LEFT: it may yet run what it had. Who stays away is dropped after QL_BROKER_WORKER_KEEP_MS, but for one
  * whose process is seen to live.
  */
 #ifndef QL_BROKER_CELERY_CONTROL_WORKER_H
@@ -20,11 +20,9 @@
 #include "broker/celery/hand.h"
 #include "broker/celery/wire/message.h"
 
-#define QL_WORKERS_MAX 4096
 #define QL_WORKER_BEATS 5 /* missed ones, until it is silent */
 #define QL_WORKER_PACE_MS 2000 /* Celery's own, where a worker says none */
 #define QL_WORKER_PROBED_MS 150000 /* one that beats not: until it is silent */
-#define QL_WORKER_KEEP_MS 3600000
 
 enum ql_worker_state { QL_WORKER_HERE, QL_WORKER_SILENT, QL_WORKER_LEFT };
 
@@ -77,9 +75,13 @@ void ql_worker_learn(struct ql_worker *worker, const json_t *stats);
 /* What its reply to `report` says: its version, where no heartbeat did. */
 void ql_worker_read_report(struct ql_worker *worker, const json_t *reply);
 
-/* Looks at the time: each that falls silent is told; who stayed away too long is dropped. */
-void ql_workers_sweep(struct ql_workers *workers, int64_t now,
-	void (*silent)(void *arg, struct ql_worker *worker), void *arg);
+/* Looks at the time: each that falls silent is told; who stayed away too long is told and dropped. */
+struct ql_worker_fates {
+	void (*silent)(void *arg, struct ql_worker *worker);
+	void (*dropped)(void *arg, struct ql_worker *worker);
+	void *arg;
+};
+void ql_workers_sweep(struct ql_workers *workers, int64_t now, const struct ql_worker_fates *whom);
 
 void ql_workers_done(struct ql_workers *workers);
 
