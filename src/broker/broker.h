@@ -112,7 +112,9 @@ struct ql_broker_ops {
 	 * message is all there is of it). Where some could not be asked, done says -1. EXITED carries the
 	 * epoch as well where every place was asked and that end is all there is. A place that is known,
 	 * and of which it is known too that it says nothing any more, is in their `unasked`, and done says
-	 * -1. Such a word is for the places that were asked after the act came, not before.
+	 * -1. Such a word is for the places that were asked after the act came, not before. With op.boxes its containers are
+	 * looked for before none is said to have it: where some run, BOXED with incarnation 0 and the epoch comes instead of
+	 * it; where they are to be ended, they are, and BOXED says so before it. Where that can't be asked, done says -1.
 	 *
 	 * FORGET (incarnation 0) drops what was kept of its message.
 	 *

@@ -45,6 +45,25 @@ look_is_complete(struct fake *fake, struct ql_err *e)
 		e, QL_E_UNAVAILABLE, "not every place could be asked: a worker does not answer");
 }
 
+/* Of a task that is nowhere; true: they run, and that is what is told. */
+static bool
+tell_boxes(struct fake *fake, struct ql_farm_task *task, const struct ql_runtime_op *op,
+	int32_t unasked)
+{
+	bool ends = op->boxes == QL_BOXES_END;
+	struct ql_sighting boxed = {.event = {.kind = QL_EVENT_BOXED,
+					    .epoch = op->epoch,
+					    .flags = ends ? QL_RUN_BOXES_ENDED : 0,
+					    .unasked = unasked,
+					    .exit_code = -1}};
+	if (!task->boxes || op->boxes == QL_BOXES_LEAVE)
+		return false;
+	if (ends)
+		task->boxes = 0;
+	ql_fake_tell(fake, task, boxed);
+	return !ends;
+}
+
 static int
 inspect_task(struct fake *fake, struct ql_farm_task *task, struct ql_runtime_op *op)
 {
@@ -56,6 +75,8 @@ inspect_task(struct fake *fake, struct ql_farm_task *task, struct ql_runtime_op 
 					     .epoch = op->epoch,
 					     .unasked = unasked,
 					     .exit_code = -1}};
+	if (nowhere && tell_boxes(fake, task, op, unasked))
+		return look_is_complete(fake, &op->err);
 	if (task->end && !task->end->forgotten)
 		ql_fake_tell_end(fake, task->end, nowhere ? op->epoch : 0, unasked);
 	else if (nowhere)
@@ -110,6 +131,8 @@ static int
 remove_task(struct fake *fake, struct ql_farm_task *task, struct ql_runtime_op *op)
 {
 	bool found = ql_farm_remove(fake->farm, task) || task->removed;
+	if (found && op->boxes == QL_BOXES_END)
+		task->boxes = 0;
 	fence(task, op);
 	struct ql_sighting sighting = {
 		.event = {.kind = found ? QL_EVENT_REMOVED : QL_EVENT_NOT_QUEUED,
@@ -169,6 +192,8 @@ stop(struct fake *fake, struct ql_farm_task *task, struct ql_runtime_op *op)
 	if (!run || run->task != task || run->forgotten || !ql_farm_run_is_alive(run))
 		return refuse_gone(fake, run, op);
 	run->acts[op->kind]++;
+	if (op->kind == QL_ACT_KILL)
+		task->boxes = 0;
 	if (run->worker->away)
 		return ql_fail(&op->err, QL_E_UNAVAILABLE, "%s does not answer", run->worker->node);
 	if (run->phase == QL_FARM_HELD)

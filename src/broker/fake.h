@@ -78,6 +78,7 @@ struct ql_farm_task {
 	bool noticed;
 	bool was_sent; /* by the driver: asked again it sends none */
 	char *removed; /* the bytes that were taken out */
+	int64_t boxes; /* containers that run on where their worker died */
 	int32_t fenced; /* the epoch of the last REMOVE or FORGET: an earlier ENQUEUE is too late */
 	struct ql_farm_run *end; /* whose end is in the result backend, or NULL */
 	UT_hash_handle hh;
@@ -138,7 +139,7 @@ void ql_farm_set_away(struct ql_farm_worker *worker, bool away);
 /* Away, for so long that looks are made without it, and say so. Until it is back. */
 void ql_farm_set_silent(struct ql_farm_worker *worker);
 
-/* What it holds goes back to the queue, what it runs is lost, and it is no more. */
+/* What it holds goes back to the queue, what it runs is lost but for its containers, and it is no more. */
 void ql_farm_kill_worker(struct ql_farm_worker *worker);
 
 /* Workers forget the tombstones that no open driver tells them. */

@@ -81,6 +81,7 @@ ql_farm_kill_worker(struct ql_farm_worker *worker)
 		ql_alarm_clear(&farm->runs_due, &run->due);
 		run->phase = QL_FARM_GONE;
 		run->lost = true;
+		run->task->boxes += run->program.containers;
 	}
 	free(worker);
 	ql_farm_work(farm);

@@ -137,6 +137,8 @@ ql_farm_run_is_seen(const struct ql_farm_run *run)
 void
 ql_fake_happened(void *arg, struct ql_farm_run *run, enum ql_event_kind kind)
 {
+	if (kind == QL_EVENT_EXITED)
+		run->task->boxes = 0; /* what it ran in is ended with it, and they are the task's */
 	if (!run->forgotten && !ql_fake_is_out(ql_fake_of(arg)) &&
 		(kind == QL_EVENT_EXITED || ql_farm_run_is_seen(run)))
 		tell_run(arg, run, kind, 0, 0);

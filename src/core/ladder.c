@@ -370,6 +370,18 @@ keep_watching(struct ql_move *move)
 	ql_again_ask(move, true);
 }
 
+/* Why nothing was proven of what no place has. */
+static void
+say_lost(struct ql_move *move, const char *span)
+{
+	if (move->was->boxed_at && move->was->cancel.rung != QL_RUNG_KILL)
+		ql_say(move, "its containers are not gone after %s, and a kill ends them", span);
+	else if (ql_move_is_uncounted(move, move->was))
+		ql_say(move, "not every place has said in %s what it has", span);
+	else
+		ql_say(move, "no run of it was seen in %s", span);
+}
+
 void
 ql_ladder_climb(struct ql_move *move)
 {
@@ -381,11 +393,7 @@ ql_ladder_climb(struct ql_move *move)
 		return;
 	}
 	if (ql_move_is_adrift(move) && cancel->rung != QL_RUNG_REMOVE) {
-		ql_say(move,
-			ql_move_is_uncounted(move, move->was)
-				? "not every place has said in %s what it has"
-				: "no run of it was seen in %s",
-			span);
+		say_lost(move, span);
 		ql_settle_unconfirmed(move);
 		return;
 	}

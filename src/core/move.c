@@ -108,7 +108,7 @@ ql_move_attempt(struct ql_move *move)
 	next->queue_until = next->queue_ttl_ms ? now + next->queue_ttl_ms : 0;
 	next->enqueued_at = next->started_at = next->finished_at = next->run_until = 0;
 	next->salvage_until = next->retry_at = 0;
-	next->absent_at = next->again_at = next->ahead_until = 0;
+	next->absent_at = next->again_at = next->boxed_at = next->ahead_until = 0;
 	next->output_bytes = 0;
 	next->output_truncated = 0;
 	next->exit_code = -1;
@@ -175,9 +175,10 @@ ql_move_all_asked(struct ql_move *move)
 bool
 ql_move_is_uncounted(const struct ql_move *move, const struct ql_state *state)
 {
+	bool answered_first = state->cancel.mode == QL_MODE_KILL;
 	return move->policy->remote_broker && ql_state_stopping(state) && !ql_state_open(state) &&
 	       ql_state_has_run(state) && all_are_told(state) && !state->again_at &&
-	       !state->absent_at && !state->salvage_until;
+	       !state->absent_at && (answered_first || !state->salvage_until);
 }
 
 void

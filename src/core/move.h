@@ -186,6 +186,12 @@ void ql_seek_again(struct ql_move *move);
 /* Every place was asked, and none has its message or an open run of it. */
 enum ql_verdict ql_seek_nowhere(struct ql_move *move);
 
+/* The same, but containers of it run, or did until this look. */
+enum ql_verdict ql_seek_boxed(struct ql_move *move);
+
+/* What an act on the task does about them. */
+enum ql_boxes ql_seek_boxes(const struct ql_move *move, const struct ql_act *act);
+
 /* ---- race.c ---- */
 
 struct ql_ruling {

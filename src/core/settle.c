@@ -140,10 +140,19 @@ close_attempt(struct ql_move *move, enum ql_status status, enum ql_cause cause)
 	next->cancel.next_at = 0;
 }
 
+/* Of what had containers that ran it is not said that it never did. */
+static enum ql_outcome
+outcome_of_all(const struct ql_state *state, enum ql_outcome outcome)
+{
+	bool never = outcome == QL_OUTCOME_REMOVED || outcome == QL_OUTCOME_DISCARDED;
+	return never && state->boxed_at ? QL_OUTCOME_KILLED : outcome;
+}
+
 void
 ql_settle_cancelled(struct ql_move *move, enum ql_outcome outcome)
 {
 	struct ql_cancel *cancel = &move->next->cancel;
+	outcome = outcome_of_all(move->next, outcome);
 	if (!cancel->stopped_at)
 		cancel->stopped_at = move->event->now;
 	cancel->outcome = (int32_t)outcome;

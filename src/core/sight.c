@@ -134,6 +134,8 @@ ql_hear_boxed(struct ql_move *move)
 {
 	char name[QL_RUN_NAME];
 	const struct ql_run *run = ql_move_run(move);
+	if (!move->event->incarnation)
+		return ql_seek_boxed(move);
 	if (!run || !ql_run_is_open(run))
 		return ql_sight_ignore(move, "a container of a run that is over, or not known");
 	ql_say(move, "a container of %s was found", ql_explain_run(move, name));

@@ -52,6 +52,7 @@ enum ql_run_flag {
 	QL_RUN_WARNED = 1 << 14, /* the worker that holds it knows that it must drop it */
 	QL_RUN_REDELIVERED = 1 << 15, /* of REMOVED: a worker had had that message before */
 	QL_RUN_WRITTEN = 1 << 16, /* its worker wrote SUCCESS or FAILURE, and no stop made it */
+	QL_RUN_BOXES_ENDED = 1 << 17, /* of BOXED without a run: they were ended */
 };
 
 /* The run of that name, or NULL. */

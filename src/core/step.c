@@ -68,8 +68,10 @@ finish(struct ql_move *move)
 	}
 	if (!ql_verdict_makes_row(decision->verdict))
 		decision->act_count = 0;
-	for (int i = 0; i < decision->act_count; i++)
+	for (int i = 0; i < decision->act_count; i++) {
 		decision->acts[i].epoch = decision->next.epoch;
+		decision->acts[i].boxes = ql_seek_boxes(move, &decision->acts[i]);
+	}
 }
 
 void

@@ -46,14 +46,14 @@ struct ql_event {
 
 	/* answers and sightings; CLAIM names the incarnation to come */
 	uint64_t incarnation;
-	/* answers: of the act they answer; HELD, ABSENT, EXITED: of the INSPECT they answer, or 0 */
+	/* answers: of the act they answer; HELD, ABSENT, EXITED, BOXED: of the INSPECT they answer, or 0 */
 	int32_t epoch;
 	enum ql_act_kind answers; /* answers: which act */
 	int32_t exit_code; /* EXITED: -1 = none */
 	int32_t exit_signal; /* EXITED: 0 = none */
 	enum ql_rung sent; /* EXITED: the strongest sent before the exit */
-	int32_t flags; /* EXITED, REMOVED: bits of enum ql_run_flag */
-	/* GONE, LOST; of ABSENT, EXITED the look that they answer: bits of enum ql_check that could not be asked */
+	int32_t flags; /* EXITED, REMOVED, BOXED: bits of enum ql_run_flag */
+	/* GONE, LOST; of ABSENT, EXITED, BOXED the look that they answer: bits of enum ql_check that could not be asked */
 	int32_t unasked;
 	int32_t passed; /* GONE, LOST: those that said that nothing is left */
 	int64_t output_bytes; /* EXITED, SALVAGED: 0 = not known */
@@ -61,11 +61,19 @@ struct ql_event {
 	int64_t checkpoint_bytes; /* SALVAGED: -1 = none was left by the program */
 };
 
+/* What is done about a task's containers that no run of it accounts for: of a worker that died unseen, say. */
+enum ql_boxes {
+	QL_BOXES_LEAVE,
+	QL_BOXES_FIND, /* those that run are told of, instead of «nowhere» */
+	QL_BOXES_END, /* they are ended, and proven dead, before anything else is told */
+};
+
 struct ql_act {
 	enum ql_act_kind kind;
 	int32_t epoch;
 	uint64_t incarnation; /* whom; 0 for the broker's acts, which name the task */
 	int32_t slot; /* START */
+	enum ql_boxes boxes; /* REMOVE, INSPECT of the task */
 };
 
 #define QL_ACTS 16 /* three for each run, and one more for each */

@@ -169,7 +169,7 @@ acting_new(struct ql_live *live, const struct ql_act *decided)
 		.grace_ms = record->state.cancel.grace_ms,
 		.once = !record->state.adopted,
 		.settles = ql_state_stopping(&record->state) && !ql_state_has_run(&record->state),
-		.kill = record->state.cancel.mode == QL_MODE_KILL,
+		.boxes = decided->boxes,
 		.twin = has_twin(&record->state, decided->incarnation),
 		.reached = reached(&record->state, decided->incarnation),
 	};

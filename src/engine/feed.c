@@ -90,7 +90,8 @@ name_container(const struct ql_sighting *sighting, struct ql_decision *decision)
 {
 	const char *what = strstr(decision->why, " -> ");
 	QL_CLEAN_BUF struct ql_buf text = {0};
-	if (!sighting || sighting->event.kind != QL_EVENT_BOXED || !what)
+	if (!sighting || sighting->event.kind != QL_EVENT_BOXED || !what ||
+		!sighting->event.incarnation)
 		return;
 	ql_buf_addf(&text, "its container %s (%s, %.12s) was found%s", sighting->container_name,
 		sighting->container_image, sighting->container, what);
@@ -422,7 +423,7 @@ static bool
 is_known_container(const struct ql_live *live, const struct ql_sighting *sighting)
 {
 	const char *known = live->record.container;
-	return sighting->event.kind == QL_EVENT_BOXED && known &&
+	return sighting->event.kind == QL_EVENT_BOXED && sighting->event.incarnation && known &&
 	       !strcmp(known, sighting->container);
 }
 

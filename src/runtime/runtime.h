@@ -86,7 +86,8 @@ struct ql_runtime_op {
 	const char *keep_dir;
 	bool once; /* REMOVE: no other producer sent it */
 	bool settles; /* REMOVE: no run of it is known, so that it is cancelled once it is out */
-	bool kill; /* REMOVE: of its containers, too, before it is said */
+	/* REMOVE, INSPECT with incarnation 0: of its containers, too, before it is said */
+	enum ql_boxes boxes;
 	bool twin; /* of a run: another one of its attempt is known, whatever became of that */
 	const char *
 		place; /* of a run: where it is, as was told last and is durable; NULL = it isn't known */

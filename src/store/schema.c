@@ -102,9 +102,11 @@ static const char add_container[] = "ALTER TABLE evaluations ADD COLUMN containe
 				    "ALTER TABLE evaluations ADD COLUMN container_name TEXT;"
 				    "ALTER TABLE evaluations ADD COLUMN container_image TEXT;";
 
+static const char add_boxed[] = ADD("boxed_at");
+
 const char *const ql_schema_steps[] = {add_outbox, add_remote, count_in_commits,
 	index_fewer_cancellations, add_task_id, add_objects_and_audit, add_passed, add_webhooks,
-	add_audit_head, add_last_seq, add_container, NULL};
+	add_audit_head, add_last_seq, add_container, add_boxed, NULL};
 
 static int
 newest_of(const char *const *steps)

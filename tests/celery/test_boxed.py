@@ -99,21 +99,60 @@ def test_its_container_is_shown_while_it_runs(deployed, docker, worker):
     assert deployed.quell.show("shown")["container"] == {**seen, "state": None}
 
 
-def test_kill_of_a_queued_one_is_of_its_containers(deployed, docker):
-    """A worker that died had started one, and the message went back into the queue: plain Celery knows of neither."""
+@contextlib.contextmanager
+def left_over(docker, eval_id):
+    """A container of that evaluation, of which no worker knows; its pid."""
     engine = Engine(docker)
     left = engine.ask("POST", "/containers/create", {
-        "Image": IMAGE, "Cmd": ["sleep", "60"], "Labels": {"quell.eval_id": "again"},
+        "Image": IMAGE, "Cmd": ["sleep", "600"], "Labels": {"quell.eval_id": eval_id},
         "HostConfig": {"NetworkMode": "none"}}).json["Id"]
-    engine.ask("POST", f"/containers/{left}/start")
-    waits = deployed.send("boxed", "again", task_id="celery-again", queue="nobodys")
-    deployed.revoke(waits)
-    pid = engine.ask("GET", f"/containers/{left}/json").json["State"]["Pid"]
-    assert pid and alive(pid)
-    told = deployed.quell.kill("again", {"wait": 30}).expect(200).json
-    assert told["cancelled"] and told["outcome"] == "removed", told
-    assert not alive(pid)
-    engine.ask("DELETE", f"/containers/{left}", force=1)
+    try:
+        engine.ask("POST", f"/containers/{left}/start")
+        pid = engine.ask("GET", f"/containers/{left}/json").json["State"]["Pid"]
+        assert pid and alive(pid)
+        yield pid
+    finally:
+        engine.ask("DELETE", f"/containers/{left}", force=1)
+
+
+def test_kill_of_a_queued_one_is_of_its_containers(deployed, docker):
+    """A worker that died had started one, and the message went back into the queue: plain Celery knows of neither."""
+    with left_over(docker, "again") as pid:
+        waits = deployed.send("boxed", "again", task_id="celery-again", queue="nobodys")
+        deployed.revoke(waits)
+        assert alive(pid)
+        told = deployed.quell.kill("again", {"wait": 30}).expect(200).json
+        # where the first look falls before that queue is known, its container is all that is found
+        assert told["cancelled"] and told["outcome"] in ("removed", "killed"), told
+        assert not alive(pid)
+
+
+def seen_dead(told, pid):
+    assert told["cancelled"] and told["outcome"] == "killed", told
+    assert told["evidence"] == "verified" and not alive(pid), told
+
+
+@pytest.mark.deadline(180)
+def test_container_of_a_task_that_is_nowhere(deployed, docker):
+    """Its worker died with it, and nobody at Quell had heard of it. Plain Celery has nobody left to tell. Nothing is
+    cancelled while it runs: a kill and a terminate end it, a cancel says that it has no proof."""
+    with left_over(docker, "dead-plain") as left:
+        deployed.app.control.revoke("celery-dead-plain", terminate=True)
+        with left_over(docker, "dead-killed") as pid:
+            seen_dead(deployed.quell.kill("dead-killed", {"wait": 40}).expect(200).json, pid)
+        assert deployed.quell.show("dead-killed")["signal"] == "SIGKILL"
+        deployed.quell.post("/api/eval/dead-killed/restore").problem(409, "conflict")
+        with left_over(docker, "dead-ended") as pid:
+            ended = deployed.quell.cancel("dead-ended", {"terminate": True, "wait": 40})
+            seen_dead(ended.expect(200).json, pid)
+        with left_over(docker, "dead-asked") as pid:
+            told = deployed.quell.cancel("dead-asked", {"wait": 40}).expect(200).json
+            assert not told["cancelled"] and told["outcome"] == "unconfirmed", told
+            assert alive(pid)
+            assert "a kill ends them" in " ".join(step["what"] for step in told["steps"]), told
+            seen_dead(deployed.quell.kill("dead-asked", {"wait": 40}).expect(200).json, pid)
+        assert alive(left)
+    deployed.quell.kill("dead-nobody", {"wait": 20}).problem(404, "not-found")
 
 
 def test_failure_of_a_killed_container_is_none(deployed, docker, worker):

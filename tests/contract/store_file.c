@@ -577,6 +577,7 @@ take_back_to(struct kit *kit, int version)
 		"ALTER TABLE evaluations DROP COLUMN container_runtime;"
 		"ALTER TABLE evaluations DROP COLUMN container_name;"
 		"ALTER TABLE evaluations DROP COLUMN container_image",
+		"ALTER TABLE evaluations DROP COLUMN boxed_at",
 	};
 	assert_int_equal(newest() - 1, sizeof(undo) / sizeof(undo[0]));
 	for (int at = newest(); at > version; at--)

@@ -18,6 +18,7 @@ static const struct flag {
 	{"revoked", QL_RUN_REVOKED},
 	{"written", QL_RUN_WRITTEN},
 	{"redelivered", QL_RUN_REDELIVERED},
+	{"boxes-ended", QL_RUN_BOXES_ENDED},
 };
 
 #define FLAGS (sizeof(flags) / sizeof(*flags))
@@ -236,7 +237,8 @@ script_parse_event(
 		if (set_field(ret, word, value))
 			return -1;
 	}
-	if (ret->kind == QL_EVENT_ABSENT && !ret->incarnation && !ret->epoch)
+	bool of_task = ret->kind == QL_EVENT_ABSENT || ret->kind == QL_EVENT_BOXED;
+	if (of_task && !ret->incarnation && !ret->epoch)
 		ret->epoch = state->epoch;
 	return 0;
 }
@@ -392,12 +394,18 @@ void
 script_print_decision(
 	struct ql_buf *buf, const struct ql_state *was, const struct ql_decision *decision)
 {
+	static const char *const boxes[] = {
+		[QL_BOXES_LEAVE] = "",
+		[QL_BOXES_FIND] = " (find containers)",
+		[QL_BOXES_END] = " (end containers)",
+	};
 	char name[16];
 	ql_buf_addf(buf, "\t%s\n\t= %s %s", decision->why, ql_verdict_word(decision->verdict),
 		ql_status_word((enum ql_status)decision->next.status));
 	for (int i = 0; i < decision->act_count; i++)
-		ql_buf_addf(buf, "%s %s %s", i ? "," : " |", ql_act_word(decision->acts[i].kind),
-			run_name(decision->acts[i].incarnation, name));
+		ql_buf_addf(buf, "%s %s %s%s", i ? "," : " |", ql_act_word(decision->acts[i].kind),
+			run_name(decision->acts[i].incarnation, name),
+			boxes[decision->acts[i].boxes]);
 	add_changes(buf, was, &decision->next);
 	ql_buf_adds(buf, "\n");
 }

@@ -53,6 +53,7 @@ enum item_kind {
 	ITEM_KILLED, /* the grace after a worker's KILL is over */
 	ITEM_PRODUCE, /* another producer sends its message */
 	ITEM_REVOKE, /* another than Quell revokes the task */
+	ITEM_UNBOX, /* containers that a dead worker left end by themselves */
 	ITEM_HEAL,
 	ITEM_HELLO, /* after healing: whatever is there is told again */
 };
@@ -175,8 +176,12 @@ struct world {
 	int messages; /* copies of the task's message in the queue */
 	int64_t message_since; /* when it was put there */
 	int32_t message_of; /* the attempt whose message was sent */
+	int64_t removed_at; /* when it was taken out */
 	int redeliveries;
 	int retries;
+	bool boxed; /* a worker died, and containers of its task run on */
+	int32_t boxed_of; /* the last attempt of which that was so */
+	int64_t boxed_since;
 	bool adopts; /* the task is another producer's */
 	bool revoked; /* another than Quell told the workers to drop it */
 	bool together; /* the next decision belongs to the same commit */
@@ -260,6 +265,9 @@ void broker_killed(struct world *world, int run);
 /* Its program ends by itself: true when that was for another delivery. */
 bool broker_retries(struct world *world, struct place_run *run);
 bool broker_kill_held(struct place_run *run);
+/* Its worker died while it ran: its containers may run on; they are ended with any run that is seen to its end. */
+void broker_box(struct world *world, const struct place_run *run);
+void broker_unbox(struct world *world);
 void broker_put_back(struct world *world, struct place_run *run);
 void broker_hello(struct world *world);
 /* What can still run of the attempt, of a message that was there before then; NULL = nothing. */
@@ -275,6 +283,7 @@ void rules_broker(struct world *world, const struct ql_state *was, const struct 
 	const struct ql_decision *decision);
 void rules_release(struct world *world);
 void rules_kill(struct world *world, struct place_run *run);
+void rules_unbox(struct world *world);
 void rules_durable(struct world *world, const struct ql_state *was);
 void rules_end(struct world *world);
 

@@ -186,6 +186,45 @@ broker_kill_held(struct place_run *run)
 	return true;
 }
 
+/* ---- what is left of it where its worker died ---- */
+
+void
+broker_box(struct world *world, const struct place_run *run)
+{
+	if (!run->delivered || !chance_is(net_luck(world), 60))
+		return;
+	world_note(world, "its containers run on");
+	world->boxed = true;
+	world->boxed_of = run->attempt;
+	world->boxed_since = world->now;
+	world_at(world, 1 + chance_int(net_luck(world), 100000), ITEM_UNBOX);
+}
+
+void
+broker_unbox(struct world *world)
+{
+	if (world->boxed)
+		world_note(world, "its containers end");
+	world->boxed = false;
+}
+
+/* True where nothing more is to be told: they run, and are to be found. */
+static bool
+look_for_boxes(struct world *world, const struct ql_act *act, int32_t attempt)
+{
+	struct ql_event event = {.kind = QL_EVENT_BOXED, .epoch = act->epoch};
+	if (!world->boxed || world->boxed_of != attempt || act->boxes == QL_BOXES_LEAVE)
+		return false;
+	if (act->boxes == QL_BOXES_END) {
+		rules_unbox(world);
+		broker_unbox(world);
+		event.flags = QL_RUN_BOXES_ENDED;
+		world_tally(world, TALLY_BOXES_ENDED);
+	}
+	net_event(world, &event);
+	return act->boxes == QL_BOXES_FIND;
+}
+
 /* ---- what runs ---- */
 
 void
@@ -269,13 +308,20 @@ is_in_the_books(const struct place_run *run)
 	return !run->forgotten && run->phase > PLACE_AIR && run->phase != PLACE_LEFT;
 }
 
-/* Tells of each run that there is, or was; true when one is there. */
 static bool
-tell_all(struct world *world, int32_t epoch)
+is_anywhere(const struct world *world)
 {
 	bool any = false;
 	for (int i = 0; i < world->run_count; i++)
 		any = any || (place_is_alive(&world->runs[i]) && !world->runs[i].forgotten);
+	return any;
+}
+
+/* Tells of each run that there is, or was; true when one is there. */
+static bool
+tell_all(struct world *world, int32_t epoch)
+{
+	bool any = is_anywhere(world);
 	for (int i = 0; i < world->run_count; i++) {
 		if (is_in_the_books(&world->runs[i]))
 			place_tell(world, &world->runs[i], any ? 0 : epoch);
@@ -294,9 +340,10 @@ look(struct world *world, const struct ql_act *act, int32_t attempt)
 		results = results ||
 			  (is_in_the_books(&world->runs[i]) && world->runs[i].ended &&
 				  !world->runs[i].lost && world->runs[i].attempt == attempt);
-	bool found = tell_all(world, queued ? 0 : act->epoch);
+	bool boxed = !queued && !is_anywhere(world) && look_for_boxes(world, act, attempt);
+	bool found = tell_all(world, queued || boxed ? 0 : act->epoch);
 	net_answer(world, act, true);
-	if (found || queued)
+	if (found || queued || boxed)
 		return;
 	world->looks[act->epoch % 64] = world->now;
 	if (!results)
@@ -316,9 +363,14 @@ broker_act(struct world *world, const struct ql_act *act, int32_t attempt)
 	} else if (act->kind == QL_ACT_REMOVE) {
 		bool there = world->messages && world->message_of == attempt;
 		if (there) {
+			bool died = world->boxed && world->boxed_of == attempt;
 			world->messages = 0;
+			world->removed_at = world->now;
 			event.kind = QL_EVENT_REMOVED;
+			event.flags = died ? QL_RUN_REDELIVERED : 0;
 		}
+		if (there && act->boxes == QL_BOXES_END && world->boxed_of == attempt)
+			broker_unbox(world);
 		net_event(world, &event);
 	} else {
 		look(world, act, attempt);

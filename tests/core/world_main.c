@@ -276,6 +276,9 @@ turn(struct world *world, struct item *item)
 	case ITEM_REVOKE:
 		broker_revoke(world);
 		return;
+	case ITEM_UNBOX:
+		broker_unbox(world);
+		return;
 	case ITEM_HEAL:
 		world_note(world, "all faults end");
 		world->healed = true;

@@ -152,6 +152,8 @@ place_end(struct world *world, struct place_run *run, int32_t code, int32_t sign
 	bool stays = run->ran &&
 		     (run->stubborn_remains || (run->stuck && chance_is(net_luck(world), 30)));
 	run->phase = stays ? PLACE_EXITED : PLACE_GONE;
+	if (run->delivered && run->ran)
+		broker_unbox(world);
 	world_note(world, "%s ends: code %d, signal %d, after %s%s",
 		world_run_name(run->incarnation, name), run->exit_code, run->exit_signal,
 		run->sent ? ql_rung_word(run->sent) : "nothing", stays ? "; something stays" : "");
@@ -194,6 +196,8 @@ place_lose(struct world *world, int which)
 		return;
 	world_note(world, "the supervisor of %s dies", world_run_name(run->incarnation, name));
 	bool held = run->delivered && run->phase == PLACE_HELD;
+	if (run->phase == PLACE_RUNNING)
+		broker_box(world, run);
 	run->phase = PLACE_GONE;
 	run->lost = true;
 	if (held)

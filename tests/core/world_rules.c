@@ -88,6 +88,15 @@ rules_kill(struct world *world, struct place_run *run)
 			name, waited, asked->shortest_grace);
 }
 
+/* Containers that no run accounts for are about to be ended: nobody there could be asked before. */
+void
+rules_unbox(struct world *world)
+{
+	const struct asked *asked = asked_of(world, world->boxed_of);
+	if (!asked->kill && !asked->may_kill)
+		world_fault(world, "its containers are ended, and nobody asked for that");
+}
+
 /* ---- each step ---- */
 
 static void
@@ -389,7 +398,7 @@ has_finished(const struct place_run *run)
 static void
 check_truth(struct world *world, const struct ql_state *is)
 {
-	bool ran = false, finished = false, stopped = false, zero = false;
+	bool ran = is->boxed_at, finished = false, stopped = false, zero = false;
 	bool guessed = false, by_another = !is->cancel.requested_at;
 	for (int i = 0; i < world->run_count; i++) {
 		const struct place_run *run = &world->runs[i];

@@ -18,6 +18,13 @@ first_look(const struct world *world, const struct ql_state *state)
 	return world->believed[state->absent_at % 64];
 }
 
+/* Containers of it run, and did so then. */
+static bool
+is_boxed(const struct world *world, int32_t attempt, int64_t then)
+{
+	return world->boxed && world->boxed_of == attempt && world->boxed_since < then;
+}
+
 static void
 check_unknown(struct world *world, const struct ql_state *was, const struct ql_event *event)
 {
@@ -34,6 +41,8 @@ check_unknown(struct world *world, const struct ql_state *was, const struct ql_e
 		world_fault(world, "unknown, after looks %" PRId64 " ms apart", between);
 	if (left)
 		world_fault(world, "unknown, and %s", left);
+	if (is_boxed(world, was->attempt, world->looks[event->epoch % 64]))
+		world_fault(world, "unknown, and containers of it run");
 	world_tally(world, TALLY_UNKNOWN);
 }
 
@@ -62,6 +71,12 @@ check_cancelled(struct world *world, const struct ql_state *was, const struct ql
 		world_fault(world, "cancelled, and %s", left);
 	if (is->adopted && !world->existed)
 		world_fault(world, "cancelled, and it never existed");
+	int64_t last = looked          ? world->looks[event->epoch % 64]
+		       : removed       ? world->removed_at
+		       : is->absent_at ? first_look(world, is)
+				       : event->now + 1;
+	if (!theirs && is_boxed(world, is->attempt, last))
+		world_fault(world, "cancelled, and containers of it run");
 	if (absent)
 		world_tally(world, TALLY_NOWHERE);
 	if (is->cancel.rung == QL_RUNG_REAP)
@@ -178,6 +193,8 @@ tally(struct world *world, const struct ql_state *was, const struct ql_event *ev
 		world_tally(world, TALLY_OVERLOOKED);
 	if (was->absent_at && is->absent_at > was->absent_at)
 		world_tally(world, TALLY_AHEAD);
+	if (is->status == QL_STATUS_UNCONFIRMED && was->status != is->status && was->boxed_at)
+		world_tally(world, TALLY_BOXED_UNCONFIRMED);
 }
 
 void

@@ -1,4 +1,5 @@
 /* An engine beside a broker: its tasks are messages for workers that are not Quell's. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,13 @@ is_held(struct kit *kit, void *arg)
 {
 	const struct ql_farm_run *run = ql_farm_last(kit->farm, arg);
 	return run && run->phase == QL_FARM_HELD;
+}
+
+static bool
+is_running(struct kit *kit, void *arg)
+{
+	const struct ql_farm_run *run = ql_farm_last(kit->farm, arg);
+	return run && run->phase == QL_FARM_RUNNING;
 }
 
 static bool
@@ -445,6 +453,61 @@ adopted_is_stopped_as_it_runs(void **state)
 	close_world(&kit);
 }
 
+/* ---- a worker died, and left what its task had begun ---- */
+
+static int64_t
+boxes(struct kit *kit, const char *task_id)
+{
+	return task(kit, task_id)->boxes;
+}
+
+/* Another producer's, of which nobody saw any run. */
+static void
+open_with_boxes(struct kit *kit, const char *task_id)
+{
+	kit_open(kit, &(struct kit_options){
+			      .remote = true, .hasty = true, .log = getenv("KIT_LOG") != NULL});
+	worker = ql_farm_hire(kit->farm, "w1@fake", 4, 16);
+	kit_start(kit);
+	ask_as(NULL);
+	ql_farm_send(kit->farm, task_id, "after=never containers=2");
+	kit_until(kit, is_running, (char *)task_id, "it runs");
+	ql_farm_kill_worker(worker);
+	assert_int_equal(boxes(kit, task_id), 2);
+}
+
+static void
+what_a_dead_worker_left_is_ended(void **state)
+{
+	(void)state;
+	for (enum ql_mode mode = QL_MODE_TERMINATE; mode <= QL_MODE_KILL; mode++) {
+		struct kit kit = {0};
+		open_with_boxes(&kit, "celery-a");
+		stop(&kit, "a", mode);
+		ends(&kit, "a", QL_STATUS_CANCELLED, QL_OUTCOME_KILLED);
+		assert_int_equal(kit_state(&kit, "a")->exit_signal, SIGKILL);
+		assert_int_equal(boxes(&kit, "celery-a"), 0);
+		assert_int_equal(ask_revise(&kit, "a", QL_REVISE_RESTORE), QL_E_CONFLICT);
+		close_world(&kit);
+	}
+}
+
+/* A cancel ends nothing by force: it says that it has no proof, until there is one. */
+static void
+what_a_dead_worker_left_is_not_cancelled(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_with_boxes(&kit, "celery-a");
+	stop(&kit, "a", QL_MODE_CANCEL);
+	kit_until_status(&kit, "a", QL_STATUS_UNCONFIRMED);
+	assert_int_equal(boxes(&kit, "celery-a"), 2);
+	stop(&kit, "a", QL_MODE_KILL);
+	ends(&kit, "a", QL_STATUS_CANCELLED, QL_OUTCOME_KILLED);
+	assert_int_equal(boxes(&kit, "celery-a"), 0);
+	close_world(&kit);
+}
+
 static void
 nobody_knows_of_it(void **state)
 {
@@ -632,6 +695,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(it_ran_while_nobody_heard),
 		cmocka_unit_test(adopted_is_removed_and_restored),
 		cmocka_unit_test(adopted_is_stopped_as_it_runs),
+		cmocka_unit_test(what_a_dead_worker_left_is_ended),
+		cmocka_unit_test(what_a_dead_worker_left_is_not_cancelled),
 		cmocka_unit_test(nobody_knows_of_it),
 		cmocka_unit_test(ended_at_each_commit),
 		cmocka_unit_test(hurt_worlds),

@@ -32,6 +32,9 @@ is_decided(const struct ql_state *state, const struct ql_runtime_op *op)
 		return state->cancel.requested_at;
 	case QL_ACT_KILL:
 		return !run || run->killed_at;
+	case QL_ACT_INSPECT:
+		return op->boxes != QL_BOXES_END || state->cancel.mode == QL_MODE_KILL ||
+		       state->cancel.rung == QL_RUNG_KILL;
 	default:
 		return true;
 	}

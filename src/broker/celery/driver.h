@@ -112,7 +112,7 @@ struct job {
 	int32_t epoch;
 	int64_t grace_ms;
 	int64_t ends_at; /* loop time of its deadline */
-	bool kill; /* REMOVE: its containers, too */
+	enum ql_boxes boxes; /* REMOVE, INSPECT of the task: its containers, too */
 	bool twin; /* of a run: another one of its attempt is known */
 	bool removed; /* REMOVE: its message was in the queue, */
 	bool delivered; /* and a worker had it before, */
@@ -141,7 +141,7 @@ int64_t ql_job_left_ms(const struct job *job);
 void ql_celery_enqueue(struct job *job); /* send.c */
 void ql_celery_remove(struct job *job);
 void ql_celery_forget(struct job *job);
-void ql_celery_inspect(struct job *job); /* tell.c */
+void ql_celery_inspect(struct job *job); /* inspection.c */
 void ql_celery_notice(struct job *job); /* notice.c */
 void ql_celery_salvage(struct job *job);
 void ql_celery_terminate(struct job *job); /* stop_term.c */

@@ -193,7 +193,7 @@ removed(struct job *job)
 {
 	struct ql_containers *containers = job->celery->config.containers;
 	job->removed = job->look.removed;
-	if (!job->removed || !job->kill || !containers) {
+	if (!job->removed || job->boxes != QL_BOXES_END || !containers) {
 		taken_out(job);
 		return;
 	}
@@ -261,7 +261,8 @@ ql_celery_remove(struct job *job)
 		.task_id = job->task_id,
 		.timeout_ms = ql_job_left_ms(job),
 		.once = job->op->once,
-		.settles = job->op->settles && !(job->kill && job->celery->config.containers),
+		.settles = job->op->settles &&
+			   !(job->boxes == QL_BOXES_END && job->celery->config.containers),
 		.done = on_removed};
 	ql_queue_look(job->celery->queues, &job->look);
 }
