@@ -21,7 +21,8 @@ ql_is_cancelled(const struct ql_state *state)
 static bool
 is_settled(const struct ql_record *record)
 {
-	return record->state.cancel.outcome != QL_OUTCOME_NONE;
+	return record->state.cancel.outcome != QL_OUTCOME_NONE ||
+	       ql_status_settled((enum ql_status)record->state.status);
 }
 
 /* ---- the cancellation ---- */
@@ -117,7 +118,12 @@ message_of(const struct ql_record *record, const struct ql_dependency *away,
 	const struct ql_cancel *cancel = &record->state.cancel;
 	enum ql_outcome outcome = (enum ql_outcome)cancel->outcome;
 	const char *sentence = ql_outcome_sentence(outcome);
-	if (outcome == QL_OUTCOME_NONE && away)
+	if (outcome == QL_OUTCOME_NONE && is_settled(record))
+		snprintf(ret_text, MESSAGE,
+			"It was stopped before, by somebody else than this server: nothing is left "
+			"to "
+			"stop.");
+	else if (outcome == QL_OUTCOME_NONE && away)
 		waiting_text(record, away, ret_text);
 	else if (outcome == QL_OUTCOME_NONE)
 		under_way_text(record, ret_text);

@@ -117,6 +117,40 @@ def test_sent_again_by_its_producer(deployed, worker, place):
     again.until("ended")
 
 
+def submitted(deployed, eval_id, queue):
+    deployed.quell.submit(eval_id=eval_id, code="brief", language="python", queue=queue)
+    return Sent(deployed, eval_id, f"celery-{eval_id}").until_place("queued")["task_id"]
+
+
+def test_revoked_while_it_waits(deployed, worker):
+    """From Celery 5.6.2 on a worker that hears a revoke says REVOKED at once, and one that did not hear it runs the task:
+    only what is in no queue any more was stopped."""
+    waits, taken = submitted(deployed, "waits", "unheard"), submitted(deployed, "taken", "elsewhere")
+    plain = deployed.send("mark", queue="unheard")
+    for task_id in (waits, plain.id, taken):
+        if task_id == taken:
+            deployed.client.delete("elsewhere")
+        deployed.app.backend.mark_as_revoked(task_id, "revoked")
+    deployed.quell.until_status("taken", "cancelled")  # it was said after that of the others
+    assert deployed.quell.show("waits")["status"] == "queued"
+    with deployed.worker("-c", "1", "-Q", "unheard", "--without-mingle", node="unheard"):
+        plain.until("ran")
+        deployed.quell.until_status("waits", "succeeded")
+
+
+def test_revoked_and_dropped(deployed, worker):
+    """By plain Celery; a worker writes REVOKED before it acknowledges the message."""
+    task_id = submitted(deployed, "dropped", "dropping")
+    deployed.app.control.revoke(task_id)
+    system.eventually(lambda: task_id in deployed.inspect("revoked")[worker.node], what="the revoke")
+    deployed.app.control.add_consumer("dropping", destination=[worker.node])
+    deployed.quell.until_status("dropped", "cancelled")
+    steps = [step["what"] for step in deployed.quell.timeline("dropped")]
+    assert any("its program never ran" in what for what in steps), steps
+    told = deployed.quell.kill("dropped", {"wait": 5}).expect(200).json
+    assert "by somebody else" in told["message"], told
+
+
 def test_a_batch_of_others(deployed, worker):
     """Ids that another producer sent, and some that nobody did: each is found, or looked for twice."""
     queued = [deployed.sent_before("mark", queue="nobodys") for _ in range(3)]

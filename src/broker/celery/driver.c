@@ -118,6 +118,7 @@ on_connections_closed(void *arg)
 	if (--celery->parts)
 		return;
 	ql_deliveries_free(celery);
+	ql_news_free(celery);
 	celery->base.finder->ops->free(celery->base.finder);
 	ql_results_close(celery);
 	ql_redis_url_done(&celery->url);

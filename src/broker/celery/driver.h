@@ -37,6 +37,9 @@
 	600000 /* a run that is gone is known for, where it is not forgotten before */
 #define QL_CELERY_HELD_MS 30000 /* between looks at what a worker holds and will drop */
 #define QL_CELERY_NEWS_MAX 65536 /* bytes of a published result that is read at once */
+#define QL_CELERY_NEWS_LOOKS 20 /* at a task that a worker dropped, until it is acknowledged, */
+#define QL_CELERY_NEWS_DUE_MAX \
+	4096 /* and such tasks; of more it is known when they are asked for */
 #define QL_CELERY_CHECKPOINT "quell-checkpoint-" /* results that are none (clients/python) */
 #define QL_CELERY_RESULT_TTL QL_QUEUE_RESULT_S
 #define QL_CELERY_CHAIN_TTL "604800" /* seconds: quell:chain:TASK */
@@ -67,6 +70,8 @@ struct ql_celery {
 	struct telling *tellings; /* wait for the results that are being written (revoked.c) */
 	bool telling;
 	struct followed *followed; /* results of tasks that the template does not name */
+	struct news *news; /* results that are looked at again (news.c) */
+	size_t news_due;
 	struct started *started; /* what began, and was not looked at yet (started.c) */
 	struct delivery *deliveries; /* by incarnation */
 	int boxings; /* looks for their containers, under way */
@@ -203,6 +208,8 @@ bool ql_quest_is_over(const struct ql_quest *look);
 bool ql_result_is_ours(const struct ql_result *result);
 /* Its worker wrote so as it sent it SIGTERM, whatever came of that. */
 bool ql_result_is_of_signal(const struct ql_result *result);
+/* Its worker wrote so as it dropped it; from Celery 5.6.2 on as it heard of its revoke already, wherever its message was. */
+bool ql_result_is_of_drop(const struct ql_result *result);
 const struct copy *
 ql_quest_copy(const struct ql_quest *look, const char *task_id, uint64_t incarnation);
 
@@ -344,6 +351,17 @@ void ql_deliveries_free(struct ql_celery *celery);
 /* Whose task it is, by the template: -1 where it is none of ours. */
 int ql_celery_whose(const struct ql_celery *celery, const char *task_id,
 	char ret_eval_id[static QL_EVAL_ID], int32_t *ret_attempt);
+
+/* ---- news.c ---- */
+
+/*
+ * Something was published of it. revoked: its result says REVOKED, which a worker writes from Celery 5.6.2 on as it hears
+ * of a revoke, while its message may wait in a queue or be another's: the lists are looked through too.
+ */
+void ql_news_look(struct ql_celery *celery, const char *task_id, bool revoked);
+/* At those that were not acknowledged yet; with each watch. */
+void ql_news_again(struct ql_celery *celery);
+void ql_news_free(struct ql_celery *celery);
 
 /* ---- started.c ---- */
 

@@ -158,6 +158,13 @@ ql_result_is_of_signal(const struct ql_result *result)
 }
 
 bool
+ql_result_is_of_drop(const struct ql_result *result)
+{
+	return !strcmp(result->state, "REVOKED") && !ql_result_is_ours(result) && result->reason &&
+	       !strcmp(result->reason, "revoked");
+}
+
+bool
 ql_quest_is_over(const struct ql_quest *look)
 {
 	return look->has_result && !ql_result_is_ours(&look->result) &&

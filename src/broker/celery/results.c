@@ -255,56 +255,6 @@ ql_results_whose(struct ql_celery *celery, const char *task_id, char ret_eval_id
 	return 0;
 }
 
-/* What a worker wrote is news of a task: a look tells what it means. */
-struct news {
-	struct ql_quest look;
-	struct ql_celery *celery;
-	int32_t attempt;
-	char eval_id[QL_EVAL_ID];
-	char task_id[QL_TASK_ID];
-};
-
-/* A pool is faster than its worker's books: what is over is listed as held yet, and there is no more news of it. */
-static void
-look_after_held(const struct news *news)
-{
-	struct delivery *delivery;
-	if (!ql_quest_is_over(&news->look))
-		return;
-	DL_FOREACH (ql_deliveries_of(news->celery, news->task_id), delivery) {
-		if (delivery->held && !delivery->told_gone)
-			ql_stop_watch_closely(delivery);
-	}
-}
-
-static void
-on_looked(struct ql_quest *look)
-{
-	struct news *news = QL_OWNER(look, struct news, look);
-	ql_tell_look(news->celery, news->eval_id, news->task_id, news->attempt, look, 0);
-	look_after_held(news);
-	if (ql_quest_is_complete(look) && (look->copy_count || ql_quest_is_over(look)))
-		ql_started_drop(news->celery, news->task_id); /* it is known as a run by now */
-	ql_quest_done(look);
-	free(news);
-}
-
-static void
-look_at(struct ql_celery *celery, const char *task_id)
-{
-	struct news *news = calloc(1, sizeof(*news));
-	if (!news || ql_results_whose(celery, task_id, news->eval_id, &news->attempt)) {
-		free(news);
-		return;
-	}
-	news->celery = celery;
-	ql_str_copy(news->task_id, sizeof(news->task_id), task_id);
-	news->look.task_id = news->task_id;
-	news->look.workers_only = true;
-	news->look.done = on_looked;
-	ql_quest(celery, &news->look);
-}
-
 /* A worker wrote over the notice that the task was asked to heed: it is written again. */
 static bool
 is_notice_lost(const struct delivery *delivery, const char *state)
@@ -344,10 +294,9 @@ is_our_own(const char *data, size_t len)
 }
 
 static bool
-says_who_began(const char *data, size_t len)
+says(const char *data, size_t len, const char *word)
 {
-	static const char state[] = "\"STARTED\"";
-	return memmem(data, len, state, sizeof(state) - 1);
+	return memmem(data, len, word, strlen(word));
 }
 
 static void
@@ -361,15 +310,15 @@ on_message(void *arg, const char *pattern, const char *channel, const char *data
 	if (celery->closing || !task_id || is_our_own(data, len))
 		return;
 	task_id += strlen(META);
-	if (len <= QL_CELERY_NEWS_MAX &&
-		(celery->started || ql_deliveries_of(celery, task_id) || says_who_began(data, len)))
+	if (len <= QL_CELERY_NEWS_MAX && (celery->started || ql_deliveries_of(celery, task_id) ||
+						 says(data, len, "\"STARTED\"")))
 		(void)ql_result_parse(data, len, &result, &ignored);
 	if (!strcmp(result.state, "STARTED")) {
 		ql_started_hear(celery, task_id, &result);
 		ql_delivery_hear_start(celery, task_id, &result);
 	}
 	hear(celery, task_id, result.state);
-	look_at(celery, task_id);
+	ql_news_look(celery, task_id, says(data, len, "\"REVOKED\""));
 	ql_result_done(&result);
 }
 

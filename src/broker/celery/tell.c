@@ -310,10 +310,11 @@ tell_result(struct ql_celery *celery, const char *eval_id, const char *task_id, 
 {
 	const struct ql_result *result = &look->result;
 	bool revoked = !strcmp(result->state, "REVOKED");
-	bool dropped = revoked && ql_control_told_at(celery->control, task_id) &&
-		       !ql_result_is_of_signal(result);
+	bool dropped =
+		revoked && !ql_result_is_of_signal(result) &&
+		(ql_result_is_of_drop(result) || ql_control_told_at(celery->control, task_id));
 	uint64_t incarnation = ql_delivery_name_of_result(result, task_id);
-	if (revoked && !ql_quest_is_nowhere(look))
+	if (revoked && (look->workers_only || !ql_quest_is_nowhere(look)))
 		return;
 	if (tell_signalled(celery, eval_id, task_id, attempt, result))
 		return;

@@ -94,6 +94,7 @@ static void
 on_watch(uv_timer_t *timer)
 {
 	ql_watch_back(timer->data);
+	ql_news_again(timer->data);
 	ql_watch_soon(timer->data);
 }
 

@@ -141,7 +141,9 @@ ql_reply_cancellation(struct ql_look *look, unsigned status)
 static void
 reply_by_outcome(struct ql_look *look)
 {
-	bool open = look->record.state.cancel.outcome == QL_OUTCOME_NONE;
+	const struct ql_state *state = &look->record.state;
+	bool open = state->cancel.outcome == QL_OUTCOME_NONE &&
+		    !ql_status_settled((enum ql_status)state->status);
 	ql_reply_cancellation(look, open ? MHD_HTTP_ACCEPTED : MHD_HTTP_OK);
 }
 
