@@ -50,6 +50,46 @@ lock(struct ql_data *data, struct ql_err *e)
 		data->dir, *holder ? holder : "it is starting");
 }
 
+/* size: of the text, with its NUL. */
+static int
+make_random(const char *path, char *ret_text, size_t size, struct ql_err *e)
+{
+	unsigned char bytes[(QL_KEY_TEXT - 1) / 2];
+	char fresh[PATH_MAX + 8];
+	ql_rand_bytes(bytes, sizeof(bytes));
+	for (size_t i = 0; 2 * i + 2 < size; i++)
+		snprintf(ret_text + 2 * i, 3, "%02x", bytes[i]);
+	snprintf(fresh, sizeof(fresh), "%s.new", path);
+	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return ql_fail_sys(e, "the file %s can't be made", fresh);
+	bool whole = dprintf(fd, "%s\n", ret_text) == (int)size && !fsync(fd);
+	close(fd);
+	if (!whole || rename(fresh, path))
+		return ql_fail_sys(e, "the file %s can't be written", path);
+	return 0;
+}
+
+static int
+read_id(struct ql_data *data, struct ql_err *e)
+{
+	char path[PATH_MAX];
+	if (ql_data_path(data, "id", path, sizeof(path), e))
+		return -1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return make_random(path, data->id, sizeof(data->id), e);
+	if (fd < 0)
+		return ql_fail_sys(e, "the file %s can't be read", path);
+	ssize_t n = read(fd, data->id, sizeof(data->id) - 1);
+	close(fd);
+	data->id[n > 0 ? n : 0] = 0;
+	if (strspn(data->id, "0123456789abcdef") == sizeof(data->id) - 1)
+		return 0;
+	return ql_fail(e, QL_E_USAGE,
+		"the file %s has no 16 hex digits: remove it, and a new one is made", path);
+}
+
 int
 ql_data_open(const char *dir, struct ql_data *ret_data, struct ql_err *e)
 {
@@ -60,7 +100,7 @@ ql_data_open(const char *dir, struct ql_data *ret_data, struct ql_err *e)
 		return ql_fail_sys(e, "the data folder %s can't be found", dir);
 	snprintf(ret_data->instance, sizeof(ret_data->instance), "%016llx",
 		(unsigned long long)ql_str_hash(ret_data->dir));
-	if (lock(ret_data, e)) {
+	if (lock(ret_data, e) || read_id(ret_data, e)) {
 		ql_data_close(ret_data);
 		return -1;
 	}
@@ -99,25 +139,6 @@ ql_data_sign(const struct ql_data *data, const char *url)
 
 /* ---- keys ---- */
 
-static int
-make_key(const char *path, char ret_key[static QL_KEY_TEXT], struct ql_err *e)
-{
-	unsigned char bytes[(QL_KEY_TEXT - 1) / 2];
-	char fresh[PATH_MAX + 8];
-	ql_rand_bytes(bytes, sizeof(bytes));
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		snprintf(ret_key + 2 * i, 3, "%02x", bytes[i]);
-	snprintf(fresh, sizeof(fresh), "%s.new", path);
-	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return ql_fail_sys(e, "the key file %s can't be made", fresh);
-	bool whole = dprintf(fd, "%s\n", ret_key) == QL_KEY_TEXT && !fsync(fd);
-	close(fd);
-	if (!whole || rename(fresh, path))
-		return ql_fail_sys(e, "the key file %s can't be written", path);
-	return 0;
-}
-
 int
 ql_data_admin_key(const struct ql_data *data, char ret_key[static QL_KEY_TEXT], struct ql_err *e)
 {
@@ -127,7 +148,7 @@ ql_data_admin_key(const struct ql_data *data, char ret_key[static QL_KEY_TEXT], 
 		return -1;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
-		return make_key(path, ret_key, e);
+		return make_random(path, ret_key, QL_KEY_TEXT, e);
 	if (fd < 0)
 		return ql_fail_sys(e, "the key file %s can't be read", path);
 	ssize_t n = read(fd, ret_key, QL_KEY_TEXT - 1);

@@ -3,6 +3,7 @@
  *	quell.db	the store
  *	admin.key	the admin's key (0600), made at first start
  *	users.keys	optional: lines `owner key`, # comments
+ *	id		names this server among others on a broker, made at first start
  *	sign.key	signs receipts and the audit (0600), made at first start
  *	lock		flock'ed by the server, which writes its pid and address into it
  *	kept/		outputs and checkpoints
@@ -21,7 +22,9 @@
 struct ql_data {
 	char dir[PATH_MAX]; /* absolute */
 	int lock_fd; /* -1 = not locked */
-	char instance[17]; /* names this server among others: the folder's path, as a hash */
+	char instance
+		[17]; /* names this server among others on this host: the folder's path, as a hash */
+	char id[17]; /* and among those on other hosts, which may have the same path */
 };
 
 /* Makes and locks the folder. A second server on it is refused with the first one's pid. */

@@ -185,7 +185,7 @@ ql_drivers_broker(uv_loop_t *loop, const struct ql_config *config, const struct 
 		.task = config->task_name,
 		.task_id = config->task_id,
 		.queue = config->task_queue,
-		.instance = data->instance,
+		.instance = data->id,
 		.prefix = config->key_prefix,
 		.results_prefix = config->result_prefix,
 		.fanout_prefix = config->fanout_prefix,

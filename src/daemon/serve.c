@@ -163,10 +163,10 @@ on_report(void *arg, const json_t *report, const struct ql_err *err)
 static int
 open_observer(struct daemon *daemon, struct ql_err *e)
 {
-	char instance[sizeof(daemon->data.instance) + sizeof("observe.")];
+	char instance[sizeof(daemon->data.id) + sizeof("observe.")];
 	if (!daemon->config.observe)
 		return 0;
-	snprintf(instance, sizeof(instance), "observe.%s", daemon->data.instance);
+	snprintf(instance, sizeof(instance), "observe.%s", daemon->data.id);
 	return ql_observer_open(
 		&daemon->loop, &daemon->config, instance, on_report, daemon, &daemon->observer, e);
 }

@@ -234,18 +234,18 @@ quells_results(void **state)
 	(void)state;
 	struct ql_result it;
 	size_t len;
-	char *bytes = ql_result_make("a", "REVOKED", "revoked", 1795348800250, &len);
+	char *bytes = ql_result_make("a", "REVOKED", "revoked", "quell:a", 1795348800250, &len);
 	assert_int_equal(ql_result_parse(bytes, len, &it, NULL), 0);
 	assert_string_equal(it.reason, "revoked");
 	assert_int_equal(it.done_at, 1795348800250);
 	assert_string_equal(it.task_id, "a");
-	assert_string_equal(it.worker, QL_RESULT_WRITER);
+	assert_string_equal(it.worker, "quell:a");
 	ql_result_done(&it);
 	free(bytes);
-	bytes = ql_result_make("a", "ABORTED", NULL, 1795348800250, &len);
+	bytes = ql_result_make("a", "ABORTED", NULL, "quell:a", 1795348800250, &len);
 	assert_string_equal(bytes, "{\"status\":\"ABORTED\",\"result\":null,\"traceback\":null,"
 				   "\"children\":null,\"date_done\":null,\"task_id\":\"a\","
-				   "\"worker\":\"quell\"}");
+				   "\"worker\":\"quell:a\"}");
 	free(bytes);
 }
 

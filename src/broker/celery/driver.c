@@ -338,6 +338,8 @@ ql_broker_celery_open(uv_loop_t *loop, const struct ql_celery_config *config,
 	celery->config = *config;
 	if (gethostname(celery->host, sizeof(celery->host) - 1))
 		celery->host[0] = 0;
+	snprintf(
+		celery->writer, sizeof(celery->writer), QL_RESULT_WRITER "%.64s", config->instance);
 	snprintf(celery->node, sizeof(celery->node), "quell-%.64s@%.128s", config->instance,
 		celery->host);
 	ql_kept_begin(celery);

@@ -90,6 +90,7 @@ struct ql_celery {
 	char host[QL_TASK_NODE]; /* this host's name */
 	char node[QL_TASK_NODE]; /* Quell's among Celery's */
 	char here[QL_BOOT_ID + 48]; /* where its pids are counted; "" = not known */
+	char writer[96]; /* and in results */
 	int parts; /* still to be closed */
 	bool closing;
 	void (*closed)(void *arg);
@@ -205,7 +206,8 @@ bool ql_quest_is_complete(const struct ql_quest *look);
 bool ql_quest_is_finished(const struct ql_quest *look);
 /* Or REVOKED, by a worker. */
 bool ql_quest_is_over(const struct ql_quest *look);
-bool ql_result_is_ours(const struct ql_result *result);
+/* This server wrote it: no news to it. Another Quell beside the same broker says REVOKED after evidence of its own. */
+bool ql_result_is_ours(const struct ql_celery *celery, const struct ql_result *result);
 /* Its worker wrote so as it sent it SIGTERM, whatever came of that. */
 bool ql_result_is_of_signal(const struct ql_result *result);
 /* Its worker wrote so as it dropped it; from Celery 5.6.2 on as it heard of its revoke already, wherever its message was. */

@@ -29,45 +29,6 @@ look_after_held(const struct news *news)
 	}
 }
 
-/*
- * Its worker dropped it, and acknowledges it next: until then it may come back, should that worker die. Or a place did
- * not say what it has.
- */
-static bool
-is_being_dropped(const struct news *news)
-{
-	const struct ql_quest *look = &news->look;
-	return !look->workers_only && ql_quest_is_over(look) && !ql_quest_is_finished(look) &&
-	       !look->copy_count && !look->find.listed && !ql_quest_is_nowhere(look);
-}
-
-static void
-wait_for_next(struct news *news)
-{
-	struct ql_celery *celery = news->celery;
-	news->looks++;
-	celery->news_due++;
-	LL_PREPEND(celery->news, news);
-}
-
-static void
-on_looked(struct ql_quest *look)
-{
-	struct news *news = QL_OWNER(look, struct news, look);
-	struct ql_celery *celery = news->celery;
-	bool again = is_being_dropped(news) && news->looks < QL_CELERY_NEWS_LOOKS &&
-		     celery->news_due < QL_CELERY_NEWS_DUE_MAX && !celery->closing;
-	ql_tell_look(celery, news->eval_id, news->task_id, news->attempt, look, 0);
-	look_after_held(news);
-	if (ql_quest_is_complete(look) && (look->copy_count || ql_quest_is_over(look)))
-		ql_started_drop(celery, news->task_id); /* it is known as a run by now */
-	ql_quest_done(look);
-	if (again)
-		wait_for_next(news);
-	else
-		free(news);
-}
-
 /* It is known to run: its own end is looked for. */
 static bool
 is_awaited(struct ql_celery *celery, const char *task_id)
@@ -78,6 +39,47 @@ is_awaited(struct ql_celery *celery, const char *task_id)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * REVOKED, and it may come back: its worker dropped it, and acknowledges it next, or a place did not say what it has, or
+ * was not asked.
+ */
+static bool
+is_unsaid(const struct news *news)
+{
+	const struct ql_quest *look = &news->look;
+	bool asked = !look->workers_only && ql_quest_is_nowhere(look);
+	return ql_quest_is_over(look) && !ql_quest_is_finished(look) && !look->copy_count &&
+	       !look->find.listed && !asked && !is_awaited(news->celery, news->task_id);
+}
+
+static void
+wait_for_next(struct news *news)
+{
+	struct ql_celery *celery = news->celery;
+	news->looks++;
+	news->look.workers_only = false;
+	celery->news_due++;
+	LL_PREPEND(celery->news, news);
+}
+
+static void
+on_looked(struct ql_quest *look)
+{
+	struct news *news = QL_OWNER(look, struct news, look);
+	struct ql_celery *celery = news->celery;
+	ql_tell_look(celery, news->eval_id, news->task_id, news->attempt, look, 0);
+	look_after_held(news);
+	bool unsaid = is_unsaid(news);
+	if (!unsaid && ql_quest_is_complete(look) && (look->copy_count || ql_quest_is_over(look)))
+		ql_started_drop(celery, news->task_id); /* it is known as a run by now */
+	ql_quest_done(look);
+	if (unsaid && news->looks < QL_CELERY_NEWS_LOOKS &&
+		celery->news_due < QL_CELERY_NEWS_DUE_MAX && !celery->closing)
+		wait_for_next(news);
+	else
+		free(news);
 }
 
 void

@@ -145,29 +145,29 @@ ql_quest_is_finished(const struct ql_quest *look)
 }
 
 bool
-ql_result_is_ours(const struct ql_result *result)
+ql_result_is_ours(const struct ql_celery *celery, const struct ql_result *result)
 {
-	return result->worker && !strcmp(result->worker, QL_RESULT_WRITER);
+	return result->worker && !strcmp(result->worker, celery->writer);
 }
 
 bool
 ql_result_is_of_signal(const struct ql_result *result)
 {
-	return !strcmp(result->state, "REVOKED") && !ql_result_is_ours(result) && result->reason &&
+	return !strcmp(result->state, "REVOKED") && result->reason &&
 	       !strcmp(result->reason, "terminated");
 }
 
 bool
 ql_result_is_of_drop(const struct ql_result *result)
 {
-	return !strcmp(result->state, "REVOKED") && !ql_result_is_ours(result) && result->reason &&
+	return !strcmp(result->state, "REVOKED") && result->reason &&
 	       !strcmp(result->reason, "revoked");
 }
 
 bool
 ql_quest_is_over(const struct ql_quest *look)
 {
-	return look->has_result && !ql_result_is_ours(&look->result) &&
+	return look->has_result && !ql_result_is_ours(look->celery, &look->result) &&
 	       (ql_quest_is_finished(look) || !strcmp(look->result.state, "REVOKED"));
 }
 

@@ -94,12 +94,13 @@ ql_results_get(struct ql_celery *celery, struct ql_redis_command *command, const
 
 /* The caller's to free; NULL: out of memory. */
 static char *
-make_result(const char *task_id, const char *state, const char *reason)
+make_result(
+	const struct ql_celery *celery, const char *task_id, const char *state, const char *reason)
 {
 	size_t len;
 	uv_timeval64_t now = {0};
 	uv_gettimeofday(&now);
-	return ql_result_make(task_id, state, reason, now.tv_sec * 1000, &len);
+	return ql_result_make(task_id, state, reason, celery->writer, now.tv_sec * 1000, &len);
 }
 
 void
@@ -107,7 +108,7 @@ ql_results_set(struct ql_celery *celery, struct ql_redis_command *command, const
 	const char *state, const char *reason)
 {
 	char key[KEY];
-	char *text = make_result(task_id, state, reason);
+	char *text = make_result(celery, task_id, state, reason);
 	key_of(celery, task_id, key);
 	const char *argv[] = {key, text ? text : "", QL_CELERY_RESULT_TTL};
 	ql_redis_eval(celery->backend, command, set_script, 1, 3, argv, NULL);
@@ -134,7 +135,7 @@ say_revoked(
 	key_with(celery, CHAIN, task_id, chain);
 	ret_keys[0] = ql_str_dup(key);
 	ret_keys[1] = ql_str_dup(chain);
-	*ret_text = make_result(task_id, "REVOKED", "revoked");
+	*ret_text = make_result(celery, task_id, "REVOKED", "revoked");
 	return ret_keys[0] && ret_keys[1] && *ret_text ? 0 : -1;
 }
 
@@ -144,7 +145,7 @@ ql_results_revoked(void *arg, const char *task_id, char **ret_key, char **ret_te
 	char key[KEY];
 	key_of(arg, task_id, key);
 	*ret_key = ql_str_dup(key);
-	*ret_text = make_result(task_id, "REVOKED", "revoked");
+	*ret_text = make_result(arg, task_id, "REVOKED", "revoked");
 	return *ret_key && *ret_text ? 0 : -1;
 }
 
@@ -259,7 +260,7 @@ ql_results_whose(struct ql_celery *celery, const char *task_id, char ret_eval_id
 static bool
 is_notice_lost(const struct delivery *delivery, const char *state)
 {
-	static const char *const last[] = {"SUCCESS", "FAILURE", "REVOKED", "RETRY"};
+	static const char *const last[] = {"SUCCESS", "FAILURE", "REVOKED", "RETRY", "ABORTED"};
 	for (size_t i = 0; i < sizeof(last) / sizeof(*last); i++) {
 		if (!strcmp(state, last[i]))
 			return false;
@@ -286,11 +287,11 @@ hear(struct ql_celery *celery, const char *task_id, const char *state)
 
 /* ql_result_make ends so. */
 static bool
-is_our_own(const char *data, size_t len)
+is_our_own(const struct ql_celery *celery, const char *data, size_t len)
 {
-	static const char end[] = "\"worker\":\"" QL_RESULT_WRITER "\"}";
-	return len >= sizeof(end) - 1 &&
-	       !memcmp(data + len - (sizeof(end) - 1), end, sizeof(end) - 1);
+	char end[sizeof(celery->writer) + sizeof("\"worker\":\"\"}")];
+	size_t end_len = (size_t)snprintf(end, sizeof(end), "\"worker\":\"%s\"}", celery->writer);
+	return len >= end_len && !memcmp(data + len - end_len, end, end_len);
 }
 
 static bool
@@ -307,7 +308,7 @@ on_message(void *arg, const char *pattern, const char *channel, const char *data
 	struct ql_result result = {0};
 	struct ql_err ignored; /* the look says so too */
 	(void)pattern;
-	if (celery->closing || !task_id || is_our_own(data, len))
+	if (celery->closing || !task_id || is_our_own(celery, data, len))
 		return;
 	task_id += strlen(META);
 	if (len <= QL_CELERY_NEWS_MAX && (celery->started || ql_deliveries_of(celery, task_id) ||

@@ -314,9 +314,11 @@ tell_result(struct ql_celery *celery, const char *eval_id, const char *task_id, 
 		revoked && !ql_result_is_of_signal(result) &&
 		(ql_result_is_of_drop(result) || ql_control_told_at(celery->control, task_id));
 	uint64_t incarnation = ql_delivery_name_of_result(result, task_id);
-	if (revoked && (look->workers_only || !ql_quest_is_nowhere(look)))
+	if (revoked && !ql_quest_is_complete(look))
 		return;
 	if (tell_signalled(celery, eval_id, task_id, attempt, result))
+		return;
+	if (revoked && (look->workers_only || !ql_quest_is_nowhere(look)))
 		return;
 	if (dropped) {
 		struct ql_sighting sighting = {

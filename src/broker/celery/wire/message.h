@@ -140,7 +140,8 @@ int ql_beat_parse(const char *bytes, size_t len, struct ql_beat *ret_beat);
 
 /* ---- results ---- */
 
-#define QL_RESULT_WRITER "quell" /* the worker of a result that Quell wrote */
+#define QL_RESULT_WRITER \
+	"quell:" /* and its instance: the `worker` of a result that a Quell wrote */
 
 struct ql_result {
 	char state[32]; /* "SUCCESS", … */
@@ -156,7 +157,7 @@ struct ql_result {
 int ql_result_parse(const char *bytes, size_t len, struct ql_result *ret_result, struct ql_err *e);
 void ql_result_done(struct ql_result *result);
 /* REVOKED ("terminated" or "revoked") or ABORTED (reason NULL). */
-char *ql_result_make(
-	const char *task_id, const char *state, const char *reason, int64_t at, size_t *ret_len);
+char *ql_result_make(const char *task_id, const char *state, const char *reason, const char *writer,
+	int64_t at, size_t *ret_len);
 
 #endif

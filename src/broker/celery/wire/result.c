@@ -119,8 +119,8 @@ put_revoked(struct ql_json *json, const char *reason)
 }
 
 char *
-ql_result_make(
-	const char *task_id, const char *state, const char *reason, int64_t at, size_t *ret_len)
+ql_result_make(const char *task_id, const char *state, const char *reason, const char *writer,
+	int64_t at, size_t *ret_len)
 {
 	char date[QL_TIME_TEXT + 5];
 	ql_time_text(at, date);
@@ -137,7 +137,7 @@ ql_result_make(
 	ql_json_raw(&json, "children", reason ? "[]" : "null");
 	ql_json_text(&json, "date_done", reason ? date : NULL);
 	ql_json_text(&json, "task_id", task_id);
-	ql_json_text(&json, "worker", QL_RESULT_WRITER);
+	ql_json_text(&json, "worker", writer);
 	ql_json_close(&json, '}');
 	if (json.buf.failed)
 		ql_buf_done(&json.buf);
