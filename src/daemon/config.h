@@ -26,6 +26,8 @@ struct ql_config {
 	char *result_prefix;
 	char *fanout_prefix;
 	char *control_exchange;
+	char *priority_steps;
+	char *priority_separator;
 	char *runtime;
 	char *storage_url; /* NULL = none; so is the next one */
 	char *storage_key_file;

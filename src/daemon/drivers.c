@@ -175,6 +175,12 @@ open_containers(uv_loop_t *loop, const struct ql_config *config,
 	return 0;
 }
 
+static const char *
+given(const char *text)
+{
+	return ql_config_has(text) ? text : NULL;
+}
+
 int
 ql_drivers_broker(uv_loop_t *loop, const struct ql_config *config, const struct ql_data *data,
 	struct ql_broker **ret_broker, struct ql_err *e)
@@ -190,6 +196,8 @@ ql_drivers_broker(uv_loop_t *loop, const struct ql_config *config, const struct 
 		.results_prefix = config->result_prefix,
 		.fanout_prefix = config->fanout_prefix,
 		.exchange = config->control_exchange,
+		.steps = given(config->priority_steps),
+		.separator = given(config->priority_separator),
 		.log = ql_log,
 	};
 	*ret_broker = NULL;
@@ -254,6 +262,8 @@ ql_drivers_observe(uv_loop_t *loop, const struct ql_config *config,
 	observe->results_prefix = config->result_prefix;
 	observe->fanout_prefix = config->fanout_prefix;
 	observe->exchange = config->control_exchange;
+	observe->steps = given(config->priority_steps);
+	observe->separator = given(config->priority_separator);
 	if (open_containers(loop, config, ret_containers, e))
 		return -1;
 	observe->containers = *ret_containers;

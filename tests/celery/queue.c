@@ -509,7 +509,11 @@ a_prefix_and_another_separator(void **state)
 	push_new(hall, "celery", "a", NULL);
 	push_new(hall, "pfx_celery:3", "a", NULL);
 	number(hall->context, "SADD pfx__kombu.binding.jobs %s", "k:*:long");
+	number(hall->context, "SADD pfx__kombu.binding.jobs %s", "a:b::a:b");
 	push_new(hall, "pfx_long", "b", NULL);
+	push_new(hall, "pfx_a:b", "c", NULL);
+	find(hall, &look, "c");
+	assert_string_equal(look.op.queue, "a:b");
 	take_out(hall, &look, "a");
 	assert_true(look.op.removed);
 	LISTED(hall, "celery", "a"); /* somebody else's */
@@ -521,6 +525,24 @@ a_prefix_and_another_separator(void **state)
 	LISTED(hall, "pfx_evaluations:9", "new");
 	look_done(&look);
 	free(bytes);
+}
+
+static void
+steps_of_an_application(void **state)
+{
+	static const char *const wrong[] = {
+		"", "1,2", "0,3,3", "0,a", "0,3,", "0,256", "0, 3", "-1", "0,1,2,3,4,5,6,7,8,9,10"};
+	struct ql_queue_steps steps;
+	struct ql_err err;
+	(void)state;
+	assert_int_equal(ql_queue_steps_parse("0,1,2,3,4,5,6,7,8,9", &steps, &err), 0);
+	assert_int_equal(steps.count, 10);
+	assert_int_equal(ql_queue_steps_parse("0,255", &steps, &err), 0);
+	assert_int_equal(steps.of[1], 255);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		assert_int_equal(ql_queue_steps_parse(wrong[i], &steps, &err), -1);
+		assert_non_null(strstr(err.text, "rise from 0"));
+	}
 }
 
 /* Marks of a server that died before it swept them. */
@@ -635,6 +657,7 @@ main(void)
 		TEST(a_queue_that_was_sent_to_is_looked_through),
 		TEST(a_prefix_and_another_separator),
 		TEST(what_can_be_read_in_part_is_there),
+		cmocka_unit_test(steps_of_an_application),
 		TEST(marks_left_behind_are_swept),
 		TEST(marks_are_counted_once),
 		TEST(a_frozen_server_does_not_hold_an_answer_up),

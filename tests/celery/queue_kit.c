@@ -110,7 +110,7 @@ hall_enter(struct hall *hall, const char *prefix, const char *separator)
 	static const char *const names[] = {"celery"};
 	struct ql_err err;
 	client_open(&hall->client, hall->server.url, false);
-	const struct ql_queues_config config = {
+	struct ql_queues_config config = {
 		.redis = hall->client.redis,
 		.names = names,
 		.name_count = 1,
@@ -118,6 +118,7 @@ hall_enter(struct hall *hall, const char *prefix, const char *separator)
 		.separator = separator,
 		.revoked = revoked,
 	};
+	assert_int_equal(ql_queue_steps_parse(NULL, &config.steps, &err), 0);
 	assert_int_equal(ql_queues_open(&hall->client.loop, &config, &hall->queues, &err), 0);
 }
 

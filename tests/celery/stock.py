@@ -29,6 +29,9 @@ app.conf.update(task_track_started="STOCK_UNTRACKED" not in os.environ,
                     "master_name": os.environ.get("STOCK_MASTER"),  # behind Sentinel alone
                     "visibility_timeout": int(os.environ.get("STOCK_VISIBILITY", "3600"))},
                 result_backend_transport_options={"master_name": os.environ.get("STOCK_MASTER")})
+if "STOCK_PRIORITIES" in os.environ:  # as Celery's documentation of priorities on Redis has it
+    app.conf.broker_transport_options.update(
+        priority_steps=list(range(10)), sep=":", queue_order_strategy="priority")
 
 # Celery 5.2 has these two limits in its code; from 5.3 on they are CELERY_WORKER_REVOKES_MAX and
 # CELERY_WORKER_REVOKE_EXPIRES. They are shortened here, from 50,000 ids and three hours.

@@ -26,6 +26,7 @@ struct ql_celery_config {
 	const char *results_prefix; /* and of the result backend */
 	const char *fanout_prefix; /* or NULL: the usual one */
 	const char *exchange; /* control_exchange, or NULL */
+	const char *steps, *separator; /* priority_steps and sep, as in queue.h, or NULL */
 	struct ql_containers *containers; /* closed with the broker; NULL: none are looked for */
 	void (*log)(const char *line); /* may be NULL */
 };

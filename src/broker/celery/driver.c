@@ -249,7 +249,8 @@ parse_urls(struct ql_celery *celery, struct ql_err *e)
 {
 	const struct ql_celery_config *config = &celery->config;
 	const char *results = config->results ? config->results : config->broker;
-	if (ql_redis_url_parse(config->broker, &celery->url, e))
+	if (ql_queue_steps_parse(config->steps, &celery->steps, e) ||
+		ql_redis_url_parse(config->broker, &celery->url, e))
 		return -1;
 	if (!ql_redis_url_parse(results, &celery->results_url, e))
 		return 0;
@@ -278,6 +279,8 @@ open_queues(struct ql_celery *celery, struct ql_err *e)
 	struct ql_queues_config queues = {.redis = celery->commands,
 		.names = &celery->config.queue,
 		.name_count = 1,
+		.steps = celery->steps,
+		.separator = celery->config.separator,
 		.prefix = celery->config.prefix,
 		.arg = celery};
 	if (celery->backend == celery->commands)

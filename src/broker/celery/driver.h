@@ -59,6 +59,7 @@ struct ql_celery {
 	struct ql_broker base; /* first */
 	struct ql_celery_config config;
 	struct ql_redis_url url, results_url;
+	struct ql_queue_steps steps;
 	struct ql_desk desk;
 	struct ql_redis *commands;
 	struct ql_redis *backend; /* for the result backend; = commands where it is the broker */
@@ -89,8 +90,8 @@ struct ql_celery {
 	bool was_deaf; /* results may have been published that were not heard; told by `back` */
 	char host[QL_TASK_NODE]; /* this host's name */
 	char node[QL_TASK_NODE]; /* Quell's among Celery's */
-	char here[QL_BOOT_ID + 48]; /* where its pids are counted; "" = not known */
 	char writer[96]; /* and in results */
+	char here[QL_BOOT_ID + 48]; /* where its pids are counted; "" = not known */
 	int parts; /* still to be closed */
 	bool closing;
 	void (*closed)(void *arg);

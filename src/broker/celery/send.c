@@ -17,8 +17,8 @@ on_put(struct ql_queue_put *put, int status)
 }
 
 /*
- * Redis' steps are taken from 0 on, and 0 is where plain tasks wait: Quell's 5 and above. Below that each
- * two have a step of their own.
+ * Redis' priorities are taken from 0 on, and 0 is where plain tasks wait: Quell's 5 and above. Below that each
+ * two have one of their own. It goes to the step that is at or below that.
  */
 static int
 step_of(int32_t priority)
@@ -53,9 +53,10 @@ put_back(struct job *job)
 	const json_t *place = json_object_get(properties, "delivery_info");
 	const char *queue = json_string_value(json_object_get(place, "routing_key"));
 	json_int_t priority = json_integer_value(json_object_get(properties, "priority"));
-	if (priority < 0 || priority > 9)
+	if (priority < 0)
 		priority = 0;
-	put(job, queue ? queue : job->celery->config.queue, (int)priority, len, true);
+	put(job, queue ? queue : job->celery->config.queue, priority > 9 ? 9 : (int)priority, len,
+		true);
 	json_decref(message);
 }
 

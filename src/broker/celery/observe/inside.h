@@ -73,6 +73,7 @@ struct ql_observe_look {
 struct ql_observe {
 	struct ql_observe_config config;
 	struct ql_redis_url broker_url, results_url;
+	struct ql_queue_steps steps;
 	bool reads_results;
 	uv_timer_t timer;
 	struct ql_redis *commands;

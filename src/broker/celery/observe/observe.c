@@ -118,7 +118,8 @@ static int
 parse_urls(struct ql_observe *observe, struct ql_err *e)
 {
 	const char *results = observe->config.results;
-	if (ql_redis_url_parse(observe->config.broker, &observe->broker_url, e))
+	if (ql_queue_steps_parse(observe->config.steps, &observe->steps, e) ||
+		ql_redis_url_parse(observe->config.broker, &observe->broker_url, e))
 		return -1;
 	observe->reads_results = true;
 	if (results && ql_redis_url_parse(results, &observe->results_url, NULL))
@@ -147,6 +148,8 @@ open_parts(uv_loop_t *loop, struct ql_observe *observe, struct ql_err *e)
 	const struct ql_observe_config *config = &observe->config;
 	struct ql_queues_config queues = {.names = &config->queue,
 		.name_count = config->queue != NULL,
+		.steps = observe->steps,
+		.separator = config->separator,
 		.prefix = config->prefix};
 	struct ql_control_config control = {.url = &observe->broker_url,
 		.only_asked = true,

@@ -39,7 +39,7 @@ struct ql_observe_config {
 		results; /* NULL = the broker; another than Redis is not read, and the report says so */
 	const char *queue; /* looked through besides those that are bound */
 	const char *instance; /* names its list of replies */
-	const char *prefix, *results_prefix, *fanout_prefix, *exchange;
+	const char *prefix, *results_prefix, *fanout_prefix, *exchange, *steps, *separator;
 	struct ql_containers *containers; /* borrowed until closed; NULL: none are looked for */
 	/* Which evaluation a task is of, as its containers are labelled. */
 	int (*eval_of)(const void *arg, const char *task_id, char ret_eval_id[static QL_EVAL_ID]);

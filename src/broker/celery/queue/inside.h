@@ -122,8 +122,7 @@ struct ql_queue_reading {
 struct ql_queues {
 	uv_loop_t *loop;
 	struct ql_redis *redis;
-	const int *steps;
-	size_t step_count;
+	struct ql_queue_steps steps;
 	const char *separator;
 	const char *prefix;
 	int (*revoked)(void *arg, const char *task_id, char **ret_key, char **ret_text);

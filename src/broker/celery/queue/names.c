@@ -94,6 +94,30 @@ measured_one(struct ql_redis_command *command, int status, const redisReply *rep
 		measured(queues);
 }
 
+int
+ql_queue_steps_parse(const char *text, struct ql_queue_steps *ret_steps, struct ql_err *e)
+{
+	struct ql_queue_steps steps = {0};
+	const char *at = text ? text : "0,3,6,9";
+	for (bool more = true; more; steps.count++) {
+		char *end = NULL;
+		long step = *at >= '0' && *at <= '9' ? strtol(at, &end, 10) : -1;
+		bool rises = steps.count ? step > steps.of[steps.count - 1] : step == 0;
+		if (steps.count == QL_QUEUE_STEPS_MAX || !rises || step > 255 ||
+			(*end && *end != ','))
+			return ql_fail(e, QL_E_INVALID,
+				"priority steps are up to %d numbers that rise from 0 on, to 255 "
+				"at "
+				"most, as 0,3,6,9: not \"%.40s\"",
+				QL_QUEUE_STEPS_MAX, text);
+		steps.of[steps.count] = (int)step;
+		more = *end == ',';
+		at = end + 1;
+	}
+	*ret_steps = steps;
+	return 0;
+}
+
 char *
 ql_queue_list_key(const struct ql_queues *queues, const char *name, int step)
 {
@@ -106,10 +130,10 @@ ql_queue_list_key(const struct ql_queues *queues, const char *name, int step)
 static int
 add_lists(struct ql_queues *queues, const struct ql_queue_name *name)
 {
-	for (size_t i = 0; i < queues->step_count; i++) {
+	for (size_t i = 0; i < queues->steps.count; i++) {
 		struct ql_queue_list *list = &queues->lists[queues->list_count];
 		*list = (struct ql_queue_list){
-			.key = ql_queue_list_key(queues, name->text, queues->steps[i]),
+			.key = ql_queue_list_key(queues, name->text, queues->steps.of[i]),
 			.queue = name->text,
 			.queues = queues,
 		};
@@ -124,8 +148,8 @@ add_lists(struct ql_queues *queues, const struct ql_queue_name *name)
 static int
 make_lists(struct ql_queues *queues)
 {
-	size_t count = HASH_COUNT(queues->names) * queues->step_count;
-	size_t known = queues->list_count / queues->step_count;
+	size_t count = HASH_COUNT(queues->names) * queues->steps.count;
+	size_t known = queues->list_count / queues->steps.count;
 	const struct ql_queue_name *name = queues->names;
 	if (queues->list_count == count)
 		return 0;
@@ -133,7 +157,7 @@ make_lists(struct ql_queues *queues)
 	if (!lists)
 		return -1;
 	queues->lists = lists;
-	queues->list_count = known * queues->step_count; /* a name has all of its steps or none */
+	queues->list_count = known * queues->steps.count; /* a name has all of its steps or none */
 	for (; known; known--)
 		name = name->hh.next;
 	for (; name; name = name->hh.next) {
@@ -201,13 +225,21 @@ take_bindings(struct ql_queues *queues, const redisReply *items)
 	}
 }
 
-/* A member is ROUTING_KEY sep PATTERN sep QUEUE. */
+/*
+ * A member is ROUTING_KEY sep PATTERN sep QUEUE. Mostly the pattern is empty: then the separator may stand in the
+ * queue's name too, where it is a colon.
+ */
 static const char *
 queue_of(const struct ql_queues *queues, const char *member)
 {
+	size_t len = strlen(queues->separator);
 	const char *last = member;
+	for (const char *at = member; (at = strstr(at, queues->separator)); at += len) {
+		if (!strncmp(at + len, queues->separator, len))
+			return at + 2 * len;
+	}
 	for (const char *at = member; (at = strstr(at, queues->separator));) {
-		at += strlen(queues->separator);
+		at += len;
 		last = at;
 	}
 	return last;

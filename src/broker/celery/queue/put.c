@@ -56,9 +56,9 @@ static int
 step_of(const struct ql_queues *queues, int wanted)
 {
 	int step = 0;
-	for (size_t i = 0; i < queues->step_count; i++) {
-		if (queues->steps[i] <= wanted && queues->steps[i] > step)
-			step = queues->steps[i];
+	for (size_t i = 0; i < queues->steps.count; i++) {
+		if (queues->steps.of[i] <= wanted && queues->steps.of[i] > step)
+			step = queues->steps.of[i];
 	}
 	return step;
 }

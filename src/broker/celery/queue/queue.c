@@ -364,15 +364,13 @@ int
 ql_queues_open(uv_loop_t *loop, const struct ql_queues_config *config,
 	struct ql_queues **ret_queues, struct ql_err *e)
 {
-	static const int steps[] = {0, 3, 6, 9};
 	struct ql_queues *queues = calloc(1, sizeof(*queues));
 	if (!queues)
 		return ql_fail(e, QL_E_UNAVAILABLE, "Out of memory for the queues");
-	assert(config->step_count <= QL_QUEUE_STEPS_MAX);
+	assert(config->steps.count);
+	queues->steps = config->steps;
 	queues->loop = loop;
 	queues->redis = config->redis;
-	queues->steps = config->steps ? config->steps : steps;
-	queues->step_count = config->steps ? config->step_count : sizeof(steps) / sizeof(*steps);
 	queues->separator = config->separator ? config->separator : "\x06\x16";
 	queues->prefix = config->prefix ? config->prefix : "";
 	queues->revoked = config->revoked;

@@ -58,13 +58,20 @@
 struct ql_queues;
 struct ql_queue_want;
 
+struct ql_queue_steps {
+	int of[QL_QUEUE_STEPS_MAX];
+	size_t count;
+};
+
+/* "0,3,6,9", or NULL for that: numbers that rise from 0 on, to 255 at most. */
+int ql_queue_steps_parse(const char *text, struct ql_queue_steps *ret_steps, struct ql_err *e);
+
 struct ql_queues_config {
 	struct ql_redis *redis; /* borrowed until closed */
 	const char *const *names; /* looked through besides those of `_kombu.binding.*`; copied */
 	size_t name_count;
-	const int *steps; /* borrowed; NULL: 0 3 6 9 */
-	size_t step_count;
-	const char *separator; /* borrowed; NULL: the bytes 06 16 */
+	struct ql_queue_steps steps;
+	const char *separator; /* sep, borrowed; NULL: the bytes 06 16 */
 	const char *prefix; /* global_keyprefix, borrowed; NULL: none */
 	/* The key and the text of the result of a task whose only message is removed; owned by who asks. -1: out of
 	   memory. NULL: no results are written here. */
