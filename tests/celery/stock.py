@@ -2,6 +2,7 @@
 
 What a task does, it says in a file, so that neither Redis nor Quell is asked for what really happened.
 """
+import gc
 import http.client
 import json
 import os
@@ -32,6 +33,11 @@ app.conf.update(task_track_started="STOCK_UNTRACKED" not in os.environ,
 if "STOCK_PRIORITIES" in os.environ:  # as Celery's documentation of priorities on Redis has it
     app.conf.broker_transport_options.update(
         priority_steps=list(range(10)), sep=":", queue_order_strategy="priority")
+
+# A connection that was lost and is collected only after the worker has the next one takes that out of its loop: the
+# worker beats, and reads nothing any more. Whether that happens depends on how much it allocated so far.
+if "STOCK_KEEPS_GARBAGE" in os.environ:
+    gc.disable()
 
 # Celery 5.2 has these two limits in its code; from 5.3 on they are CELERY_WORKER_REVOKES_MAX and
 # CELERY_WORKER_REVOKE_EXPIRES. They are shortened here, from 50,000 ids and three hours.

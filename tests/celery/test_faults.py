@@ -166,7 +166,8 @@ def test_quell_begins_anew_while_redis_is_away(deployed, proxy):
     running = Sent(deployed, "away", "celery-away", "work", {"queue": "away"})
     with system.serving("--broker", proxy.url, "--auth", "none") as quell, \
             contextlib.closing(of_worker), \
-            deployed.worker("-c", "1", "-Q", "away", node="away", broker=of_worker.url) as worker:
+            deployed.worker("-c", "1", "-Q", "away", node="away", broker=of_worker.url,
+                            STOCK_KEEPS_GARBAGE="1") as worker:
         running.send_now()
         running.until("began")
         # a worker that loses Redis before its pool has told it that a task began forgets that task
