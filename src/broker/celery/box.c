@@ -16,6 +16,16 @@ struct boxing {
 	char *eval_id; /* owned */
 };
 
+void
+ql_box_name(const struct ql_celery *celery, const struct ql_container *box,
+	struct ql_sighting *sighting)
+{
+	sighting->container = box->id;
+	sighting->container_runtime = celery->config.containers->ops->name;
+	sighting->container_name = box->name;
+	sighting->container_image = box->image;
+}
+
 static void
 tell(struct delivery *delivery)
 {
@@ -27,11 +37,8 @@ tell(struct delivery *delivery)
 			.exit_code = -1,
 			.checkpoint_bytes = -1},
 		.eval_id = delivery->eval_id,
-		.container = box->id,
-		.container_runtime = delivery->celery->config.containers->ops->name,
-		.container_name = box->name,
-		.container_image = box->image,
 	};
+	ql_box_name(delivery->celery, box, &sighting);
 	ql_sight(delivery->celery, &sighting);
 }
 

@@ -443,6 +443,9 @@ const char *ql_box_show(struct ql_broker *broker, const char *task_id);
 void ql_box_look(struct delivery *delivery);
 /* These are its own; the last one to start is shown. */
 void ql_box_take(struct delivery *delivery, const struct ql_container *found, size_t count);
+/* Which container it is; the texts stay the box's. */
+void ql_box_name(const struct ql_celery *celery, const struct ql_container *box,
+	struct ql_sighting *sighting);
 
 /* ---- results.c, watch.c ---- */
 

@@ -81,11 +81,8 @@ tell_boxed(const struct inspection *inspection, const struct ql_container *found
 			.unasked = inspection->look.silent ? 1 << QL_CHECK_WORKERS : 0,
 			.checkpoint_bytes = -1},
 		.eval_id = job->eval_id,
-		.container = found->id,
-		.container_runtime = job->celery->config.containers->ops->name,
-		.container_name = found->name,
-		.container_image = found->image,
 	};
+	ql_box_name(job->celery, found, &sighting);
 	ql_sight(job->celery, &sighting);
 }
 

@@ -16,8 +16,6 @@ struct faulty {
 	struct ql_containers_faults *faults;
 	struct ql_transit transit; /* of couriers on their way */
 	int64_t dead_until; /* of ql_alarm_ms() */
-	void (*closed)(void *arg);
-	void *closed_arg;
 };
 
 /* One operation or hint on its way: an operation first to the inner driver, then back with its answer. */
@@ -324,22 +322,10 @@ lost(struct ql_passenger *passenger)
 }
 
 static void
-all_closed(struct ql_transit *transit)
-{
-	struct faulty *faulty = QL_OWNER(transit, struct faulty, transit);
-	void (*closed)(void *arg) = faulty->closed;
-	void *closed_arg = faulty->closed_arg;
-	free(faulty);
-	closed(closed_arg);
-}
-
-static void
 close_driver(struct ql_containers *containers, void (*closed)(void *arg), void *arg)
 {
 	struct faulty *faulty = (struct faulty *)containers;
-	faulty->closed = closed;
-	faulty->closed_arg = arg;
-	ql_transit_close(&faulty->transit, 2);
+	ql_transit_close(&faulty->transit, 2, faulty, closed, arg);
 	ql_desk_close(&faulty->desk, ql_transit_part_closed, &faulty->transit);
 	faulty->inner->ops->close(faulty->inner, ql_transit_part_closed, &faulty->transit);
 }
@@ -364,8 +350,7 @@ ql_containers_faulty_open(struct ql_containers *inner, struct ql_containers_faul
 		.delay_ms = &faults->delay_ms,
 		.hurt = &faults->hurt,
 		.arrived = arrived,
-		.lost = lost,
-		.closed = all_closed};
+		.lost = lost};
 	if (ql_desk_init(&faulty->desk, inner->loop, NULL, e) ||
 		ql_transit_init(&faulty->transit, inner->loop, faults->seed)) {
 		free(faulty);

@@ -18,8 +18,6 @@ struct faulty {
 	struct ql_runtime *inner;
 	struct ql_runtime_faults *faults;
 	struct ql_transit transit; /* of couriers on their way */
-	void (*closed)(void *arg);
-	void *closed_arg;
 };
 
 /* One act or sighting on its way: an act first to the inner driver, then back with its answer. */
@@ -292,22 +290,10 @@ lost(struct ql_passenger *passenger)
 }
 
 static void
-all_closed(struct ql_transit *transit)
-{
-	struct faulty *faulty = QL_OWNER(transit, struct faulty, transit);
-	void (*closed)(void *arg) = faulty->closed;
-	void *closed_arg = faulty->closed_arg;
-	free(faulty);
-	closed(closed_arg);
-}
-
-static void
 faulty_close(struct ql_runtime *runtime, void (*closed)(void *arg), void *arg)
 {
 	struct faulty *faulty = (struct faulty *)runtime;
-	faulty->closed = closed;
-	faulty->closed_arg = arg;
-	ql_transit_close(&faulty->transit, 2);
+	ql_transit_close(&faulty->transit, 2, faulty, closed, arg);
 	ql_desk_close(&faulty->desk, ql_transit_part_closed, &faulty->transit);
 	faulty->inner->ops->close(faulty->inner, ql_transit_part_closed, &faulty->transit);
 }
@@ -333,8 +319,7 @@ ql_runtime_faulty_open(struct ql_runtime *inner, struct ql_runtime_faults *fault
 		.delay_ms = &faults->delay_ms,
 		.hurt = &faults->hurt,
 		.arrived = arrived,
-		.lost = lost,
-		.closed = all_closed};
+		.lost = lost};
 	if (ql_desk_init(&faulty->desk, inner->loop, &faulty->runtime.sink, e) ||
 		ql_transit_init(&faulty->transit, inner->loop, faults->seed)) {
 		free(faulty);

@@ -70,7 +70,10 @@ ql_transit_part_closed(void *arg)
 		return;
 	DL_FOREACH_SAFE (transit->passengers, passenger, next)
 		transit->lost(passenger);
-	transit->closed(transit);
+	void (*closed)(void *arg) = transit->closed;
+	void *closed_arg = transit->closed_arg;
+	free(transit->driver);
+	closed(closed_arg);
 }
 
 static void
@@ -80,9 +83,13 @@ alarm_closed(struct ql_alarm *alarm)
 }
 
 void
-ql_transit_close(struct ql_transit *transit, int others)
+ql_transit_close(
+	struct ql_transit *transit, int others, void *driver, void (*closed)(void *arg), void *arg)
 {
 	transit->closing = true;
+	transit->driver = driver;
+	transit->closed = closed;
+	transit->closed_arg = arg;
 	transit->open_parts = 1 + others;
 	ql_alarm_close(&transit->alarm, alarm_closed);
 }

@@ -27,7 +27,6 @@ struct ql_transit {
 	int64_t *hurt; /* counts the faults that struck */
 	void (*arrived)(struct ql_passenger *passenger);
 	void (*lost)(struct ql_passenger *passenger); /* on closing: frees it by ql_transit_free */
-	void (*closed)(struct ql_transit *transit);
 
 	struct ql_alarm alarm;
 	struct ql_passenger *passengers;
@@ -35,6 +34,9 @@ struct ql_transit {
 	uint64_t random;
 	int open_parts;
 	bool closing;
+	void *driver;
+	void (*closed)(void *arg);
+	void *closed_arg;
 };
 
 /* The fields above the gap are the caller's to fill, before. seed 0 counts as 1. -1 only when out of memory. */
@@ -51,8 +53,9 @@ void ql_transit_send(struct ql_passenger *passenger);
 
 void ql_transit_free(struct ql_passenger *passenger);
 
-/* Nothing arrives from here on. closed comes once so many other parts of the driver have closed too. */
-void ql_transit_close(struct ql_transit *transit, int others);
+/* Nothing arrives from here on. Once so many other parts have closed too, frees the driver, and calls closed. */
+void ql_transit_close(
+	struct ql_transit *transit, int others, void *driver, void (*closed)(void *arg), void *arg);
 
 /* arg: the transit. */
 void ql_transit_part_closed(void *arg);
