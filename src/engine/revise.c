@@ -73,6 +73,21 @@ on_durable(struct decided *decided, const struct ql_err *err)
 	finish(revision, err);
 }
 
+/* What is looked for, to be taken out, would be taken out again as soon as it is put back. */
+static bool
+is_being_taken(struct revision *revision, const struct ql_live *live)
+{
+	if (revision->op->kind != QL_REVISE_RESTORE ||
+		live->record.state.status != QL_STATUS_CANCELLED)
+		return false;
+	if (!live->taking && !ql_recall_looks(revision->engine, revision->eval_id))
+		return false;
+	ql_fail(&revision->err, QL_E_UNAVAILABLE,
+		"%s is being looked for in the broker, to be taken out: try again in a moment",
+		revision->eval_id);
+	return true;
+}
+
 static void
 revise(struct revision *revision, struct ql_live *live)
 {
@@ -85,6 +100,10 @@ revise(struct revision *revision, struct ql_live *live)
 		.done = on_durable,
 		.arg = revision,
 	};
+	if (is_being_taken(revision, live)) {
+		fail_later(revision);
+		return;
+	}
 	enum ql_verdict verdict = ql_feed(live, &feeding, &decision);
 	if (ql_verdict_makes_row(verdict))
 		return;
@@ -148,14 +167,6 @@ restore(struct revision *revision, struct ql_live *live)
 	bool again = revision->op->since && state->attempt > 1 &&
 		     state->queued_at >= revision->op->since;
 	bool bytes = state->adopted && state->status == QL_STATUS_CANCELLED && !again;
-	if (ql_recall_looks(revision->engine, revision->eval_id)) {
-		ql_fail(&revision->err, QL_E_UNAVAILABLE,
-			"the broker may have forgotten that %s was taken out, so it is looked for "
-			"there: try again in a moment",
-			revision->eval_id);
-		fail_later(revision);
-		return;
-	}
 	if (!again && !bytes)
 		revise(revision, live);
 	else if (bytes && !live->uncommitted)
