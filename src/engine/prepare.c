@@ -1,7 +1,8 @@
 /*
  * What a start needs before the runtime is asked for it: its payload, a folder for what is kept of it, the
  * checkpoint of the attempt before. What is sent to a broker needs its payload alone; a worker's run
- * that is killed or salvaged a folder for what its containers wrote.
+ * that is killed or salvaged a folder for what its containers wrote. What is sent goes out in the order
+ * in which it was asked for, whichever payload is read first: so it stands in its queue.
  */
 #include "engine/acting.h"
 
@@ -22,6 +23,7 @@ struct prepared {
 	uv_work_t work;
 	struct acting *act;
 	bool message; /* the payload is another producer's message */
+	bool ready; /* to be sent, once all that was asked for before it is */
 	struct ql_err err;
 	int status;
 };
@@ -140,11 +142,18 @@ refuse(struct acting *act)
 	ql_engine_op_end(engine);
 }
 
+static struct acting **
+line_of(const struct acting *act)
+{
+	struct ql_engine *engine = act->engine;
+	return act->op.kind == QL_ACT_ENQUEUE ? &engine->sending : &engine->preparing;
+}
+
 static void
-prepared_over(struct acting *act)
+go_on(struct acting *act)
 {
 	struct acting *behind = act->behind;
-	DL_DELETE(act->engine->preparing, act);
+	DL_DELETE(*line_of(act), act);
 	act->behind = NULL;
 	bool keeps = act->op.kind == QL_ACT_KILL || act->op.kind == QL_ACT_SALVAGE;
 	if (keeps && !act->prepared->status)
@@ -158,6 +167,19 @@ prepared_over(struct acting *act)
 		DL_DELETE(behind, next);
 		ql_acting_go(next);
 	}
+}
+
+static void
+prepared_over(struct acting *act)
+{
+	struct ql_engine *engine = act->engine;
+	if (act->op.kind != QL_ACT_ENQUEUE) {
+		go_on(act);
+		return;
+	}
+	act->prepared->ready = true;
+	while (engine->sending && engine->sending->prepared->ready)
+		go_on(engine->sending);
 }
 
 static void
@@ -198,7 +220,7 @@ ql_prepare(struct acting *act, const struct ql_live *live, int32_t slot)
 	prepared->launch = (struct ql_launch){
 		.eval_id = act->eval_id, .attempt = act->op.attempt, .slot = slot};
 	ql_engine_op_begin(engine);
-	DL_APPEND(engine->preparing, act);
+	DL_APPEND(*line_of(act), act);
 	prepared->read = (struct ql_store_read){.kind = QL_READ_GET,
 		.filter = {.eval_id = act->eval_id, .with_payload = true},
 		.done = on_payload};
@@ -217,20 +239,30 @@ ql_prepare_keep(struct acting *act)
 	act->prepared = prepared;
 	prepared->act = act;
 	ql_engine_op_begin(engine);
-	DL_APPEND(engine->preparing, act);
+	DL_APPEND(*line_of(act), act);
 	uv_queue_work(engine->config.loop, &prepared->work, on_pool, on_prepared);
+}
+
+static bool
+is_behind(const struct acting *act, const struct acting *first)
+{
+	if (first->op.incarnation != act->op.incarnation)
+		return false;
+	return act->op.incarnation || !strcmp(first->eval_id, act->eval_id);
 }
 
 bool
 ql_prepare_behind(struct acting *act)
 {
-	struct acting *first;
-	DL_FOREACH (act->engine->preparing, first) {
-		if (first->op.incarnation != act->op.incarnation ||
-			(!act->op.incarnation && strcmp(first->eval_id, act->eval_id) != 0))
-			continue;
-		DL_APPEND(first->behind, act);
-		return true;
+	struct acting *const lines[] = {act->engine->preparing, act->engine->sending};
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		struct acting *first;
+		DL_FOREACH (lines[i], first) {
+			if (!is_behind(act, first))
+				continue;
+			DL_APPEND(first->behind, act);
+			return true;
+		}
 	}
 	return false;
 }

@@ -247,7 +247,8 @@ struct ql_engine {
 	size_t stops; /* evaluations in memory that are being stopped */
 	size_t removals; /* of messages from a queue, not answered yet */
 	int64_t stopped_alone_at; /* when somebody last asked for one stop alone */
-	struct acting *preparing; /* starts, and what is sent to a broker */
+	struct acting *preparing; /* starts, and kills whose containers are kept */
+	struct acting *sending; /* to a broker, in this order */
 	struct outbox *outboxes[QL_OUTLET_COUNT]; /* NULL where there is no such outlet */
 
 	struct bulk *bulks; /* those at work */

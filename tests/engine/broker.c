@@ -222,6 +222,67 @@ is_held_up(struct kit *kit, void *arg)
 	return held_up.removal;
 }
 
+/* Between the engine and the store: the next read of a payload stays under way until it is let go. */
+static struct {
+	const struct ql_store_ops *inner;
+	struct ql_store_ops ops;
+	struct ql_store_read *payload;
+} put_off;
+
+static void
+put_off_payload(struct ql_store *store, struct ql_store_read *read)
+{
+	if (read->filter.with_payload && !put_off.payload)
+		put_off.payload = read;
+	else
+		put_off.inner->read(store, read);
+}
+
+static void
+put_off_reads(struct kit *kit)
+{
+	memset(&put_off, 0, sizeof(put_off));
+	put_off.inner = kit->store->ops;
+	put_off.ops = *kit->store->ops;
+	put_off.ops.read = put_off_payload;
+	kit->store->ops = &put_off.ops;
+}
+
+static void
+read_on(struct kit *kit)
+{
+	kit->store->ops = put_off.inner;
+	kit->store->ops->read(kit->store, put_off.payload);
+}
+
+static bool
+is_put_off(struct kit *kit, void *arg)
+{
+	(void)kit;
+	(void)arg;
+	return put_off.payload;
+}
+
+/* However late what the first one says is read, which the store's threads may do in any order. */
+static void
+what_is_sent_stands_in_the_order_of_its_submission(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_world(&kit, NULL);
+	put_off_reads(&kit);
+	submit(&kit, "a", "wait=never");
+	kit_until(&kit, is_put_off, NULL, "what a says is read");
+	submit(&kit, "b", "wait=never");
+	for (int i = 0; i < 100; i++)
+		kit_turn(&kit);
+	assert_null(ql_farm_task(kit.farm, "celery-b"));
+	read_on(&kit);
+	kit_until(&kit, is_lying, (char *)"celery-a", "a lies in the queue");
+	kit_until(&kit, is_lying, (char *)"celery-b", "and b behind it");
+	close_world(&kit);
+}
+
 /* The search for what came back would take what is put back for that: who asks meanwhile is told to come again. */
 static void
 nothing_is_put_back_during_the_search(void **state)
@@ -436,6 +497,58 @@ adopted_is_removed_and_restored(void **state)
 	assert_int_equal(task(&kit, "other-1")->sent, 2);
 	stop(&kit, OTHER, QL_MODE_CANCEL);
 	ends(&kit, OTHER, QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
+	close_world(&kit);
+}
+
+struct restoring {
+	struct ql_revise op;
+	bool answered;
+};
+
+static void
+on_restored(struct ql_revise *op, int status)
+{
+	(void)status;
+	((struct restoring *)op)->answered = true;
+}
+
+static bool
+is_answered(struct kit *kit, void *arg)
+{
+	(void)kit;
+	return ((struct restoring *)arg)->answered;
+}
+
+/* Its message is being read, to be put back, as the search for what the broker forgot comes to it. */
+static void
+adopted_is_not_put_back_once_it_is_searched(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	struct restoring restoring = {.op = {.caller = {.actor = "user:admin", .all = true},
+					      .eval_id = OTHER,
+					      .kind = QL_REVISE_RESTORE,
+					      .done = on_restored}};
+	open_world(&kit, NULL);
+	ql_farm_send(kit.farm, "other-1", "wait=never");
+	stop(&kit, OTHER, QL_MODE_CANCEL);
+	ends(&kit, OTHER, QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
+	kit_until_quiet(&kit);
+	hold_removals(&kit);
+	put_off_reads(&kit);
+	ql_engine_revise(kit.engine, &restoring.op);
+	kit_until(&kit, is_put_off, NULL, "its message is read");
+	ql_farm_set_down(kit.farm, true);
+	ql_farm_set_down(kit.farm, false);
+	kit_until(&kit, is_held_up, NULL, "it is searched for");
+	read_on(&kit);
+	kit_until(&kit, is_answered, &restoring, "the restore is answered");
+	assert_int_equal(restoring.op.err.code, QL_E_UNAVAILABLE);
+	ql_revise_done(&restoring.op);
+	let_go(&kit);
+	while (ask_revise(&kit, OTHER, QL_REVISE_RESTORE))
+		kit_turn(&kit);
+	kit_until(&kit, is_lying, (char *)"other-1", "it is back in the queue");
 	close_world(&kit);
 }
 
@@ -685,6 +798,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(submitted_run_and_settle),
 		cmocka_unit_test(queued_is_removed),
 		cmocka_unit_test(what_the_broker_forgot_is_taken_out_again),
+		cmocka_unit_test(what_is_sent_stands_in_the_order_of_its_submission),
 		cmocka_unit_test(nothing_is_put_back_during_the_search),
 		cmocka_unit_test(removal_under_way_is_not_asked_again),
 		cmocka_unit_test(held_is_dropped),
@@ -694,6 +808,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(it_ran_while_nobody_looked),
 		cmocka_unit_test(it_ran_while_nobody_heard),
 		cmocka_unit_test(adopted_is_removed_and_restored),
+		cmocka_unit_test(adopted_is_not_put_back_once_it_is_searched),
 		cmocka_unit_test(adopted_is_stopped_as_it_runs),
 		cmocka_unit_test(what_a_dead_worker_left_is_ended),
 		cmocka_unit_test(what_a_dead_worker_left_is_not_cancelled),
