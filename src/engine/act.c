@@ -170,6 +170,7 @@ acting_new(struct ql_live *live, const struct ql_act *decided)
 		.once = !record->state.adopted,
 		.settles = ql_state_stopping(&record->state) && !ql_state_has_run(&record->state),
 		.boxes = decided->boxes,
+		.sought = record->state.absent_at,
 		.twin = has_twin(&record->state, decided->incarnation),
 		.reached = reached(&record->state, decided->incarnation),
 	};

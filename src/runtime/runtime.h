@@ -88,6 +88,7 @@ struct ql_runtime_op {
 	bool settles; /* REMOVE: no run of it is known, so that it is cancelled once it is out */
 	/* REMOVE, INSPECT with incarnation 0: of its containers, too, before it is said */
 	enum ql_boxes boxes;
+	bool sought; /* INSPECT with incarnation 0: a look some seconds ago found it nowhere */
 	bool twin; /* of a run: another one of its attempt is known, whatever became of that */
 	const char *
 		place; /* of a run: where it is, as was told last and is durable; NULL = it isn't known */

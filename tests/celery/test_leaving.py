@@ -1,4 +1,5 @@
-"""Workers that go (a warm shutdown): they say so, answer nothing any more, and run what they run to its end."""
+"""Workers that go. In a warm shutdown they say so, answer nothing any more, and run what they run to its end; others die
+of what they run, and its state stays STARTED."""
 import base64
 import json
 import signal
@@ -77,3 +78,30 @@ def test_what_is_known_to_run_there_is_ended(deployed, leaving):
     assert not alive(pid)
     until_ended(made)
     assert deployed.quell.get("/api/eval/leaves").json["status"] == "cancelled"
+
+
+@pytest.mark.deadline(120)
+@pytest.mark.parametrize("anew", [True, False], ids=["begun-anew", "away"])
+def test_what_it_died_with_is_over(deployed, anew):
+    """Never seen by Quell while it ran. Plain Celery's revoke leaves it at STARTED, and who waits for it waits on."""
+    with deployed.worker("-c", "2", node="dying") as dying:
+        deployed.await_worker(dying)
+        early, late = deployed.began("work"), deployed.began("late")
+        dying.end()
+        if anew:
+            dying.ready.clear()
+            dying.begin()
+            dying.wait_ready()
+            deployed.await_worker(dying)
+        deployed.revoke(early)
+        assert early.state == late.state == "STARTED"
+        for reply in at_once([lambda sent=sent: sent.cancel(terminate="true", wait=30)
+                              for sent in (early, late)]):
+            told = reply.expect(200).json
+            assert told["cancelled"] and told["outcome"] == "killed", told
+            assert told["evidence"] == "verified" and not told["unasked"], told
+        for sent in (early, late):
+            sent.until_state("REVOKED")
+        if anew:
+            deployed.fence()
+    assert len(early.pids) == len(late.pids) == 1

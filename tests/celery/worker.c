@@ -144,6 +144,24 @@ one_whose_process_lives_is_kept(void **state)
 	ql_workers_done(&workers);
 }
 
+/* Its process is seen to be dead: fewer beats are waited for, but those that one begun anew would have sent. */
+static void
+who_is_seen_to_be_dead(void **state)
+{
+	(void)state;
+	struct ql_workers workers = {0};
+	struct fate fate = {0};
+	const struct ql_worker_fates fates = {count_silent, count_dropped, &fate};
+	struct ql_worker *worker = ql_workers_beat(&workers, &beat, 1000);
+	worker->process = (struct ql_hand_process){.pid = getpid(), .start = 1};
+	ql_workers_sweep(&workers, 1000 + QL_WORKER_BEATS_DEAD * beat.pace_ms, &fates);
+	assert_int_equal(worker->state, QL_WORKER_HERE);
+	ql_workers_sweep(&workers, 1001 + QL_WORKER_BEATS_DEAD * beat.pace_ms, &fates);
+	assert_int_equal(worker->state, QL_WORKER_SILENT);
+	assert_int_equal(fate.silent, 1);
+	ql_workers_done(&workers);
+}
+
 /* What a solo worker that is at work can be told by: it says nothing itself. */
 static void
 what_is_known_of_a_silent_one(void **state)
@@ -170,7 +188,7 @@ what_is_known_of_a_silent_one(void **state)
 	ql_workers_done(&workers);
 }
 
-/* Under the same name another process: what its pool is has to be asked again. */
+/* Under the same name another process: what its pool is has to be asked again, and that the old one is dead is nothing. */
 static void
 who_was_replaced(void **state)
 {
@@ -183,9 +201,11 @@ who_was_replaced(void **state)
 	ql_worker_learn(worker, value);
 	ql_workers_beat(&workers, &beat, 2000);
 	assert_int_equal(worker->pool, QL_POOL_GEVENT);
+	worker->process = (struct ql_hand_process){.pid = (int32_t)beat.pid, .start = 1};
 	next.pid++;
 	ql_workers_beat(&workers, &next, 3000);
 	assert_int_equal(worker->pool, QL_POOL_UNKNOWN);
+	assert_int_equal(worker->process.pid, 0);
 	json_decref(value);
 	ql_workers_done(&workers);
 }
@@ -273,6 +293,7 @@ main(void)
 		cmocka_unit_test(what_can_be_terminated),
 		cmocka_unit_test(who_is_silent),
 		cmocka_unit_test(one_whose_process_lives_is_kept),
+		cmocka_unit_test(who_is_seen_to_be_dead),
 		cmocka_unit_test(what_is_known_of_a_silent_one),
 		cmocka_unit_test(who_was_replaced),
 		cmocka_unit_test(workers_have_a_bound),

@@ -120,6 +120,7 @@ struct job {
 	int64_t grace_ms;
 	int64_t ends_at; /* loop time of its deadline */
 	enum ql_boxes boxes; /* REMOVE, INSPECT of the task: its containers, too */
+	bool sought; /* INSPECT of the task: a look some seconds ago found it nowhere */
 	bool twin; /* of a run: another one of its attempt is known */
 	bool removed; /* REMOVE: its message was in the queue, */
 	bool delivered; /* and a worker had it before, */
@@ -170,6 +171,7 @@ struct ql_quest {
 	struct ql_celery *celery;
 	char *task_id; /* the caller's until done */
 	bool workers_only; /* no list is looked through */
+	bool again; /* a look some seconds ago found it nowhere */
 	const char *node; /* of a process that is looked at too; the caller's until done */
 	int64_t pid; /* that process, as its worker counts; 0 = none */
 	void (*done)(struct ql_quest *look);

@@ -43,6 +43,7 @@ ql_job_new(struct ql_celery *celery, struct ql_runtime_op *op)
 	job->epoch = op->epoch;
 	job->grace_ms = op->grace_ms;
 	job->boxes = op->boxes;
+	job->sought = op->sought;
 	job->twin = op->twin;
 	job->ends_at = ql_alarm_ms() + op->timeout_ms;
 	op->driver = job;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/owner.h"
+#include "base/str.h"
 #include "broker/celery/driver.h"
 
 void
@@ -231,7 +232,7 @@ ql_tell_news(struct delivery *delivery, const struct ql_quest *look)
 }
 
 static bool
-is_begun(const struct ql_quest *look, const char *node)
+is_begun_by(const struct ql_quest *look, const char *node)
 {
 	for (size_t i = 0; i < look->copy_count; i++) {
 		const struct copy *copy = &look->copies[i];
@@ -247,7 +248,7 @@ held_is_over(struct delivery *delivery, const struct ql_quest *look)
 {
 	bool revoked = ql_quest_is_over(look) && !ql_quest_is_finished(look) &&
 		       !ql_result_is_of_signal(&look->result);
-	bool dropped = revoked && !is_begun(look, delivery->node);
+	bool dropped = revoked && !is_begun_by(look, delivery->node);
 	if (!ql_quest_is_complete(look))
 		return;
 	ql_tell(delivery->celery, delivery->eval_id, delivery->attempt,
@@ -342,6 +343,42 @@ tell_result(struct ql_celery *celery, const char *eval_id, const char *task_id, 
 	ql_stop_prove(delivery);
 }
 
+/* It said who began it, and not that it ended. */
+static bool
+is_begun(const struct ql_quest *look)
+{
+	const struct ql_result *result = &look->result;
+	return look->has_result && !strcmp(result->state, "STARTED") && result->worker &&
+	       result->pid;
+}
+
+/*
+ * Its worker does not list what it had begun: it died of it, or was begun anew since, and the kernel ended its
+ * processes with it. So it is a run like any other that its worker let go of. One moment between two books looks the
+ * same, therefore this is said by a second look only. Of a worker that nobody knows nothing is known.
+ */
+static bool
+tell_begun(struct ql_celery *celery, const char *eval_id, const char *task_id, int32_t attempt,
+	const struct ql_quest *look, struct ql_sighting *nowhere)
+{
+	const struct ql_result *result = &look->result;
+	const struct ql_worker *worker =
+		ql_workers_find(ql_control_workers(celery->control), result->worker);
+	struct copy copy = {.place = QL_PLACE_ACTIVE, .pid = result->pid};
+	if (!worker || ql_silence_is_of(worker)) {
+		nowhere->event.unasked |= 1 << QL_CHECK_WORKERS;
+		return false;
+	}
+	if (ql_str_copy(copy.node, sizeof(copy.node), result->worker) ||
+		ql_delivery_find(celery, ql_delivery_name(task_id, &copy)))
+		return false; /* it was looked at */
+	meet_copy(celery, eval_id, task_id, attempt, &copy);
+	struct delivery *delivery = ql_delivery_find(celery, ql_delivery_name(task_id, &copy));
+	if (delivery)
+		ql_stop_prove(delivery);
+	return delivery;
+}
+
 /* What a look found of the task as a whole, where it is in no list and no worker that answers. */
 static void
 tell_nowhere(struct ql_celery *celery, const char *eval_id, const char *task_id, int32_t attempt,
@@ -355,7 +392,10 @@ tell_nowhere(struct ql_celery *celery, const char *eval_id, const char *task_id,
 		.eval_id = eval_id,
 	};
 	struct delivery *known = ql_deliveries_of(celery, task_id), *delivery, *ended = NULL;
-	if (look->expired && !known &&
+	if (is_begun(look) && look->again &&
+		tell_begun(celery, eval_id, task_id, attempt, look, &sighting))
+		return;
+	if (look->expired && !known && !is_begun(look) &&
 		!sighting.event.unasked) /* its only copy is one that none begins */
 		sighting.event.kind = QL_EVENT_REMOVED;
 	DL_FOREACH (known, delivery) {

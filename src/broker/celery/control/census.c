@@ -168,12 +168,13 @@ ql_control_beat(struct ql_control *control, const char *bytes, size_t len)
 	const struct ql_worker *known = ql_workers_find(&control->workers, beat.node);
 	enum ql_worker_state before = known ? known->state : QL_WORKER_LEFT;
 	bool versioned = known && known->version[0];
+	bool same = known && known->pid == beat.pid;
 	struct ql_worker *worker = ql_workers_beat(&control->workers, &beat, ql_alarm_ms());
 	if (!worker)
 		return;
 	if (!versioned)
 		ql_control_give_back_to(control, worker);
-	if (worker->state != before || !versioned)
+	if (worker->state != before || !versioned || !same)
 		tell_change(control, worker);
 	if (worker->state == QL_WORKER_HERE && worker->pool == QL_POOL_UNKNOWN && !worker->deaf)
 		ql_control_census(control, CENSUS_SOON_MS);

@@ -62,17 +62,25 @@ ql_workers_expect(struct ql_workers *workers, const char *node, int64_t now)
 	worker->heard_at = now;
 }
 
+/* Under its name another process: what was known of the one before says nothing of it. */
+static void
+take_pid(struct ql_worker *worker, int64_t pid)
+{
+	if (worker->pid == pid)
+		return;
+	worker->pid = pid;
+	worker->pool = QL_POOL_UNKNOWN;
+	worker->process = (struct ql_hand_process){0};
+}
+
 struct ql_worker *
 ql_workers_beat(struct ql_workers *workers, const struct ql_beat *beat, int64_t now)
 {
 	struct ql_worker *worker = ql_workers_heard(workers, beat->node, now);
 	if (!worker)
 		return NULL;
-	if (worker->pid != beat->pid || strcmp(worker->version, beat->version) != 0) {
-		worker->pool = worker->pid == beat->pid ? worker->pool : QL_POOL_UNKNOWN;
-		worker->pid = beat->pid;
-		memcpy(worker->version, beat->version, sizeof(worker->version));
-	}
+	take_pid(worker, beat->pid);
+	memcpy(worker->version, beat->version, sizeof(worker->version));
 	worker->beats = true;
 	worker->active = beat->active;
 	worker->begun = beat->begun;
@@ -117,7 +125,7 @@ ql_worker_learn(struct ql_worker *worker, const json_t *stats)
 	int64_t pid = (int64_t)json_integer_value(json_object_get(stats, "pid"));
 	if (!pid)
 		return;
-	worker->pid = pid;
+	take_pid(worker, pid);
 	worker->pool = kind_of(json_object_get(stats, "pool"), pid);
 }
 
@@ -138,7 +146,10 @@ ql_worker_read_report(struct ql_worker *worker, const json_t *reply)
 static int64_t
 patience(const struct ql_worker *worker)
 {
-	return worker->beats ? QL_WORKER_BEATS * worker->pace_ms : QL_WORKER_PROBED_MS;
+	bool dead = worker->process.pid && !ql_hand_lives(&worker->process);
+	if (!worker->beats)
+		return QL_WORKER_PROBED_MS;
+	return (dead ? QL_WORKER_BEATS_DEAD : QL_WORKER_BEATS) * worker->pace_ms;
 }
 
 void
