@@ -145,7 +145,10 @@ ql_hear_removed(struct ql_move *move)
 	bool runless = ql_move_has_no_run(move);
 	if (runless && move->event->flags & QL_RUN_REDELIVERED) {
 		ql_say(move, ", and a worker had had it before");
-		ql_seek(move);
+		if (move->was->cancel.rung == QL_RUNG_REMOVE)
+			ql_seek(move);
+		else /* as long as that was to take: what is removed once is told with each repeat */
+			ql_what(move, "a run of it is looked for");
 		return QL_VERDICT_DONE;
 	}
 	if (runless) /* else the run that it had says how it was stopped */

@@ -54,12 +54,8 @@ def test_who_is_asked_and_returns_had_finished(deployed, worker):
     assert any("exited with 0: its worker wrote its result" in step for step in steps), steps
 
 
-@pytest.mark.parametrize("marked", [False, True], ids=["plain", "marked"])
-def test_what_was_put_back_runs_yet(deployed, worker, marked):
-    """As after a visibility timeout: that its copy is taken out of the queue proves nothing of the run. It may have
-    been marked where it was not acknowledged, before it was put back."""
-    task_id = f"put-back-{marked}"
-    sent = deployed.began("work", task_id=task_id)
+def put_back(deployed, task_id, marked=False):
+    """Once more into a queue, as after a visibility timeout."""
     deployed.send("work", task_id=task_id, queue="quiet")
     message = json.loads(deployed.client.lpop("quiet"))
     message["headers"]["redelivered"] = True
@@ -67,8 +63,31 @@ def test_what_was_put_back_runs_yet(deployed, worker, marked):
         message["headers"]["expires"] = "2000-01-01T00:00:00+00:00"
     message["properties"]["delivery_info"]["redelivered"] = True
     deployed.client.rpush("quiet", json.dumps(message))
+
+
+@pytest.mark.parametrize("marked", [False, True], ids=["plain", "marked"])
+def test_what_was_put_back_runs_yet(deployed, worker, marked):
+    """That its copy is taken out of the queue proves nothing of the run. It may have been marked where it was not
+    acknowledged, before it was put back."""
+    sent = deployed.began("work", task_id=f"put-back-{marked}")
+    put_back(deployed, sent.id, marked)
     told = sent.cancel(terminate="true", wait=20).expect(200).json
     assert told["cancelled"] and told["outcome"] == "terminated" and gone(sent), told
+
+
+@pytest.mark.deadline(120)
+def test_what_was_put_back_runs_where_nobody_says_so(deployed):
+    """A solo worker is at it, which answers nothing and acknowledges nothing. The copy that is taken out meanwhile is
+    found to be taken out with each repeat."""
+    with deployed.worker("-P", "solo", "-Q", "alone", node="alone") as made:
+        deployed.await_worker(made)
+        sent = deployed.began("work", queue="alone")
+        assert sent.cancel(terminate="true", grace=1, wait=0).status == 202
+        put_back(deployed, sent.id)
+        told = sent.settled()
+        assert told["outcome"] == "unconfirmed" and not told["cancelled"], told
+        sent.release()
+        sent.until("ended")
 
 
 def test_a_failure_says_why(deployed, worker):

@@ -135,12 +135,15 @@ ql_celery_enqueue(struct job *job)
 
 /* ---- take out ---- */
 
-/* One that was put back into the queue: the worker that had it first may run it yet. */
+/* One that was put back into the queue, or has a copy that a worker has: that one may run it yet. */
 static bool
-was_delivered(const char *bytes)
+was_delivered(const struct ql_queue_op *op)
 {
 	struct ql_message message;
 	struct ql_err ignored; /* no message: nothing says that it was */
+	const char *bytes = op->bytes;
+	if (op->unacked)
+		return true;
 	if (!bytes || !strstr(bytes, "\"redelivered\"") ||
 		ql_message_parse(bytes, strlen(bytes), &message, &ignored))
 		return false;
@@ -245,7 +248,7 @@ on_removed(struct ql_queue_op *op, int status)
 		ql_job_end(job, -1, &op->err);
 		return;
 	}
-	job->delivered = op->removed && was_delivered(op->bytes);
+	job->delivered = op->removed && was_delivered(op);
 	if (op->bytes && !op->once) /* what was made here can be made anew */
 		job->bytes = strndup(op->bytes, op->len);
 	job->told = op->told;
