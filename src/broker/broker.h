@@ -68,6 +68,7 @@ struct ql_locate {
 	char state[32]; /* Celery's word */
 	char worker[QL_ERR_TEXT]; /* what is known of that node, its heartbeats too; "" = nothing */
 	bool silent; /* it missed its heartbeats, or does not answer */
+	bool marked; /* its message: whoever takes it drops it */
 	bool unheard; /* ACTIVE: its result alone says that node began it, which does not answer now */
 	/* why nothing ends a task that runs there; NULL = something may */
 	const char *no_terminate;

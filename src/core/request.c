@@ -31,6 +31,26 @@ ql_hear_submit(struct ql_move *move)
 	return QL_VERDICT_DONE;
 }
 
+/* It may go on but for its runtime's record, which nobody needs any more. */
+static bool
+is_over(const struct ql_state *state)
+{
+	return ql_status_settled((enum ql_status)state->status) && !ql_state_open(state) &&
+	       !state->salvage_until;
+}
+
+/* Its producer sent it once more: it was found, and is a run of its own. */
+static enum ql_verdict
+adopt_again(struct ql_move *move)
+{
+	struct ql_state *next = move->next;
+	ql_move_attempt(move);
+	next->enqueued_at = move->event->now;
+	next->seen = 1;
+	ql_what(move, "queued as attempt %" PRId32, next->attempt);
+	return QL_VERDICT_DONE;
+}
+
 /* Its message is another producer's, and may not be there yet: nobody sends one. */
 enum ql_verdict
 ql_hear_adopt(struct ql_move *move)
@@ -38,6 +58,8 @@ ql_hear_adopt(struct ql_move *move)
 	const struct ql_event *event = move->event;
 	struct ql_state *next = move->next;
 	ql_say(move, "another producer's task is taken up");
+	if (move->was->adopted && is_over(move->was))
+		return adopt_again(move);
 	if (move->was->attempt || !move->policy->remote_broker) {
 		ql_what(move, "refused: %s",
 			move->was->attempt ? "it exists" : "the queue is the store's own");
@@ -141,14 +163,6 @@ refuse(struct ql_move *move, const char *needs)
 {
 	ql_what(move, "refused: %s", needs);
 	return QL_VERDICT_REFUSED;
-}
-
-/* It may go on but for its runtime's record, which nobody needs any more. */
-static bool
-is_over(const struct ql_state *state)
-{
-	return ql_status_settled((enum ql_status)state->status) && !ql_state_open(state) &&
-	       !state->salvage_until;
 }
 
 static bool

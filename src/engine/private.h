@@ -394,6 +394,21 @@ bool ql_adopt_was_unknown(struct ql_engine *engine, const char *eval_id);
 /* It is nowhere: its record goes, and whoever waits for it learns that there is none. */
 void ql_disown(struct ql_live *live);
 
+/*
+ * resent.c: what another producer sent and is settled may be there again: then it is the next attempt. done is called from
+ * the loop, with the live pinned.
+ */
+struct ql_resent {
+	struct ql_locate op;
+	struct ql_runtime_op forget;
+	struct ql_live *live;
+	char task_id[QL_TASK_ID];
+	struct ql_err err; /* it is there, and can't be taken up now */
+	void (*done)(struct ql_resent *resent, struct ql_live *live);
+};
+bool ql_resent_may_be(const struct ql_live *live);
+void ql_resent_look(struct ql_resent *resent, struct ql_live *live);
+
 /* submit.c: a name that is to become durable; -1 when it is taken already. */
 int ql_name_take(struct ql_engine *engine, const char *name);
 void ql_name_free(struct ql_engine *engine, const char *name);

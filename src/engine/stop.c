@@ -20,6 +20,7 @@ struct stopping {
 	struct ql_stop *op;
 	char eval_id[QL_EVAL_ID];
 	struct ql_store_read read;
+	struct ql_resent resent;
 	bool adopting;
 	bool begins; /* the decision made the cancellation */
 	struct ql_err err;
@@ -295,6 +296,18 @@ decide(struct stopping *stopping, struct ql_live *live)
 }
 
 static void
+on_resent(struct ql_resent *resent, struct ql_live *live)
+{
+	struct stopping *stopping = QL_OWNER(resent, struct stopping, resent);
+	if (resent->err.code) {
+		stopping->err = resent->err;
+		refuse(stopping, live);
+		return;
+	}
+	decide(stopping, live);
+}
+
+static void
 on_wanted(struct want *want, struct ql_live *live, const struct ql_err *err)
 {
 	struct stopping *stopping = QL_OWNER(want, struct stopping, want);
@@ -310,6 +323,9 @@ on_wanted(struct want *want, struct ql_live *live, const struct ql_err *err)
 		ql_fail(&stopping->err, QL_E_FENCED, "attempt %d of %s is the current one, not %s",
 			live->record.state.attempt, stopping->eval_id, op->task_id);
 		refuse(stopping, live);
+	} else if (ql_resent_may_be(live)) {
+		stopping->resent.done = on_resent;
+		ql_resent_look(&stopping->resent, live);
 	} else {
 		decide(stopping, live);
 	}

@@ -97,7 +97,8 @@ def test_between_pending_and_started(deployed, worker):
 
 @pytest.mark.parametrize("place", ["queued", pytest.param("active", marks=forgetful)])
 def test_sent_again_by_its_producer(deployed, worker, place):
-    """The same id, after a cancel: plain Celery drops it for as long as it remembers the id."""
+    """The same id, after a cancel: plain Celery drops it for as long as it remembers the id. A cancel of that run is a
+    cancel of its own."""
     plain, again = (deployed.sent_before("work", queue="nobodys" if place == "queued" else "celery")
                     for _ in range(2))
     for sent in (plain, again):
@@ -113,8 +114,33 @@ def test_sent_again_by_its_producer(deployed, worker, place):
     again.until("began", times=began + 1)
     deployed.fence()
     assert len(plain.pids) == began
-    again.release()
-    again.until("ended")
+    if place == "queued":
+        again.release()
+        again.until("ended")
+        return
+    told = again.cancel(terminate="true", wait=20).expect(200).json
+    assert told["cancelled"] and told["outcome"] == "terminated" and told["attempt"] == 2, told
+    assert not alive(again.pids[-1])
+    told = again.cancel(terminate="true", wait=20).expect(200).json
+    assert told["cancelled"] and told["attempt"] == 2, told
+
+
+@pytest.mark.parametrize("ends", ["SUCCESS", "REVOKED"])
+def test_sent_again_and_queued(deployed, worker, ends):
+    """Neither that it had finished, nor that it was cancelled, is said of what waits now."""
+    sent = deployed.sent_before("work", queue="nobodys" if ends == "REVOKED" else "celery").send_now()
+    if ends == "SUCCESS":
+        sent.release()
+        sent.until_state("SUCCESS")
+        assert sent.cancel(wait=20).problem(409)["outcome"] == "finished_first"
+        deployed.send("mark", queue="nobodys").until_place("queued")  # it is known to be one from now on
+    else:
+        assert sent.cancel(wait=20).expect(200).json["outcome"] == "removed"
+    sent.options = {"queue": "nobodys"}
+    sent.send_now()
+    told = sent.cancel(wait=20).expect(200).json
+    assert told["cancelled"] and told["outcome"] == "removed" and told["attempt"] == 2, told
+    assert sent.place["place"] == "finished" and sent.state == ends  # what a worker wrote stays
 
 
 def submitted(deployed, eval_id, queue):

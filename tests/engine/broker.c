@@ -500,6 +500,28 @@ adopted_is_removed_and_restored(void **state)
 	close_world(&kit);
 }
 
+/* Each is a run of its own, which a stop of the id means: what was said before is of the one before. */
+static void
+adopted_is_sent_again(void **state)
+{
+	(void)state;
+	struct kit kit = {0};
+	open_world(&kit, NULL);
+	ql_farm_send(kit.farm, "other-1", "wait=never");
+	stop(&kit, OTHER, QL_MODE_CANCEL);
+	ends(&kit, OTHER, QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
+	stop(&kit, OTHER, QL_MODE_CANCEL);
+	assert_int_equal(kit_state(&kit, OTHER)->attempt, 1);
+
+	ql_farm_send(kit.farm, "other-1", "wait=never");
+	stop(&kit, OTHER, QL_MODE_CANCEL);
+	ends(&kit, OTHER, QL_STATUS_CANCELLED, QL_OUTCOME_REMOVED);
+	assert_int_equal(kit_state(&kit, OTHER)->attempt, 2);
+	assert_null(ql_farm_queued(kit.farm, "other-1"));
+	assert_int_equal(task(&kit, "other-1")->ran, 0);
+	close_world(&kit);
+}
+
 struct restoring {
 	struct ql_revise op;
 	bool answered;
@@ -808,6 +830,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(it_ran_while_nobody_looked),
 		cmocka_unit_test(it_ran_while_nobody_heard),
 		cmocka_unit_test(adopted_is_removed_and_restored),
+		cmocka_unit_test(adopted_is_sent_again),
 		cmocka_unit_test(adopted_is_not_put_back_once_it_is_searched),
 		cmocka_unit_test(adopted_is_stopped_as_it_runs),
 		cmocka_unit_test(what_a_dead_worker_left_is_ended),

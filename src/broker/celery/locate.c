@@ -133,6 +133,7 @@ fill_place(struct ql_locate *op, const struct ql_quest *look)
 				"it was terminated before it was seen which process ran it: "
 				"whether that one swallowed SIGTERM is not known");
 	}
+	op->marked = look->expired;
 	op->complete = ql_quest_is_complete(look) && !look->silent;
 	if (!op->complete)
 		ql_str_copy(op->note, sizeof(op->note), look->err.text);

@@ -1,0 +1,99 @@
+/*
+ * A task that another producer sent, that is settled, and that its producer sends again under the same id: that is a run
+ * of its own, which nobody looks after. A stop of that id means it. So before one says that there is nothing to stop
+ * every place is asked, and what is found there is the next attempt.
+ */
+#include "engine/private.h"
+
+#include "base/owner.h"
+
+#define LOOK_MS 3000 /* workers answer within a second, a busy one late */
+
+bool
+ql_resent_may_be(const struct ql_live *live)
+{
+	const struct ql_state *state = &live->record.state;
+	return live->engine->config.broker && state->adopted && !ql_state_open(state) &&
+	       ql_status_settled((enum ql_status)state->status);
+}
+
+/*
+ * What the settled attempt left is not sent again: a copy that was marked in its place, a worker's that drops it when it is
+ * due, and a run that its worker lists for a moment after its end.
+ */
+static bool
+is_resent(const struct ql_live *live, const struct ql_locate *op)
+{
+	const struct ql_state *state = &live->record.state;
+	switch (op->place) {
+	case QL_PLACE_QUEUED:
+		return !op->marked;
+	case QL_PLACE_RESERVED:
+	case QL_PLACE_SCHEDULED:
+		return !op->marked && state->cancel.outcome != QL_OUTCOME_DISCARDED;
+	case QL_PLACE_ACTIVE:
+		return !op->since || op->since > state->finished_at;
+	default:
+		return false;
+	}
+}
+
+static void
+finish(struct ql_resent *resent)
+{
+	struct ql_live *live = resent->live;
+	resent->done(resent, live);
+	ql_live_release(live);
+}
+
+/* What was kept of the settled attempt can't be taken for the next one's any more. */
+static void
+on_forgotten(struct ql_runtime_op *op, int status)
+{
+	struct ql_resent *resent = QL_OWNER(op, struct ql_resent, forget);
+	struct feeding feeding = {.event = {.kind = QL_EVENT_ADOPT}};
+	struct ql_decision decision;
+	if (status)
+		resent->err = op->err;
+	else if (ql_resent_may_be(resent->live))
+		ql_feed(resent->live, &feeding, &decision);
+	finish(resent);
+}
+
+static void
+forget(struct ql_resent *resent)
+{
+	const struct ql_live *live = resent->live;
+	struct ql_broker *broker = live->engine->config.broker;
+	resent->forget = (struct ql_runtime_op){.kind = QL_ACT_FORGET,
+		.epoch = live->record.state.epoch,
+		.eval_id = live->record.eval_id,
+		.task_id = resent->task_id,
+		.attempt = live->record.state.attempt,
+		.timeout_ms = QL_ENGINE_ACT_MS,
+		.done = on_forgotten};
+	broker->ops->act(broker, &resent->forget);
+}
+
+static void
+on_located(struct ql_locate *op, int status)
+{
+	struct ql_resent *resent = QL_OWNER(op, struct ql_resent, op);
+	const struct ql_live *live = resent->live;
+	if (!status && !live->engine->closing && ql_resent_may_be(live) && is_resent(live, op))
+		forget(resent);
+	else
+		finish(resent);
+}
+
+void
+ql_resent_look(struct ql_resent *resent, struct ql_live *live)
+{
+	resent->live = live;
+	resent->err = (struct ql_err){0};
+	live->pins++;
+	ql_record_task_id(&live->record, live->record.state.attempt, resent->task_id);
+	resent->op = (struct ql_locate){
+		.task_id = resent->task_id, .timeout_ms = LOOK_MS, .done = on_located};
+	ql_engine_locate(live->engine, &resent->op);
+}
