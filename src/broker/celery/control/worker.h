@@ -21,7 +21,8 @@
 #include "broker/celery/wire/message.h"
 
 #define QL_WORKER_BEATS 5 /* missed ones, until it is silent, */
-#define QL_WORKER_BEATS_DEAD 2 /* where its process is seen to be dead: one that was begun anew beats by then */
+#define QL_WORKER_BEATS_DEAD \
+	2 /* where its process is seen to be dead: one that was begun anew beats by then */
 #define QL_WORKER_PACE_MS 2000 /* Celery's own, where a worker says none */
 #define QL_WORKER_PROBED_MS 150000 /* one that beats not: until it is silent */
 
