@@ -396,18 +396,12 @@ void ql_disown(struct ql_live *live);
 
 /*
  * resent.c: what another producer sent and is settled may be there again: then it is the next attempt. done is called from
- * the loop, with the live pinned.
+ * the loop, with the live pinned; err says why what is there can't be taken up now. -1 when out of memory.
  */
-struct ql_resent {
-	struct ql_locate op;
-	struct ql_runtime_op forget;
-	struct ql_live *live;
-	char task_id[QL_TASK_ID];
-	struct ql_err err; /* it is there, and can't be taken up now */
-	void (*done)(struct ql_resent *resent, struct ql_live *live);
-};
 bool ql_resent_may_be(const struct ql_live *live);
-void ql_resent_look(struct ql_resent *resent, struct ql_live *live);
+int ql_resent_look(struct ql_live *live,
+	void (*done)(void *arg, struct ql_live *live, const struct ql_err *err), void *arg,
+	struct ql_err *e);
 
 /* submit.c: a name that is to become durable; -1 when it is taken already. */
 int ql_name_take(struct ql_engine *engine, const char *name);

@@ -5,9 +5,20 @@
  */
 #include "engine/private.h"
 
+#include <stdlib.h>
+
 #include "base/owner.h"
 
 #define LOOK_MS 3000 /* workers answer within a second, a busy one late */
+
+struct resent {
+	struct ql_locate look;
+	struct ql_runtime_op forget;
+	struct ql_live *live; /* pinned */
+	char task_id[QL_TASK_ID];
+	void (*done)(void *arg, struct ql_live *live, const struct ql_err *err);
+	void *arg;
+};
 
 bool
 ql_resent_may_be(const struct ql_live *live)
@@ -22,46 +33,44 @@ ql_resent_may_be(const struct ql_live *live)
  * due, and a run that its worker lists for a moment after its end.
  */
 static bool
-is_resent(const struct ql_live *live, const struct ql_locate *op)
+is_resent(const struct ql_live *live, const struct ql_locate *look)
 {
 	const struct ql_state *state = &live->record.state;
-	switch (op->place) {
+	switch (look->place) {
 	case QL_PLACE_QUEUED:
-		return !op->marked;
+		return !look->marked;
 	case QL_PLACE_RESERVED:
 	case QL_PLACE_SCHEDULED:
-		return !op->marked && state->cancel.outcome != QL_OUTCOME_DISCARDED;
+		return !look->marked && state->cancel.outcome != QL_OUTCOME_DISCARDED;
 	case QL_PLACE_ACTIVE:
-		return !op->since || op->since > state->finished_at;
+		return !look->since || look->since > state->finished_at;
 	default:
 		return false;
 	}
 }
 
 static void
-finish(struct ql_resent *resent)
+finish(struct resent *resent, const struct ql_err *err)
 {
-	struct ql_live *live = resent->live;
-	resent->done(resent, live);
-	ql_live_release(live);
+	resent->done(resent->arg, resent->live, err);
+	ql_live_release(resent->live);
+	free(resent);
 }
 
 /* What was kept of the settled attempt can't be taken for the next one's any more. */
 static void
 on_forgotten(struct ql_runtime_op *op, int status)
 {
-	struct ql_resent *resent = QL_OWNER(op, struct ql_resent, forget);
+	struct resent *resent = QL_OWNER(op, struct resent, forget);
 	struct feeding feeding = {.event = {.kind = QL_EVENT_ADOPT}};
 	struct ql_decision decision;
-	if (status)
-		resent->err = op->err;
-	else if (ql_resent_may_be(resent->live))
+	if (!status && ql_resent_may_be(resent->live))
 		ql_feed(resent->live, &feeding, &decision);
-	finish(resent);
+	finish(resent, status ? &op->err : NULL);
 }
 
 static void
-forget(struct ql_resent *resent)
+forget(struct resent *resent)
 {
 	const struct ql_live *live = resent->live;
 	struct ql_broker *broker = live->engine->config.broker;
@@ -76,24 +85,31 @@ forget(struct ql_resent *resent)
 }
 
 static void
-on_located(struct ql_locate *op, int status)
+on_located(struct ql_locate *look, int status)
 {
-	struct ql_resent *resent = QL_OWNER(op, struct ql_resent, op);
+	struct resent *resent = QL_OWNER(look, struct resent, look);
 	const struct ql_live *live = resent->live;
-	if (!status && !live->engine->closing && ql_resent_may_be(live) && is_resent(live, op))
+	if (!status && !live->engine->closing && ql_resent_may_be(live) && is_resent(live, look))
 		forget(resent);
 	else
-		finish(resent);
+		finish(resent, NULL);
 }
 
-void
-ql_resent_look(struct ql_resent *resent, struct ql_live *live)
+int
+ql_resent_look(struct ql_live *live,
+	void (*done)(void *arg, struct ql_live *live, const struct ql_err *err), void *arg,
+	struct ql_err *e)
 {
+	struct resent *resent = calloc(1, sizeof(*resent));
+	if (!resent)
+		return ql_fail(e, QL_E_UNAVAILABLE, "out of memory: try again later");
 	resent->live = live;
-	resent->err = (struct ql_err){0};
+	resent->done = done;
+	resent->arg = arg;
 	live->pins++;
 	ql_record_task_id(&live->record, live->record.state.attempt, resent->task_id);
-	resent->op = (struct ql_locate){
+	resent->look = (struct ql_locate){
 		.task_id = resent->task_id, .timeout_ms = LOOK_MS, .done = on_located};
-	ql_engine_locate(live->engine, &resent->op);
+	ql_engine_locate(live->engine, &resent->look);
+	return 0;
 }

@@ -20,7 +20,6 @@ struct stopping {
 	struct ql_stop *op;
 	char eval_id[QL_EVAL_ID];
 	struct ql_store_read read;
-	struct ql_resent resent;
 	bool adopting;
 	bool begins; /* the decision made the cancellation */
 	struct ql_err err;
@@ -296,15 +295,15 @@ decide(struct stopping *stopping, struct ql_live *live)
 }
 
 static void
-on_resent(struct ql_resent *resent, struct ql_live *live)
+on_resent(void *arg, struct ql_live *live, const struct ql_err *err)
 {
-	struct stopping *stopping = QL_OWNER(resent, struct stopping, resent);
-	if (resent->err.code) {
-		stopping->err = resent->err;
+	struct stopping *stopping = arg;
+	if (err)
+		stopping->err = *err;
+	if (err)
 		refuse(stopping, live);
-		return;
-	}
-	decide(stopping, live);
+	else
+		decide(stopping, live);
 }
 
 static void
@@ -323,11 +322,10 @@ on_wanted(struct want *want, struct ql_live *live, const struct ql_err *err)
 		ql_fail(&stopping->err, QL_E_FENCED, "attempt %d of %s is the current one, not %s",
 			live->record.state.attempt, stopping->eval_id, op->task_id);
 		refuse(stopping, live);
-	} else if (ql_resent_may_be(live)) {
-		stopping->resent.done = on_resent;
-		ql_resent_look(&stopping->resent, live);
-	} else {
+	} else if (!ql_resent_may_be(live)) {
 		decide(stopping, live);
+	} else if (ql_resent_look(live, on_resent, stopping, &stopping->err)) {
+		refuse(stopping, live);
 	}
 }
 

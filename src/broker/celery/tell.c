@@ -352,6 +352,17 @@ is_begun(const struct ql_quest *look)
 	       result->pid;
 }
 
+static bool
+is_known(struct ql_celery *celery, const char *task_id, const struct ql_result *result)
+{
+	const struct delivery *delivery;
+	DL_FOREACH (ql_deliveries_of(celery, task_id), delivery) {
+		if (delivery->pid == result->pid && !strcmp(delivery->node, result->worker))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Its worker does not list what it had begun: it died of it, or was begun anew since, and the kernel ended its
  * processes with it. So it is a run like any other that its worker let go of. One moment between two books looks the
@@ -369,9 +380,9 @@ tell_begun(struct ql_celery *celery, const char *eval_id, const char *task_id, i
 		nowhere->event.unasked |= 1 << QL_CHECK_WORKERS;
 		return false;
 	}
-	if (ql_str_copy(copy.node, sizeof(copy.node), result->worker) ||
-		ql_delivery_find(celery, ql_delivery_name(task_id, &copy)))
-		return false; /* it was looked at */
+	if (is_known(celery, task_id, result) ||
+		ql_str_copy(copy.node, sizeof(copy.node), result->worker))
+		return false;
 	meet_copy(celery, eval_id, task_id, attempt, &copy);
 	struct delivery *delivery = ql_delivery_find(celery, ql_delivery_name(task_id, &copy));
 	if (delivery)
