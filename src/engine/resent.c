@@ -29,21 +29,19 @@ ql_resent_may_be(const struct ql_live *live)
 }
 
 /*
- * What the settled attempt left is not sent again: a copy that was marked in its place, a worker's that drops it when it is
- * due, and a run that its worker lists for a moment after its end.
+ * What the settled attempt left is not sent again: a copy that was marked in its place, and a run that its worker lists for a
+ * moment after its end. (Before a worker drops what it holds nothing is settled.)
  */
 static bool
 is_resent(const struct ql_live *live, const struct ql_locate *look)
 {
-	const struct ql_state *state = &live->record.state;
 	switch (look->place) {
 	case QL_PLACE_QUEUED:
-		return !look->marked;
 	case QL_PLACE_RESERVED:
 	case QL_PLACE_SCHEDULED:
-		return !look->marked && state->cancel.outcome != QL_OUTCOME_DISCARDED;
+		return !look->marked;
 	case QL_PLACE_ACTIVE:
-		return !look->since || look->since > state->finished_at;
+		return !look->since || look->since > live->record.state.finished_at;
 	default:
 		return false;
 	}
