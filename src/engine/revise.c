@@ -74,18 +74,16 @@ on_durable(struct decided *decided, const struct ql_err *err)
 }
 
 /* What is looked for, to be taken out, would be taken out again as soon as it is put back. */
-static bool
-is_being_taken(struct revision *revision, const struct ql_live *live)
+static int
+check_search(struct revision *revision, const struct ql_live *live)
 {
-	if (revision->op->kind != QL_REVISE_RESTORE ||
-		live->record.state.status != QL_STATUS_CANCELLED)
-		return false;
-	if (!live->taking && !ql_recall_looks(revision->engine, revision->eval_id))
-		return false;
-	ql_fail(&revision->err, QL_E_UNAVAILABLE,
+	bool restores = revision->op->kind == QL_REVISE_RESTORE &&
+			live->record.state.status == QL_STATUS_CANCELLED;
+	if (!restores || (!live->taking && !ql_recall_looks(revision->engine, revision->eval_id)))
+		return 0;
+	return ql_fail(&revision->err, QL_E_UNAVAILABLE,
 		"%s is being looked for in the broker, to be taken out: try again in a moment",
 		revision->eval_id);
-	return true;
 }
 
 static void
@@ -100,7 +98,7 @@ revise(struct revision *revision, struct ql_live *live)
 		.done = on_durable,
 		.arg = revision,
 	};
-	if (is_being_taken(revision, live)) {
+	if (check_search(revision, live)) {
 		fail_later(revision);
 		return;
 	}

@@ -298,12 +298,12 @@ static void
 on_resent(void *arg, struct ql_live *live, const struct ql_err *err)
 {
 	struct stopping *stopping = arg;
-	if (err)
-		stopping->err = *err;
-	if (err)
-		refuse(stopping, live);
-	else
+	if (!err) {
 		decide(stopping, live);
+		return;
+	}
+	stopping->err = *err;
+	refuse(stopping, live);
 }
 
 static void

@@ -21,7 +21,7 @@ class Chaos:
         self.deployed, self.workers = deployed, workers
         self.random = random.Random(seed)
         self.pool = concurrent.futures.ThreadPoolExecutor(12)
-        self.idle, self.sent = [], []
+        self.idle, self.sent, self.asked = [], [], []
         self.cancelled = []  # with what each had said until then
 
     def send(self):
@@ -32,7 +32,7 @@ class Chaos:
     def stop(self):
         if self.idle:
             one = self.idle.pop(self.random.randrange(len(self.idle)))
-            self.pool.submit(self.ask, one, self.random.choice(STOPS))
+            self.asked.append(self.pool.submit(self.ask, one, self.random.choice(STOPS)))
 
     def ask(self, one, how):
         with contextlib.suppress(OSError, http.client.HTTPException):  # Quell is killed meanwhile
@@ -69,7 +69,8 @@ class Chaos:
 
     def calm_down(self):
         self.thaw()
-        self.pool.shutdown()
+        for answer in self.asked:
+            answer.result()
         for one in self.sent:
             one.release()
         for worker in self.workers:

@@ -146,9 +146,9 @@ ql_worker_read_report(struct ql_worker *worker, const json_t *reply)
 static int64_t
 patience(const struct ql_worker *worker)
 {
-	bool dead = worker->process.pid && !ql_hand_lives(&worker->process);
 	if (!worker->beats)
 		return QL_WORKER_PROBED_MS;
+	bool dead = worker->process.pid && !ql_hand_lives(&worker->process);
 	return (dead ? QL_WORKER_BEATS_DEAD : QL_WORKER_BEATS) * worker->pace_ms;
 }
 
