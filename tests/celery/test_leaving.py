@@ -105,3 +105,21 @@ def test_what_it_died_with_is_over(deployed, anew):
         if anew:
             deployed.fence()
     assert len(early.pids) == len(late.pids) == 1
+
+
+@pytest.mark.deadline(120)
+def test_what_a_worker_forgot_may_run_yet(deployed):
+    """As where it lost Redis before its pool had told it that the task began: it lists nothing, and its process lives."""
+    with deployed.worker("-c", "1", node="forgets") as forgets:
+        deployed.await_worker(forgets)
+        before = deployed.began("work")
+        pid = before.pids[0]
+        before.release()
+        before.until_state("SUCCESS")
+        sent = deployed.sent_before("work")
+        deployed.client.set(f"celery-task-meta-{sent.id}", json.dumps({
+            "task_id": sent.id, "status": "STARTED", "result": {"pid": pid, "hostname": forgets.node},
+            "traceback": None, "children": []}))
+        told = sent.cancel(terminate="true", grace=1, wait=30).expect(200).json
+        assert told["cancelled"] and told["outcome"] == "killed", told
+        assert not alive(pid)

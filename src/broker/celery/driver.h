@@ -171,7 +171,7 @@ struct ql_quest {
 	struct ql_celery *celery;
 	char *task_id; /* the caller's until done */
 	bool workers_only; /* no list is looked through */
-	bool again; /* a look some seconds ago found it nowhere */
+	bool sought; /* a look some seconds ago found it nowhere */
 	const char *node; /* of a process that is looked at too; the caller's until done */
 	int64_t pid; /* that process, as its worker counts; 0 = none */
 	void (*done)(struct ql_quest *look);
@@ -205,6 +205,8 @@ void ql_quest_done(struct ql_quest *look);
 /* Nothing of the task is in any list (but marked), nor in any worker, and every place answered. */
 bool ql_quest_is_nowhere(const struct ql_quest *look);
 bool ql_quest_is_complete(const struct ql_quest *look);
+/* Its result says who began it, and not that it ended. */
+bool ql_quest_is_begun(const struct ql_quest *look);
 /* SUCCESS or FAILURE. */
 bool ql_quest_is_finished(const struct ql_quest *look);
 /* Or REVOKED, by a worker. */
@@ -291,7 +293,7 @@ struct delivery {
 	bool noticing; /* it is being written */
 	struct ql_redis_command notice;
 	bool said_retry; /* a RETRY was published while it was known */
-	bool terminated; /* by somebody else: its worker lists it no more, whether or not it died of that */
+	bool let_go; /* its worker lists it no more, whether or not it ended: somebody else terminated it, or it was forgotten */
 	bool recalled; /* where it is was known before it was seen by this server */
 	bool killed_before; /* by the hand of a server before this one, perhaps */
 	uint64_t kept; /* the hash of what others keep of where it is; 0 = nothing, or not known */

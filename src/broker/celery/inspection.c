@@ -151,7 +151,7 @@ ql_celery_inspect(struct job *job)
 	inspection->job = job;
 	inspection->look.task_id = job->task_id;
 	inspection->look.workers_only = job->incarnation;
-	inspection->look.again = job->sought;
+	inspection->look.sought = job->sought;
 	inspection->look.done = on_looked;
 	ql_quest(job->celery, &inspection->look);
 }

@@ -111,7 +111,7 @@ restore(struct delivery *delivery, const json_t *object, const struct ql_runtime
 	take_hold(delivery, object);
 	delivery->recalled = true;
 	ql_delivery_place(delivery, &copy);
-	delivery->terminated = op->reached >= QL_RUNG_TERMINATE;
+	delivery->let_go = op->reached >= QL_RUNG_TERMINATE;
 	delivery->killed_before = op->reached >= QL_RUNG_KILL;
 }
 

@@ -61,21 +61,17 @@ left_of(const struct ql_quest *look)
 {
 	const struct delivery *delivery;
 	DL_FOREACH (ql_deliveries_of(look->celery, look->task_id), delivery) {
-		if (delivery->terminated && !delivery->told_gone)
+		if (delivery->let_go && !delivery->told_gone)
 			break;
 	}
 	return delivery;
 }
 
-/*
- * It said who began it, and not that it ended; not every worker answers, and he that has it may be one of these, as
- * a solo one at work is.
- */
+/* Not every worker answers, and he that has it may be one of these, as a solo one at work is. */
 static bool
 is_unheard(const struct ql_quest *look)
 {
-	return look->has_result && !strcmp(look->result.state, "STARTED") && look->result.worker &&
-	       !look->workers_answered;
+	return ql_quest_is_begun(look) && !look->workers_answered;
 }
 
 static void

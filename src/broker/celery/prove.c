@@ -22,11 +22,11 @@ has_finished(const struct delivery *delivery)
 	return ql_quest_is_finished(look) && !ours && !delivery->twin;
 }
 
-/* SIGTERM, by us or by somebody else's revoke. */
+/* After SIGTERM, by us or by somebody else's revoke, or where it forgot it: what its worker lists proves nothing. */
 static bool
-was_signalled(const struct delivery *delivery)
+is_unlisted(const struct delivery *delivery)
 {
-	return delivery->sent >= QL_RUNG_TERMINATE || delivery->terminated;
+	return delivery->sent >= QL_RUNG_TERMINATE || delivery->let_go;
 }
 
 /*
@@ -40,23 +40,32 @@ note_signal(struct delivery *delivery)
 	const struct ql_result *result = &look->result;
 	bool listed =
 		delivery->twin && ql_quest_copy(look, delivery->task_id, delivery->incarnation);
-	delivery->terminated |=
+	delivery->let_go |=
 		look->has_result && !delivery->held && !listed && ql_result_is_of_signal(result);
-	if (delivery->terminated)
+	if (delivery->let_go)
 		ql_delivery_reach(delivery);
 }
 
-/* After a signal its process must be gone: a pool's process that swallowed it is still there. */
+/* Its worker's process is seen to be dead, which takes those of its pool with it. */
+static bool
+died_with_worker(const struct delivery *delivery)
+{
+	const struct ql_worker *worker =
+		ql_workers_find(ql_control_workers(delivery->celery->control), delivery->node);
+	return worker && worker->process.pid && !ql_hand_lives(&worker->process);
+}
+
+/* Then its process must be gone: a pool's process that swallowed its signal is still there. */
 bool
 ql_stop_is_left(const struct delivery *delivery)
 {
-	if (!was_signalled(delivery) || has_finished(delivery))
+	if (!is_unlisted(delivery) || has_finished(delivery))
 		return false;
 	if (delivery->look.works_on_another)
 		return false;
 	if (delivery->hand.holds)
 		return ql_hand_task_lives(&delivery->hand);
-	return !delivery->pool_answered || delivery->in_pool;
+	return !died_with_worker(delivery) && (!delivery->pool_answered || delivery->in_pool);
 }
 
 /* A solo worker says nothing while it works, nor does one that is cut off or frozen: its silence proves nothing. */
@@ -237,9 +246,10 @@ ql_stop_prove(struct delivery *delivery)
 	delivery->look.task_id = delivery->task_id;
 	delivery->look.workers_only = !delivery->wide;
 	delivery->look.node = delivery->node;
-	delivery->look.pid = was_signalled(delivery) ? delivery->pid : 0;
+	delivery->look.pid = is_unlisted(delivery) ? delivery->pid : 0;
 	delivery->look.done = on_proof_looked;
-	if (was_signalled(delivery) && !delivery->hand.holds && delivery->node[0])
+	if (is_unlisted(delivery) && !delivery->hand.holds && delivery->node[0] &&
+		!died_with_worker(delivery))
 		ql_stop_ask(delivery, "stats", NULL, on_stats);
 	ql_quest(delivery->celery, &delivery->look);
 }

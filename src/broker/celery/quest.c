@@ -172,6 +172,12 @@ ql_quest_is_over(const struct ql_quest *look)
 }
 
 bool
+ql_quest_is_begun(const struct ql_quest *look)
+{
+	return look->has_result && !strcmp(look->result.state, "STARTED") && look->result.worker;
+}
+
+bool
 ql_quest_is_nowhere(const struct ql_quest *look)
 {
 	bool queued = (look->find.listed || look->find.unacked) && !look->expired;

@@ -33,9 +33,10 @@ ql_stop_by_hand(struct delivery *delivery)
 			delivery->task_id, delivery->node, (long long)delivery->pid);
 	else if (delivery->node[0])
 		ql_fail(&err, QL_E_CONFLICT,
-			"process %lld of %s swallowed SIGTERM, and its host is out of reach: end "
-			"it there, or restart that worker",
-			(long long)delivery->pid, delivery->node);
+			"process %lld of %s %s, and its host is out of reach: end it there, or "
+			"restart that worker",
+			(long long)delivery->pid, delivery->node,
+			delivery->let_go ? "may run it yet" : "swallowed SIGTERM");
 	else
 		ql_fail(&err, QL_E_CONFLICT,
 			"%s was terminated before it was seen which process ran it, and that one "

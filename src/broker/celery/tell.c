@@ -232,7 +232,7 @@ ql_tell_news(struct delivery *delivery, const struct ql_quest *look)
 }
 
 static bool
-is_begun_by(const struct ql_quest *look, const char *node)
+is_begun(const struct ql_quest *look, const char *node)
 {
 	for (size_t i = 0; i < look->copy_count; i++) {
 		const struct copy *copy = &look->copies[i];
@@ -248,7 +248,7 @@ held_is_over(struct delivery *delivery, const struct ql_quest *look)
 {
 	bool revoked = ql_quest_is_over(look) && !ql_quest_is_finished(look) &&
 		       !ql_result_is_of_signal(&look->result);
-	bool dropped = revoked && !is_begun_by(look, delivery->node);
+	bool dropped = revoked && !is_begun(look, delivery->node);
 	if (!ql_quest_is_complete(look))
 		return;
 	ql_tell(delivery->celery, delivery->eval_id, delivery->attempt,
@@ -343,15 +343,6 @@ tell_result(struct ql_celery *celery, const char *eval_id, const char *task_id, 
 	ql_stop_prove(delivery);
 }
 
-/* It said who began it, and not that it ended. */
-static bool
-is_begun(const struct ql_quest *look)
-{
-	const struct ql_result *result = &look->result;
-	return look->has_result && !strcmp(result->state, "STARTED") && result->worker &&
-	       result->pid;
-}
-
 static bool
 is_known(struct ql_celery *celery, const char *task_id, const struct ql_result *result)
 {
@@ -364,9 +355,10 @@ is_known(struct ql_celery *celery, const char *task_id, const struct ql_result *
 }
 
 /*
- * Its worker does not list what it had begun: it died of it, or was begun anew since, and the kernel ended its
- * processes with it. So it is a run like any other that its worker let go of. One moment between two books looks the
- * same, therefore this is said by a second look only. Of a worker that nobody knows nothing is known.
+ * Its worker does not list what it had begun: it died of it or was begun anew since, and the kernel ended its
+ * processes with it; or it lost its connection as it began it, and forgot it. So it is a run that its worker let go of, and its
+ * process proves its end. One moment between two books looks the same, therefore this is said by a second look only. Of a
+ * worker that nobody knows nothing is known.
  */
 static bool
 tell_begun(struct ql_celery *celery, const char *eval_id, const char *task_id, int32_t attempt,
@@ -385,9 +377,11 @@ tell_begun(struct ql_celery *celery, const char *eval_id, const char *task_id, i
 		return false;
 	meet_copy(celery, eval_id, task_id, attempt, &copy);
 	struct delivery *delivery = ql_delivery_find(celery, ql_delivery_name(task_id, &copy));
-	if (delivery)
-		ql_stop_prove(delivery);
-	return delivery;
+	if (!delivery)
+		return false;
+	delivery->let_go = true;
+	ql_stop_prove(delivery);
+	return true;
 }
 
 /* What a look found of the task as a whole, where it is in no list and no worker that answers. */
@@ -403,10 +397,10 @@ tell_nowhere(struct ql_celery *celery, const char *eval_id, const char *task_id,
 		.eval_id = eval_id,
 	};
 	struct delivery *known = ql_deliveries_of(celery, task_id), *delivery, *ended = NULL;
-	if (is_begun(look) && look->again &&
+	if (ql_quest_is_begun(look) && look->sought &&
 		tell_begun(celery, eval_id, task_id, attempt, look, &sighting))
 		return;
-	if (look->expired && !known && !is_begun(look) &&
+	if (look->expired && !known && !ql_quest_is_begun(look) &&
 		!sighting.event.unasked) /* its only copy is one that none begins */
 		sighting.event.kind = QL_EVENT_REMOVED;
 	DL_FOREACH (known, delivery) {
